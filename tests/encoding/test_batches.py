@@ -22,7 +22,7 @@ def test_shuffled_batches_hold_each_row_once_and_their_number_is_fixed(
 def test_sorted_batches_hold_each_row_once_within_the_token_budget(lengths: np.ndarray, tokens: int) -> None:
     batches = list(sorted_batches(lengths, tokens))
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
-    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= tokens for batch in batches)
+    assert all(len(batch) == 1 or lengths[batch].sum() <= tokens for batch in batches)
 
 
 def test_the_same_seed_gives_the_same_order_and_another_seed_another() -> None:
@@ -43,10 +43,21 @@ def row(tokens: int, slots: list[str] | None, intent: str | None) -> EncodedRow:
     )
 
 
-def test_padding_is_masked_and_unknown_labels_are_ignored() -> None:
-    collate = Collator(["A", "B"], ["O", "B-x", "I-x"], pad_token_id=9)
-    batch = collate([row(5, ["O", "B-x", "B-new"], "B"), row(3, ["I-x"], "NEW"), row(4, None, None)])
-    assert batch.input_ids.tolist() == [[1, 2, 3, 4, 5], [1, 2, 3, 9, 9], [1, 2, 3, 4, 9]]
-    assert batch.attention_mask.sum(1).tolist() == [5, 3, 4]
+def test_a_batch_holds_tokens_without_padding_and_unknown_labels_are_ignored() -> None:
+    collate = Collator(["A", "B"], ["O", "B-x", "I-x"])
+    batch = collate([row(5, ["O", "B-x", "B-new"], "B"), row(3, ["I-x"], "NEW")], [row(4, ["O", "O"], "A")])
+    assert batch.input_ids.tolist() == [1, 2, 3, 4, 5, 1, 2, 3, 1, 2, 3, 4]
+    assert batch.positions.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3]
+    assert batch.lengths.tolist() == [5, 3, 4]
+    assert batch.words.tolist() == [1, 2, 3, 6]
+    assert batch.word_counts.tolist() == [3, 1, 0]
     assert batch.intents.tolist() == [1, IGNORED, IGNORED]
-    assert batch.slots.tolist() == [[0, 1, IGNORED], [2, IGNORED, IGNORED], [IGNORED] * 3]
+    assert batch.slots.tolist() == [0, 1, IGNORED, 2]
+
+
+def test_blocks_cover_the_rows_and_pad_each_to_its_own_longest() -> None:
+    collate = Collator(["A"], ["O"], rows_a_block=2)
+    batch = collate([row(tokens, None, None) for tokens in (3, 4, 6)])
+    assert [(block.rows, block.tokens, block.longest) for block in batch.blocks] == [(2, 7, 4), (1, 6, 6)]
+    assert batch.blocks[0].places.tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert batch.blocks[1].places.tolist() == [0, 1, 2, 3, 4, 5]

@@ -1,48 +1,43 @@
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from xa_search.encoding.batches import IGNORED, Batch
+from xa_search.encoding.batches import IGNORED, Batch, Collator
+from xa_search.encoding.table import EncodedRow
 from xa_search.model.joint import JointOutput
 from xa_search.model.losses import align_loss, intent_loss, slot_loss
 
 
-def output_and_batch() -> tuple[JointOutput, Batch]:
+def output_and_batch(slots: list[int]) -> tuple[JointOutput, Batch]:
     output = JointOutput(
         sentence=torch.zeros(2, 3),
         intent_logits=torch.tensor([[0.0, 0.0], [math.log(3), 0.0]]),
-        slot_logits=torch.tensor([[[0.0, 0.0], [math.log(3), 0.0]], [[5.0, 5.0], [9.0, -9.0]]]),
+        slot_logits=torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [5.0, 5.0], [9.0, -9.0]]),
     )
-    batch = Batch(
-        input_ids=torch.zeros(2, 2, dtype=torch.int64),
-        attention_mask=torch.ones(2, 2, dtype=torch.int64),
-        positions=torch.zeros(2, 2, dtype=torch.int64),
-        intents=torch.tensor([0, 1]),
-        slots=torch.tensor([[0, 1], [1, IGNORED]]),
-    )
-    return output, batch
+    rows = [
+        EncodedRow(
+            id="x", words=["v", "w"], input_ids=np.arange(4), positions=np.array([1, 2]), intent=intent, slots=None
+        )
+        for intent in ("A", "B")
+    ]
+    return output, replace(Collator(["A", "B"], [])(rows), slots=torch.tensor(slots))
 
 
 def test_intent_loss_is_the_mean_over_utterances() -> None:
-    output, batch = output_and_batch()
+    output, batch = output_and_batch([0, 1, 1, IGNORED])
     assert intent_loss(output, batch).item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
 def test_slot_loss_is_the_mean_over_scored_words_of_the_batch() -> None:
-    output, batch = output_and_batch()
+    output, batch = output_and_batch([0, 1, 1, IGNORED])
     assert slot_loss(output, batch).item() == pytest.approx((math.log(2) + math.log(4) + math.log(2)) / 3)
 
 
 def test_slot_loss_without_any_scored_word_is_zero_and_finite() -> None:
-    output, batch = output_and_batch()
-    batch = Batch(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        positions=batch.positions,
-        intents=batch.intents,
-        slots=torch.full((2, 2), IGNORED),
-    )
+    output, batch = output_and_batch([IGNORED] * 4)
     assert slot_loss(output, batch).item() == 0.0
 
 

@@ -16,14 +16,15 @@ from xa_search.encoding.table import EncodedTable
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import build_model, restore_model
-from xa_search.training.data import load_trial_data, split_rows, trial_collator
+from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
 from xa_search.training.evaluate import Predictor
 from xa_search.training.final_test import score_test
+from xa_search.training.learner import build_learner
 from xa_search.training.steps import step_batches
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
-TIMES = ("train_seconds", "evaluate_seconds")
+TIMES = tuple(f"{part}_seconds" for part in ("start", "train", "evaluate", "save", "cpu"))
 
 
 def numbers(reports: list[EpochReport]) -> list[dict[str, float]]:
@@ -62,14 +63,14 @@ def test_alignment_pulls_translations_together(make_job: MakeJob) -> None:
 def test_zero_shot_never_reads_a_translation_in_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(method="zero_shot")
     data = load_trial_data(job.corpus, job.settings)
-    monkeypatch.setattr(type(data), "paired_translation", lambda *_: pytest.fail("read a translation"))
-    batches = list(step_batches(data, trial_collator(job.corpus, 1), job.settings, 0))
-    assert all(batch.translations is None for batch in batches)
+    monkeypatch.setattr(type(data), "paired_translations", lambda *_: pytest.fail("read a translation"))
+    batches = list(step_batches(data, evaluation_collator(job.corpus), job.settings, 0))
+    assert all(len(step.translations) == 0 for step in batches)
 
 
 def test_the_targets_take_turns_over_the_epochs(make_job: MakeJob) -> None:
     data = load_trial_data(make_job().corpus, make_job().settings)
-    first, second = data.paired_translation(0, 0), data.paired_translation(0, 1)
+    (first,), (second,) = (data.paired_translations(np.array([0]), epoch) for epoch in (0, 1))
     assert first is not None
     assert second is not None
     assert first.words != second.words
@@ -85,9 +86,10 @@ def test_the_loss_terms_add_up(make_job: MakeJob) -> None:
 
 def test_a_trial_learns(make_job: MakeJob) -> None:
     job = make_job(epochs=20, learning_rate=5e-3, selection="source_dev")
-    last = list(train_trial(job))[-1]
-    assert last.final
-    assert last.metrics["dev_intent_acc_en"] > 0.8
+    reports = list(train_trial(job))
+    assert reports[-1].final
+    assert reports[-1].metrics["train_loss_intent"] < 0.1
+    assert max(report.metrics["dev_intent_acc_en"] for report in reports) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -154,15 +156,16 @@ def test_the_restored_model_predicts_as_the_trials_own(
     trimmed.load_state_dict(tensors)
     full = restore_model(job.encoder, job.corpus, job.settings, best_weights(job.directory))
     rows = split_rows(job.corpus, "dev", "th", None)
-    collate = trial_collator(job.corpus, 1)
+    collate = evaluation_collator(job.corpus)
     trimmed.eval()
     full.eval()
     with torch.inference_mode():
         left, right = trimmed(collate(rows)), full(collate(rows))
     assert torch.equal(left.intent_logits, right.intent_logits)
     assert torch.equal(left.slot_logits, right.slot_logits)
-    everything = torch.arange(full.encoder.get_input_embeddings().num_embeddings)[None, :20]
-    assert full.encoder(input_ids=everything).last_hidden_state.isfinite().all()
+    assert full.encoder.get_input_embeddings().num_embeddings > len(
+        tensors["encoder.embeddings.word_embeddings.weight"]
+    )
 
 
 def test_test_metrics_have_every_language_and_their_means(
@@ -184,7 +187,7 @@ def test_a_cut_off_word_is_predicted_as_outside(make_job: MakeJob) -> None:
     model, _ = build_model(job.encoder, job.corpus, job.settings, torch.tensor(original.input_ids.tolist()))
     predictor = Predictor(
         model=model,
-        collator=trial_collator(job.corpus, 1),
+        collator=evaluation_collator(job.corpus),
         corpus=job.corpus,
         device=torch.device("cpu"),
         precision="fp32",
@@ -210,9 +213,7 @@ def test_training_opens_no_test_file(make_job: MakeJob, monkeypatch: pytest.Monk
 
 
 def test_heads_learn_at_a_multiple_of_the_learning_rate(make_job: MakeJob) -> None:
-    from xa_search.training.trial import _build_learner
-
-    learner, _ = _build_learner(make_job(learning_rate=1e-4, head_learning_rate_factor=7.0))
+    learner = build_learner(make_job(learning_rate=1e-4, head_learning_rate_factor=7.0))
     learner.schedule.optimizer.step()
     encoder, heads = (group["lr"] for group in learner.optimizer.param_groups)
     assert heads == pytest.approx(7 * encoder)

@@ -1,10 +1,11 @@
-"""Batches. In: encoded rows. Out: padded tensors with masks, in an order that a seed decides.
+"""Batches. In: encoded rows. Out: their tokens one after the other, without padding, in an order that a seed decides.
 
-Rows of similar length share a batch, so that little is padded; padding is always masked.
+Only attention sees the tokens of an utterance side by side: for it the rows are cut into blocks of similar length.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -12,87 +13,119 @@ import torch
 from xa_search.encoding.table import EncodedRow
 
 IGNORED = -100
-BATCHES_A_POOL = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Neighbouring utterances of a batch, as attention sees them: padded to `longest`.
+
+    `places` is int64 [tokens]: where each of their tokens stands in the padded block [rows x longest].
+    """
+
+    rows: int
+    tokens: int
+    longest: int
+    places: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """B utterances of at most T tokens and W words.
+    """B utterances of N tokens in all, one after the other, and the S words among them that are scored.
 
-    `input_ids` and `attention_mask` are int64 [B, T]; `positions` [B, W] holds the scored position of each word, 0
-    where there is none; `intents` [B] and `slots` [B, W] hold label numbers, IGNORED where there is no known label.
+    `input_ids` [N] are the tokens and `positions` [N] their places in their utterances, from 0; `lengths` [B] counts
+    them. `words` [S] says which of the N tokens stands for each scored word, `word_counts` [B] how many an utterance
+    has. `intents` [B] and `slots` [S] hold label numbers, IGNORED where there is no known label. All int64.
     """
 
     input_ids: torch.Tensor
-    attention_mask: torch.Tensor
     positions: torch.Tensor
+    lengths: torch.Tensor
+    words: torch.Tensor
+    word_counts: torch.Tensor
     intents: torch.Tensor
     slots: torch.Tensor
+    blocks: tuple[Block, ...]
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
-        return Batch(
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            attention_mask=self.attention_mask.to(device, non_blocking=True),
-            positions=self.positions.to(device, non_blocking=True),
-            intents=self.intents.to(device, non_blocking=True),
-            slots=self.slots.to(device, non_blocking=True),
-        )
+        names = [part.name for part in fields(self) if part.name != "blocks"]
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        blocks = tuple(replace(block, places=block.places.to(device, non_blocking=True)) for block in self.blocks)
+        return Batch(**moved, blocks=blocks)
 
 
 class Collator:
-    """Turns rows into a Batch with the label numbers of one label set."""
+    """Turns rows into a Batch with the label numbers of one label set.
 
-    def __init__(self, intents: Sequence[str], slot_tags: Sequence[str], pad_token_id: int) -> None:
+    `rows_a_block` bounds how many utterances attention sees in one piece: small blocks waste less on padding, one
+    large block costs a GPU fewer calls.
+    """
+
+    def __init__(self, intents: Sequence[str], slot_tags: Sequence[str], rows_a_block: int = sys.maxsize) -> None:
         self._intents = {intent: number for number, intent in enumerate(intents)}
         self._slot_tags = {tag: number for number, tag in enumerate(slot_tags)}
-        self._pad_token_id = pad_token_id
+        self._rows_a_block = rows_a_block
 
-    def __call__(self, rows: Sequence[EncodedRow]) -> Batch:
-        """Pad the rows to the longest of them."""
-        tokens = max(len(row.input_ids) for row in rows)
-        words = max(1, *(len(row.positions) for row in rows))
-        input_ids = np.full((len(rows), tokens), self._pad_token_id, dtype=np.int64)
-        attention_mask = np.zeros((len(rows), tokens), dtype=np.int64)
-        positions = np.zeros((len(rows), words), dtype=np.int64)
-        intents = np.full(len(rows), IGNORED, dtype=np.int64)
-        slots = np.full((len(rows), words), IGNORED, dtype=np.int64)
-        for i, row in enumerate(rows):
-            input_ids[i, : len(row.input_ids)] = row.input_ids
-            attention_mask[i, : len(row.input_ids)] = 1
-            positions[i, : len(row.positions)] = row.positions
-            if row.intent is not None:
-                intents[i] = self._intents.get(row.intent, IGNORED)
-            for j, tag in enumerate((row.slots or [])[: len(row.positions)]):
-                slots[i, j] = self._slot_tags.get(tag, IGNORED)
+    def __call__(self, rows: Sequence[EncodedRow], unscored: Sequence[EncodedRow] = ()) -> Batch:
+        """Pack the rows; of the `unscored` ones, which come last, words and labels are left out."""
+        everything = [*rows, *unscored]
+        lengths = np.array([len(row.input_ids) for row in everything], dtype=np.int64)
+        word_counts = np.array([len(row.positions) for row in rows] + [0] * len(unscored), dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+        intents = [self._intents.get(row.intent or "", IGNORED) for row in rows] + [IGNORED] * len(unscored)
+        slots = [number for row in rows for number in self._slot_numbers(row)]
+        words = np.concatenate([row.positions for row in rows]) + np.repeat(starts, word_counts)
         return Batch(
-            input_ids=torch.from_numpy(input_ids),
-            attention_mask=torch.from_numpy(attention_mask),
-            positions=torch.from_numpy(positions),
-            intents=torch.from_numpy(intents),
-            slots=torch.from_numpy(slots),
+            input_ids=torch.from_numpy(np.concatenate([row.input_ids for row in everything]).astype(np.int64)),
+            positions=torch.from_numpy(_count_up(lengths)),
+            lengths=torch.from_numpy(lengths),
+            words=torch.from_numpy(words.astype(np.int64)),
+            word_counts=torch.from_numpy(word_counts),
+            intents=torch.tensor(intents, dtype=torch.int64),
+            slots=torch.tensor(slots, dtype=torch.int64),
+            blocks=self._blocks(lengths),
         )
+
+    def _slot_numbers(self, row: EncodedRow) -> list[int]:
+        if row.slots is None:
+            return [IGNORED] * len(row.positions)
+        return [self._slot_tags.get(tag, IGNORED) for tag in row.slots[: len(row.positions)]]
+
+    def _blocks(self, lengths: np.ndarray) -> tuple[Block, ...]:
+        pieces = [lengths[i : i + self._rows_a_block] for i in range(0, len(lengths), self._rows_a_block)]
+        return tuple(_block(piece) for piece in pieces)
+
+
+def _block(lengths: np.ndarray) -> Block:
+    longest = int(lengths.max())
+    places = _count_up(lengths) + np.repeat(np.arange(len(lengths)) * longest, lengths)
+    return Block(rows=len(lengths), tokens=int(lengths.sum()), longest=longest, places=torch.from_numpy(places))
+
+
+def _count_up(lengths: np.ndarray) -> np.ndarray:
+    """Return 0 .. length - 1 for each length, one after the other."""
+    counted: np.ndarray = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return counted
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
-    """Return index arrays that cover all rows once in random order, rows of similar length together.
+    """Return index arrays that cover all rows once in random order; within an array, short rows come first.
 
-    Every array but one has `batch_size` indices: the number of steps does not depend on the order.
+    Every array but the last has `batch_size` indices.
     """
     order = generator.permutation(len(lengths))
-    batches: list[np.ndarray] = []
-    for start in range(0, len(order), batch_size * BATCHES_A_POOL):
-        pool = order[start : start + batch_size * BATCHES_A_POOL]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-    return [batches[i] for i in generator.permutation(len(batches))]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [batch[np.argsort(lengths[batch], kind="stable")] for batch in batches]
 
 
 def sorted_batches(lengths: np.ndarray, tokens_a_batch: int) -> Iterator[np.ndarray]:
-    """Yield index arrays in order of length, each with at most `tokens_a_batch` padded tokens and at least one row."""
+    """Yield index arrays in order of length, each with at most `tokens_a_batch` tokens and at least one row."""
     order = np.argsort(lengths, kind="stable")
-    start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or (end - start + 1) * lengths[order[end]] > tokens_a_batch:
+    start, tokens = 0, 0
+    for end, row in enumerate(order):
+        if end > start and tokens + lengths[row] > tokens_a_batch:
             yield order[start:end]
-            start = end
+            start, tokens = end, 0
+        tokens += lengths[row]
+    if len(order):
+        yield order[start:]

@@ -4,10 +4,12 @@ In: the encoded source training table and the translation tables. Out: row numbe
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from xa_search.encoding.row_index import NO_ROW
 from xa_search.encoding.table import EncodedTable
 
 SAMPLE_SEED = 20210505
@@ -30,16 +32,20 @@ def split_training_rows(table: EncodedTable, train_limit: int | None, held_out: 
     rows = np.arange(len(table))
     if train_limit is not None and train_limit < len(table):
         rows = np.sort(np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:train_limit])
-    kept_back = np.array([_share(row.words) < held_out for row in table.rows(rows)], dtype=bool)
+    kept_back = table.shares[rows] < held_out
     return TrainingRows(train=rows[~kept_back], held_out=rows[kept_back])
 
 
 def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.ndarray) -> np.ndarray:
     """Return, for each source row, the row of its translation, or NO_TRANSLATION."""
-    by_id = translations.row_by_id
-    return np.array([by_id.get(row.id, NO_TRANSLATION) for row in source.rows(rows)], dtype=np.int64)
+    row_of_source = np.full(len(source), NO_TRANSLATION, dtype=np.int64)
+    known = translations.source_rows != NO_ROW
+    row_of_source[translations.source_rows[known]] = np.flatnonzero(known)
+    found: np.ndarray = row_of_source[rows]
+    return found
 
 
-def _share(words: list[str]) -> float:
+def share_of_text(words: Sequence[str]) -> float:
+    """Return a fixed number from 0 up to 1 for a text: rows below `held_out` are held out."""
     digest = hashlib.sha256(" ".join(words).casefold().encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -17,12 +17,15 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from xa_search.encoding.labels import collect_labels
+from xa_search.encoding.pairs import share_of_text
+from xa_search.encoding.row_index import RowIndex
+from xa_search.encoding.table import EncodedTable
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import DataError
 from xa_search.records import EncodedCorpus, Split, Translation, Utterance
 
 ROWS_A_CHUNK = 1000
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 SCHEMA = pa.schema(
     {
@@ -32,6 +35,8 @@ SCHEMA = pa.schema(
         "positions": pa.list_(pa.int32()),
         "intent": pa.string(),
         "slots": pa.list_(pa.string()),
+        "share": pa.float64(),
+        "source_row": pa.int64(),
     }
 )
 
@@ -94,12 +99,7 @@ def encode_corpus(
     encode_split(encoded, corpus, tokenizer, max_tokens, "train", (corpus.source,))
     dev_languages = (corpus.source, *corpus.targets) if with_target_dev else (corpus.source,)
     encode_split(encoded, corpus, tokenizer, max_tokens, "dev", dev_languages)
-    for lang in corpus.targets:
-        _write_table_once(
-            table_path(encoded, "translations", lang),
-            partial(corpus.translations, lang),
-            lambda rows: _translation_columns(rows, tokenizer, max_tokens),
-        )
+    _encode_translations(encoded, corpus, tokenizer, max_tokens)
     return encoded
 
 
@@ -117,6 +117,19 @@ def encode_split(
             table_path(encoded, split, lang),
             partial(corpus.utterances, lang, split),
             lambda rows: _utterance_columns(rows, tokenizer, max_tokens),
+        )
+
+
+def _encode_translations(encoded: EncodedCorpus, corpus: ReadableCorpus, tokenizer: Any, max_tokens: int) -> None:
+    missing = [lang for lang in corpus.targets if not table_path(encoded, "translations", lang).exists()]
+    if not missing:
+        return
+    source_rows = RowIndex(EncodedTable(table_path(encoded, "train", corpus.source)).ids())
+    for lang in missing:
+        _write_table_once(
+            table_path(encoded, "translations", lang),
+            partial(corpus.translations, lang),
+            lambda rows: _translation_columns(rows, tokenizer, max_tokens, source_rows),
         )
 
 
@@ -141,17 +154,24 @@ def _write_table(path: Path, rows: Iterable[Any], columns: Callable[[list[Any]],
 
 def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int) -> dict[str, list[Any]]:
     tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens)
-    columns = _token_columns([row.id for row in rows], tokenised)
-    return columns | {"intent": [row.intent for row in rows], "slots": [row.slots for row in rows]}
+    return _token_columns([row.id for row in rows], tokenised) | {
+        "intent": [row.intent for row in rows],
+        "slots": [row.slots for row in rows],
+        "source_row": [None] * len(rows),
+    }
 
 
-def _translation_columns(rows: list[Translation], tokenizer: Any, max_tokens: int) -> dict[str, list[Any]]:
+def _translation_columns(
+    rows: list[Translation], tokenizer: Any, max_tokens: int, source_rows: RowIndex
+) -> dict[str, list[Any]]:
     if any(row.running_text for row in rows):
         tokenised = tokenise_running_text(tokenizer, [" ".join(row.words) for row in rows], max_tokens)
     else:
         tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens)
-    columns = _token_columns([row.source_id for row in rows], tokenised)
-    return columns | {"intent": [None] * len(rows), "slots": [None] * len(rows)}
+    ids = [row.source_id for row in rows]
+    nothing = [None] * len(rows)
+    columns = _token_columns(ids, tokenised)
+    return columns | {"intent": nothing, "slots": nothing, "source_row": source_rows.find(ids).tolist()}
 
 
 def _token_columns(ids: list[str], tokenised: list[TokenisedWords]) -> dict[str, list[Any]]:
@@ -160,6 +180,7 @@ def _token_columns(ids: list[str], tokenised: list[TokenisedWords]) -> dict[str,
         "words": [row.words for row in tokenised],
         "input_ids": [row.input_ids for row in tokenised],
         "positions": [row.positions for row in tokenised],
+        "share": [share_of_text(row.words) for row in tokenised],
     }
 
 

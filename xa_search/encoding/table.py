@@ -1,5 +1,6 @@
-"""One encoded table in memory-mapped form. In: an Arrow file. Out: rows by index, token lengths, row numbers by id."""
+"""One encoded table in memory-mapped form. In: an Arrow file. Out: rows by index, and whole columns as arrays."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,9 +38,19 @@ class EncodedTable:
         return np.asarray(pc.list_value_length(self._dataset.data.column("input_ids"))).astype(np.int64)
 
     @cached_property
-    def row_by_id(self) -> dict[str, int]:
-        """The row number of each id."""
-        return {row_id: number for number, row_id in enumerate(self._dataset.data.column("id").to_pylist())}
+    def shares(self) -> np.ndarray:
+        """The number of each row's text that decides whether it is held out, float64 [rows]."""
+        return np.asarray(self._dataset.data.column("share"))
+
+    @cached_property
+    def source_rows(self) -> np.ndarray:
+        """The source row that each translation belongs to, int64 [rows]; NO_ROW where there is none."""
+        return np.asarray(self._dataset.data.column("source_row"))
+
+    def ids(self) -> Iterator[list[str]]:
+        """Yield the ids of all rows, piece by piece."""
+        for chunk in self._dataset.data.column("id").chunks:
+            yield chunk.to_pylist()
 
     def rows(self, indices: np.ndarray) -> list[EncodedRow]:
         """Return the rows at these indices, in their order."""

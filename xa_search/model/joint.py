@@ -1,4 +1,4 @@
-"""The joint model. In: token ids. Out: a sentence embedding, intent logits, and slot logits a word.
+"""The joint model. In: a Batch. Out: a sentence embedding, intent logits, and slot logits a word.
 
 The architecture of XeroAlign (arXiv 2105.02472, section 3): one encoder, a linear intent classifier on the sentence
 embedding, a linear slot classifier on the first sub-word of each word.
@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from xa_search.encoding.batches import Batch
+from xa_search.model.dropout import Dropout
+from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
 
 
 @dataclass(frozen=True, slots=True)
 class JointOutput:
-    """`sentence` [B, H] before dropout, `intent_logits` [B, intents], `slot_logits` [B, W, tags]."""
+    """`sentence` [B, H] before dropout, `intent_logits` [B, intents], `slot_logits` [S, tags] of the scored words."""
 
     sentence: torch.Tensor
     intent_logits: torch.Tensor
@@ -23,37 +25,37 @@ class JointOutput:
 
 
 class JointModel(nn.Module):
-    """An encoder with an intent head and a slot head."""
+    """An encoder with an intent head and a slot head. The encoder can be run through the model only."""
 
     def __init__(self, encoder: Any, embedding: str, intents: int, slot_tags: int, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.embedding = embedding
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.intent_head = nn.Linear(encoder.config.hidden_size, intents)
         self.slot_head = nn.Linear(encoder.config.hidden_size, slot_tags)
+        self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
 
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
-        hidden, sentence = self._encode(batch)
-        index = batch.positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-        words = hidden.gather(1, index)
+        hidden = self._encode(self.encoder, batch)
+        sentence = self._embed(hidden, batch)
+        words = hidden.index_select(0, batch.words)
         return JointOutput(
             sentence=sentence,
             intent_logits=self.intent_head(self.dropout(sentence)),
             slot_logits=self.slot_head(self.dropout(words)),
         )
 
-    def embed(self, batch: Batch) -> torch.Tensor:
-        """Return the sentence embeddings [B, H] of a batch."""
-        return self._encode(batch)[1]
-
-    def _encode(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        output = self.encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
-        hidden: torch.Tensor = output.last_hidden_state
+    def _embed(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the sentence embeddings [B, H] of the hidden states [N, H]."""
+        if self.embedding == "mean":
+            rows = torch.arange(len(batch.lengths), device=hidden.device)
+            row_of_token = rows.repeat_interleave(batch.lengths, output_size=len(hidden))
+            sums = hidden.new_zeros(len(rows), hidden.shape[1], dtype=torch.float32)
+            return sums.index_add(0, row_of_token, hidden.float()) / batch.lengths[:, None]
+        first = hidden.index_select(0, batch.lengths.cumsum(0) - batch.lengths)
         if self.embedding == "pooler":
-            return hidden, output.pooler_output
-        if self.embedding == "cls":
-            return hidden, hidden[:, 0]
-        mask = batch.attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return hidden, (hidden * mask).sum(1) / mask.sum(1)
+            pooled: torch.Tensor = self.encoder.pooler(first[:, None])
+            return pooled
+        return first

@@ -20,7 +20,7 @@ def intent_loss(output: JointOutput, batch: Batch) -> torch.Tensor:
 
 def slot_loss(output: JointOutput, batch: Batch) -> torch.Tensor:
     """Cross entropy of the slot tags, averaged over the scored words of the batch."""
-    return _cross_entropy(output.slot_logits.flatten(0, 1), batch.slots.flatten())
+    return _cross_entropy(output.slot_logits, batch.slots)
 
 
 def align_loss(source: torch.Tensor, translation: torch.Tensor, distance: str) -> torch.Tensor:

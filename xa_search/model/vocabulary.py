@@ -22,7 +22,7 @@ class TrimmedEmbedding(nn.Module):
     def __init__(self, full: nn.Embedding, kept_ids: torch.Tensor) -> None:
         super().__init__()
         self.padding_idx = full.padding_idx
-        self.weight = nn.Parameter(full.weight.detach()[kept_ids].clone())
+        self.weight = nn.Parameter(full.weight.detach()[kept_ids])
         lookup = torch.full((full.num_embeddings,), -1, dtype=torch.int64)
         lookup[kept_ids] = torch.arange(len(kept_ids))
         self.register_buffer("lookup", lookup, persistent=False)

@@ -9,13 +9,14 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
-from xa_search.records.search import Asha, Parameter, Plan, Scheduler, SearchRecord, SearchSpace
+from xa_search.records.search import Asha, Parameter, Plan, Scheduler, SearchCost, SearchRecord, SearchSpace, Spent
 from xa_search.records.trial import (
     Embedding,
     EpochReport,
     FailureClass,
     Method,
     Selection,
+    StoppedAt,
     TrialJob,
     TrialRecord,
     TrialRole,
@@ -25,6 +26,6 @@ from xa_search.records.trial import (
 
 __all__ = [
     "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass", "Method",
-    "Parameter", "Plan", "Scheduler", "SearchRecord", "SearchSpace", "Selection", "Split", "Translation", "TrialJob",
-    "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
+    "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "Spent", "Split",
+    "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
 ]  # fmt: skip

@@ -70,16 +70,28 @@ class Plan(Frozen):
     data: Path | None = None
     seed: int = 1
     time_budget: float | None = None
+    """The seconds of this run."""
+    gpu_hours: float | None = None
+    """The GPU hours of all runs of this search."""
+    deterministic: bool = False
+    """Proposals in batches of a fixed size, told in the order of their numbers: the same seed, the same search."""
+    new: bool = False
+    """Begin this search although an unfinished one of the same space differs."""
     local: bool = False
     address: str | None = None
 
     @property
-    def search_id(self) -> str:
-        """The search's name: the space's name and a hash of all that decides its scores."""
+    def decisive(self) -> dict[str, Any]:
+        """All that decides the scores of the search, less what has its default."""
         not_decisive = {"trials", "cpus_per_trial", "gpus_per_trial"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
-        return f"{self.name}-{hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]}"
+        return decisive | ({"deterministic": True} if self.deterministic else {})
+
+    @property
+    def search_id(self) -> str:
+        """The search's name: the space's name and a hash of all that decides its scores."""
+        return f"{self.name}-{hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()[:8]}"
 
     @property
     def directory(self) -> Path:
@@ -96,6 +108,15 @@ class Plan(Frozen):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a search has spent over all its runs; `trial_seconds` are those in which a worker was on a trial."""
+
+    wall_seconds: float = 0.0
+    trial_seconds: float = 0.0
+    gpu_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. `test_metrics` are those of the baseline and the winner, by trial number."""
 
@@ -108,3 +129,22 @@ class SearchRecord:
     baseline: int
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return the trial of this number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchCost:
+    """Where the wall time of one run of a search went.
+
+    `parts` are seconds of wall time that sum to `wall`. `slots` is how many trials ran side by side; the utilisations
+    are shares of the cores that the trials asked for, and of the GPUs while they trained (none without a GPU).
+    """
+
+    wall: float
+    parts: dict[str, float]
+    slots: int
+    core_utilisation: float
+    gpu_utilisation: float | None

@@ -88,15 +88,31 @@ class EpochReport:
 
 
 TrialRole = Literal["baseline", "published", "searched"]
-TrialState = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL"]
+TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedAt:
+    """Why early stopping ended a trial: after `epoch` its score lay below the cut-off.
+
+    `rank` 1 is the best of the `competitors`: the trials of its size that had come so far, itself included.
+    """
+
+    epoch: int
+    score: float
+    cutoff: float
+    rank: int
+    competitors: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """What is known of one trial. The metrics are those of its best epoch under the selection rule.
 
-    `params` are the searched settings alone; `scores[i]` is the selection score after epoch i + 1.
+    `params` are the searched settings alone; `scores[i]` is the selection score after epoch i + 1. `spent` has the
+    seconds of all its epochs: `train`, `evaluate`, and `cpu`, the processor seconds of all threads; `seconds` are
+    those on the wall, over all its interruptions. A PAUSED trial was interrupted and goes on under its number.
     """
 
     number: int
@@ -109,7 +125,15 @@ class TrialRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     failure: FailureClass | None = None
     failure_text: str = ""
+    failure_frame: str = ""
+    stopped_at: StoppedAt | None = None
+    interruptions: int = 0
+    interruption: str = ""
+    """Why the last interruption happened."""
+    batch: int | None = None
+    """The batch that a deterministic search proposed it in."""
     seconds: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
 
     @property
     def score(self) -> float | None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from xa_search.encoding.batches import Collator
 from xa_search.encoding.table import EncodedRow
 from xa_search.encoding.tokenisation import tokenise_running_text
 from xa_search.errors import ModelError
@@ -25,10 +24,11 @@ from xa_search.model.quiet import quiet_transformers
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialJob
 from xa_search.tracking.answers import ParsedUtterance, parse_slots
 from xa_search.training.checkpoint import restore_model
+from xa_search.training.data import evaluation_collator
+from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.precision import resolve_precision
-from xa_search.training.trial import trial_device
 
 CARD = "bundle.json"
 HEADS = "heads.safetensors"
@@ -145,7 +145,7 @@ def load_bundle(directory: Path) -> Bundle:
     device = trial_device()
     predictor = Predictor(
         model=model.to(device),
-        collator=Collator(labels.intents, labels.slot_tags, model.encoder.config.pad_token_id or 0),
+        collator=evaluation_collator(labels),
         corpus=labels,
         device=device,
         precision=card["precision"],

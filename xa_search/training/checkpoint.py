@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
+from xa_search.model.dropout import replace_dropout
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
+from xa_search.model.trimmed import load_trimmed_encoder
 from xa_search.model.vocabulary import restore_vocabulary, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
 
@@ -24,14 +25,9 @@ def build_model(
     encoder_files: EncoderFiles, corpus: EncodedCorpus, settings: TrialSettings, token_ids: torch.Tensor
 ) -> tuple[JointModel, torch.Tensor]:
     """Return a joint model whose vocabulary is trimmed to `token_ids`, and the ids that were kept."""
-    encoder_files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
-    encoder = load_encoder(encoder_files)
-    for module in encoder.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = settings.dropout
-    kept_ids = trim_vocabulary(encoder, token_ids, [encoder.config.pad_token_id or 0])
-    model = JointModel(encoder, encoder_files.embedding, len(corpus.intents), len(corpus.slot_tags), settings.dropout)
-    return model, kept_ids
+    files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
+    encoder, kept_ids = load_trimmed_encoder(files, token_ids, corpus.directory)
+    return _joint_model(encoder, files.embedding, corpus, settings), kept_ids
 
 
 def save_checkpoint(model: JointModel, kept_ids: torch.Tensor, path: Path) -> None:
@@ -48,8 +44,16 @@ def restore_model(
 ) -> JointModel:
     """Rebuild a trial's model from its checkpoint, with the encoder's full vocabulary."""
     tensors = load_file(path)
-    model, _ = build_model(encoder_files, corpus, settings, tensors.pop(KEPT_IDS))
+    files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
+    encoder: Any = load_encoder(files)
+    pretrained = encoder.get_input_embeddings().weight.detach()
+    trim_vocabulary(encoder, tensors.pop(KEPT_IDS), [])
+    model = _joint_model(encoder, files.embedding, corpus, settings)
     model.load_state_dict(tensors)
-    pretrained: Any = load_encoder(encoder_files).get_input_embeddings()
-    restore_vocabulary(model.encoder, pretrained.weight.detach())
+    restore_vocabulary(encoder, pretrained)
     return model
+
+
+def _joint_model(encoder: Any, embedding: str, corpus: EncodedCorpus, settings: TrialSettings) -> JointModel:
+    replace_dropout(encoder, settings.dropout)
+    return JointModel(encoder, embedding, len(corpus.intents), len(corpus.slot_tags), settings.dropout)

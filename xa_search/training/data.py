@@ -1,8 +1,10 @@
 """A trial's data. In: an encoded corpus and the settings. Out: the rows that train, the rows held out, their pairs."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, translation_rows
@@ -10,6 +12,8 @@ from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
 from xa_search.records import EncodedCorpus, Split, TrialSettings
+
+CPU_ROWS_A_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +31,20 @@ class TrialData:
     train_pairs: dict[str, np.ndarray]
     held_out_pairs: dict[str, np.ndarray]
 
-    def paired_translation(self, index: int, epoch: int) -> EncodedRow | None:
-        """Return a translation of training row `index`: the targets take turns over the epochs."""
+    def paired_translations(self, indices: np.ndarray, epoch: int) -> list[EncodedRow | None]:
+        """Return a translation of each of these training rows: the targets take turns over rows and epochs."""
+        found: list[EncodedRow | None] = [None] * len(indices)
+        missing = np.ones(len(indices), dtype=bool)
         targets = self.corpus.targets
         for turn in range(len(targets)):
-            lang = targets[(index + epoch + turn) % len(targets)]
-            row = self.train_pairs[lang][index]
-            if row != NO_TRANSLATION:
-                return self.translations[lang].rows(np.array([row]))[0]
-        return None
+            for number, lang in enumerate(targets):
+                chosen = missing & ((indices + epoch + turn) % len(targets) == number)
+                chosen &= self.train_pairs[lang][indices] != NO_TRANSLATION
+                rows = self.translations[lang].rows(self.train_pairs[lang][indices[chosen]])
+                for place, row in zip(np.flatnonzero(chosen), rows, strict=True):
+                    found[place] = row
+                missing &= ~chosen
+        return found
 
 
 def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData:
@@ -71,6 +80,12 @@ def split_rows(corpus: EncodedCorpus, split: Split, lang: str, limit: int | None
     return table.rows(np.linspace(0, len(table), count, endpoint=False).astype(np.int64))
 
 
-def trial_collator(corpus: EncodedCorpus, pad_token_id: int) -> Collator:
+def evaluation_collator(corpus: EncodedCorpus) -> Collator:
     """Return the collator with the label numbers of the corpus."""
-    return Collator(corpus.intents, corpus.slot_tags, pad_token_id)
+    return Collator(corpus.intents, corpus.slot_tags)
+
+
+def training_collator(corpus: EncodedCorpus, device: torch.device) -> Collator:
+    """Return the same, with blocks for training: on a CPU, small ones."""
+    rows_a_block = CPU_ROWS_A_BLOCK if device.type == "cpu" else sys.maxsize
+    return Collator(corpus.intents, corpus.slot_tags, rows_a_block)

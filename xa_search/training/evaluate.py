@@ -36,7 +36,7 @@ class Predictor:
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[EncodedRow]) -> list[Prediction]:
-        """Predict in batches of similar length; a word that was cut off is predicted as outside."""
+        """Predict in large batches of similar length; a word that was cut off is predicted as outside."""
         self.model.eval()
         predictions: dict[int, Prediction] = {}
         lengths = np.array([len(row.input_ids) for row in rows], dtype=np.int64)
@@ -46,10 +46,9 @@ class Predictor:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
                 output = self.model(batch)
             probabilities, intents = (best.tolist() for best in output.intent_logits.float().softmax(-1).max(-1))
-            slots = output.slot_logits.argmax(-1).tolist()
-            answers = zip(indices, chosen, probabilities, intents, slots, strict=True)
-            for place, row, probability, intent, tags in answers:
-                known = [self.corpus.slot_tags[tag] for tag in tags[: len(row.positions)]]
+            tags = iter(output.slot_logits.argmax(-1).tolist())
+            for place, row, probability, intent in zip(indices, chosen, probabilities, intents, strict=True):
+                known = [self.corpus.slot_tags[next(tags)] for _ in row.positions]
                 cut_off = [OUTSIDE] * (len(row.words) - len(known))
                 predictions[int(place)] = Prediction(
                     intent=self.corpus.intents[intent], intent_probability=probability, slots=(*known, *cut_off)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from xa_search.records import TrialJob
 from xa_search.training.checkpoint import restore_model
-from xa_search.training.data import split_rows, trial_collator
+from xa_search.training.data import evaluation_collator, split_rows
+from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor, labelled_metrics, mean_over_targets
 from xa_search.training.precision import resolve_precision
-from xa_search.training.trial import trial_device
 
 
 def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
@@ -20,7 +20,7 @@ def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
     model = restore_model(job.encoder, job.corpus, job.settings, weights).to(device)
     return Predictor(
         model=model,
-        collator=trial_collator(job.corpus, model.encoder.config.pad_token_id or 0),
+        collator=evaluation_collator(job.corpus),
         corpus=job.corpus,
         device=device,
         precision=resolve_precision(job.settings.precision, device, job.threads, job.home),

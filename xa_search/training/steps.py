@@ -1,4 +1,7 @@
-"""One training step's losses. In: a model, a batch and its pairs. Out: the total loss and its terms."""
+"""One training step. In: a trial's rows. Out: batches, and the total loss of one with its terms.
+
+Source utterances and translations go through the encoder in one pass.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,17 +16,25 @@ from xa_search.model.losses import align_loss, intent_loss, slot_loss
 from xa_search.records import TrialSettings
 from xa_search.training.data import TrialData
 
+BATCHES_A_READ = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBatch:
-    """One step's input. `translations` belong to the rows of `aligned` (row numbers in `task`) when pairs are shared,
-    or to the utterances of `pair_sources` when they are drawn separately; none when nothing is aligned.
+    """One step's input: labelled source utterances, then what is aligned with their help, if anything.
+
+    Row `sources[i]` of the batch is the source utterance of its row `translations[i]`.
     """
 
-    task: Batch
-    translations: Batch | None = None
-    aligned: torch.Tensor | None = None
-    pair_sources: Batch | None = None
+    batch: Batch
+    sources: torch.Tensor
+    translations: torch.Tensor
+
+    def to(self, device: torch.device) -> "StepBatch":
+        """Return the step's input on a device."""
+        return StepBatch(
+            batch=self.batch.to(device), sources=self.sources.to(device), translations=self.translations.to(device)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,52 +47,75 @@ class LossTerms:
     align: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pairs:
+    """The pairs of one step: places in the pair batch that have a translation, the source rows, the translations."""
+
+    places: list[int]
+    sources: list[EncodedRow]
+    translations: list[EncodedRow]
+
+
 def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, epoch: int) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
     lengths = data.source.lengths[data.train]
-    generator = np.random.default_rng([settings.seed, epoch, 0])
-    task_batches = shuffled_batches(lengths, settings.batch_size, generator)
-    pair_batches = task_batches
-    if settings.pairing == "independent":
-        pair_batches = shuffled_batches(lengths, settings.batch_size, np.random.default_rng([settings.seed, epoch, 1]))
-    for task_indices, pair_indices in zip(task_batches, pair_batches, strict=True):
-        task = collator(data.source.rows(data.train[task_indices]))
-        if settings.method == "zero_shot" or settings.align_weight == 0:
-            yield StepBatch(task=task)
-            continue
-        paired = [(place, data.paired_translation(int(index), epoch)) for place, index in enumerate(pair_indices)]
-        found = [(place, translation) for place, translation in paired if translation is not None]
-        yield _with_pairs(data, collator, settings, task, pair_indices, found)
+    aligns = settings.method != "zero_shot" and settings.align_weight > 0
+    independent = settings.pairing == "independent"
+    task_batches = _order(lengths, settings, epoch, 0)
+    pair_batches = _order(lengths, settings, epoch, 1) if independent else task_batches
+    for start in range(0, len(task_batches), BATCHES_A_READ):
+        read = slice(start, start + BATCHES_A_READ)
+        rows = _read(data, task_batches[read])
+        pairs = _read_pairs(data, pair_batches[read], epoch) if aligns else [None] * len(rows)
+        for task, pair in zip(rows, pairs, strict=True):
+            yield _step_batch(collator, task, pair, independent)
 
 
-def _with_pairs(
-    data: TrialData,
-    collator: Collator,
-    settings: TrialSettings,
-    task: Batch,
-    pair_indices: np.ndarray,
-    found: list[tuple[int, EncodedRow]],
-) -> StepBatch:
-    if not found:
-        return StepBatch(task=task)
-    places = [place for place, _ in found]
-    translations = collator([translation for _, translation in found])
-    if settings.pairing == "shared":
-        return StepBatch(task=task, translations=translations, aligned=torch.tensor(places))
-    sources = collator(data.source.rows(data.train[pair_indices[places]]))
-    return StepBatch(task=task, translations=translations, pair_sources=sources)
-
-
-def compute_losses(model: JointModel, batch: StepBatch, settings: TrialSettings, device: torch.device) -> LossTerms:
-    """Run the encoder passes of one step and sum the loss terms."""
-    task = batch.task.to(device)
-    output = model(task)
-    intent, slot = intent_loss(output, task), slot_loss(output, task)
+def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings) -> LossTerms:
+    """Run the encoder over one step's input and sum the loss terms."""
+    output = model(step.batch)
+    intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
     align = intent.new_zeros(())
-    if batch.translations is not None:
-        sources = output.sentence[batch.aligned] if batch.aligned is not None else None
-        if batch.pair_sources is not None:
-            sources = model.embed(batch.pair_sources.to(device))
-        assert sources is not None
-        align = align_loss(sources, model.embed(batch.translations.to(device)), settings.align_distance)
+    if len(step.translations):
+        sources, translations = output.sentence[step.sources], output.sentence[step.translations]
+        align = align_loss(sources, translations, settings.align_distance)
     return LossTerms(total=intent + slot + settings.align_weight * align, intent=intent, slot=slot, align=align)
+
+
+def _order(lengths: np.ndarray, settings: TrialSettings, epoch: int, stream: int) -> list[np.ndarray]:
+    return shuffled_batches(lengths, settings.batch_size, np.random.default_rng([settings.seed, epoch, stream]))
+
+
+def _read(data: TrialData, batches: list[np.ndarray]) -> list[list[EncodedRow]]:
+    """Read the source rows of several batches at once."""
+    rows = iter(data.source.rows(data.train[np.concatenate(batches)]))
+    return [[next(rows) for _ in batch] for batch in batches]
+
+
+def _read_pairs(data: TrialData, batches: list[np.ndarray], epoch: int) -> list[_Pairs]:
+    sources = _read(data, batches)
+    translations = iter(data.paired_translations(np.concatenate(batches), epoch))
+    pairs = []
+    for rows in sources:
+        found = [(place, row, other) for place, row in enumerate(rows) if (other := next(translations)) is not None]
+        pairs.append(
+            _Pairs(
+                places=[place for place, _, _ in found],
+                sources=[row for _, row, _ in found],
+                translations=[other for _, _, other in found],
+            )
+        )
+    return pairs
+
+
+def _step_batch(collator: Collator, task: list[EncodedRow], pairs: _Pairs | None, independent: bool) -> StepBatch:
+    if pairs is None:
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return StepBatch(batch=collator(task), sources=nothing, translations=nothing)
+    extra = pairs.sources if independent else []
+    sources = torch.arange(len(extra)) + len(task) if independent else torch.tensor(pairs.places, dtype=torch.int64)
+    return StepBatch(
+        batch=collator(task, [*extra, *pairs.translations]),
+        sources=sources,
+        translations=torch.arange(len(pairs.translations)) + len(task) + len(extra),
+    )

@@ -1,0 +1,114 @@
+"""Encoders without padding. In: an encoder and a Batch. Out: the hidden states of its tokens.
+
+Every layer but attention works on single tokens, so nothing is padded there. BERT and XLM-R get an attention function
+of ours, which pads block by block; other architectures are run on one padded batch and unpadded afterwards.
+"""
+
+# ruff: noqa: ARG001 (transformers names the arguments of attention functions)
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from xa_search.encoding.batches import Batch, Block
+from xa_search.model.dropout import drop
+
+PACKED_ATTENTION = "xa_search_packed"
+FIRST_POSITION = {"bert": 0, "xlm-roberta": 1}
+"""What is added to the position of a token: XLM-R counts from its padding id + 1."""
+
+
+def use_packed_attention(encoder: Any) -> bool:
+    """Give the encoder the packed attention, in place; return whether its architecture takes it."""
+    from transformers import AttentionInterface
+
+    if encoder.config.model_type not in FIRST_POSITION:
+        return False
+    AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+    encoder.set_attn_implementation(PACKED_ATTENTION)
+    return True
+
+
+def encode_packed(encoder: Any, batch: Batch) -> torch.Tensor:
+    """Return the hidden states [N, H] of a batch, from an encoder with packed attention."""
+    first = FIRST_POSITION[encoder.config.model_type]
+    offset = first + encoder.config.pad_token_id if first else 0
+    output = encoder(
+        input_ids=batch.input_ids[None],
+        position_ids=batch.positions[None] + offset,
+        blocks=batch.blocks,
+        real=[_real_tokens(block) for block in batch.blocks],
+    )
+    hidden: torch.Tensor = output.last_hidden_state[0]
+    return hidden
+
+
+def encode_padded(encoder: Any, batch: Batch) -> torch.Tensor:
+    """Return the hidden states [N, H] of a batch, from any encoder."""
+    rows, longest = len(batch.lengths), max(block.longest for block in batch.blocks)
+    row_of_token = torch.arange(rows, device=batch.lengths.device).repeat_interleave(batch.lengths)
+    places = row_of_token * longest + batch.positions
+    input_ids = batch.input_ids.new_full((rows * longest,), encoder.config.pad_token_id or 0)
+    mask = torch.zeros_like(input_ids)
+    input_ids[places], mask[places] = batch.input_ids, 1
+    output = encoder(input_ids=input_ids.view(rows, longest), attention_mask=mask.view(rows, longest))
+    hidden: torch.Tensor = output.last_hidden_state.flatten(0, 1).index_select(0, places)
+    return hidden
+
+
+def packed_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    blocks: Sequence[Block],
+    real: Sequence[torch.Tensor],
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each utterance; query, key and value are [1, heads, N, size], the result is [1, N, heads, size].
+
+    `real` masks the padding of each block. The signature is that of transformers' attention functions.
+    """
+    heads = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
+    attended, start = [], 0
+    for block, mask in zip(blocks, real, strict=True):
+        q, k, v = (_pad(tensor[start : start + block.tokens], block) for tensor in heads)
+        attended.append(_unpad(_attend(q, k, v, mask, dropout, scaling), block))
+        start += block.tokens
+    return torch.cat(attended)[None], None
+
+
+def _pad(tokens: torch.Tensor, block: Block) -> torch.Tensor:
+    """[tokens, heads, size] -> [rows, heads, longest, size]; padding is zero."""
+    flat = tokens.new_zeros(block.rows * block.longest, tokens.shape[1] * tokens.shape[2])
+    flat = flat.index_copy(0, block.places, tokens.flatten(1))
+    return flat.view(block.rows, block.longest, *tokens.shape[1:]).transpose(1, 2)
+
+
+def _unpad(padded: torch.Tensor, block: Block) -> torch.Tensor:
+    """[rows, heads, longest, size] -> [tokens, heads, size]."""
+    return padded.transpose(1, 2).flatten(0, 1).index_select(0, block.places)
+
+
+def _real_tokens(block: Block) -> torch.Tensor:
+    """Which places are no padding, bool [rows, 1, 1, longest]."""
+    mask = torch.zeros(block.rows * block.longest, dtype=torch.bool, device=block.places.device)
+    mask[block.places] = True
+    return mask.view(block.rows, 1, 1, block.longest)
+
+
+def _attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, dropout: float, scaling: float | None
+) -> torch.Tensor:
+    """Scaled dot-product attention. On a CPU torch's own has no fast kernel with dropout, and draws slowly."""
+    if dropout == 0 or q.device.type != "cpu":
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
+    scores = (q * (q.shape[-1] ** -0.5 if scaling is None else scaling)) @ k.transpose(2, 3)
+    weights = (scores + torch.zeros(mask.shape, dtype=scores.dtype).masked_fill_(~mask, -torch.inf)).softmax(-1)
+    return drop(weights, dropout) @ v

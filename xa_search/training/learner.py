@@ -1,0 +1,94 @@
+"""What learns in a trial. In: a TrialJob. Out: its data, model and optimiser, ready to take steps."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from xa_search.encoding.batches import Collator
+from xa_search.model.joint import JointModel
+from xa_search.model.trimmed import distinct_token_ids
+from xa_search.records import TrialJob
+from xa_search.training.checkpoint import build_model
+from xa_search.training.data import TrialData, evaluation_collator, load_trial_data, training_collator
+from xa_search.training.device import trial_device
+from xa_search.training.evaluate import Predictor
+from xa_search.training.precision import resolve_precision
+from xa_search.training.schedule import learning_rate_schedule
+from xa_search.training.selection import reads_target_labels
+from xa_search.training.steps import LossTerms, StepBatch, compute_losses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """The live parts of a running trial."""
+
+    job: TrialJob
+    data: TrialData
+    collator: Collator
+    predictor: Predictor
+    kept_ids: torch.Tensor
+    optimizer: torch.optim.Optimizer
+    schedule: LRScheduler
+
+    @property
+    def model(self) -> JointModel:
+        """The model that learns."""
+        return self.predictor.model
+
+    def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
+        """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
+        device = self.predictor.device
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.predictor.precision == "bf16"):
+            losses = compute_losses(self.model, step.to(device), self.job.settings)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.job.settings.clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        return losses, norm
+
+
+def build_learner(job: TrialJob) -> Learner:
+    """Load a trial's data and model. Sets the thread count and the random state of this process."""
+    settings, device = job.settings, trial_device()
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(settings.seed)
+    data = load_trial_data(job.corpus, settings)
+    model, kept_ids = build_model(job.encoder, job.corpus, settings, _token_ids(job))
+    model.to(device)
+    head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
+    optimizer = torch.optim.Adam(
+        [
+            {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
+            {"params": [*model.intent_head.parameters(), *model.slot_head.parameters()], "lr": head_learning_rate},
+        ],
+        fused=True,
+    )
+    steps = settings.epochs * -(-len(data.train) // settings.batch_size)
+    predictor = Predictor(
+        model=model,
+        collator=evaluation_collator(job.corpus),
+        corpus=job.corpus,
+        device=device,
+        precision=resolve_precision(settings.precision, device, job.threads, job.home),
+    )
+    return Learner(
+        job=job,
+        data=data,
+        collator=training_collator(job.corpus, device),
+        predictor=predictor,
+        kept_ids=kept_ids,
+        optimizer=optimizer,
+        schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
+    )
+
+
+def _token_ids(job: TrialJob) -> torch.Tensor:
+    """The distinct tokens of all tables that the trial reads; the test splits are not among them."""
+    corpus = job.corpus
+    tables = [("train", corpus.source), ("dev", corpus.source)]
+    tables += [("translations", lang) for lang in corpus.targets]
+    if reads_target_labels(job.selection):
+        tables += [("dev", lang) for lang in corpus.targets]
+    return distinct_token_ids(corpus, tables)
