@@ -11,13 +11,15 @@ from typing import Any, Protocol
 
 from xa_search.corpora import Corpus
 from xa_search.corpora.check import check_as_markdown
+from xa_search.cost import CostMeter
 from xa_search.encoding.store import encode_split
 from xa_search.errors import StoppedEarly
 from xa_search.preflight import Prepared, max_tokens, prepare_search, searched_sizes
-from xa_search.records import EpochReport, Plan, SearchRecord, TrialJob, TrialRecord, TrialSettings
-from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, epoch_logged, search_tags
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
+from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, epoch_logged, search_tags
 from xa_search.tracking.events import trial_ended as trial_ended_event
 from xa_search.tracking.events import trial_started as trial_started_event
+from xa_search.tracking.fresh_process import FreshProcess
 from xa_search.tracking.registration import Registration, register_winner
 from xa_search.tracking.runs import SyncState, Tracker
 from xa_search.tracking.spool import Spool
@@ -52,27 +54,32 @@ class SearchResult:
     record: SearchRecord
     registration: Registration | None
     tracking: SyncState
+    cost: SearchCost
 
 
 class Journal:
-    """Hands the news of the trials on to the tracker and to the audience."""
+    """Hands the news of the trials on to the tracker, the audience and the cost meter."""
 
-    def __init__(self, tracker: Tracker, audience: Audience) -> None:
+    def __init__(self, tracker: Tracker, audience: Audience, meter: CostMeter) -> None:
         self._tracker = tracker
         self._audience = audience
+        self._meter = meter
 
     def trial_started(self, record: TrialRecord) -> None:
         """Hand on that a trial started."""
+        self._meter.trial_started(record.number)
         self._tracker.record(trial_started_event(record))
         self._audience.trial_started(record)
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """Hand on an epoch's metrics."""
+        self._meter.epoch_reported(report)
         self._tracker.record(epoch_logged(record.number, report))
         self._audience.epoch_reported(record, report)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Hand on how a trial ended."""
+        self._meter.trial_ended(record.number)
         self._tracker.record(trial_ended_event(record))
         self._audience.trial_ended(record)
 
@@ -81,33 +88,47 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
     from xa_search.search.runner import run_trials
     from xa_search.search.study import open_study
+    from xa_search.tracking.report import write_cost
 
-    prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download)
-    tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
-    tracker.record(_search_started(plan, prepared))
-    study = open_study(plan)
-    _note_precision(plan, audience)
+    meter = CostMeter(trials_run_here=plan.local)
+    with meter.stage("data"):
+        prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download)
+    with meter.stage("tracking"):
+        tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+        tracker.record(_search_started(plan, prepared))
+    with meter.stage("start"):
+        study = open_study(plan)
+        _note_precision(plan, audience)
     try:
-        run_trials(
-            plan,
-            study,
-            lambda trial: make_trial_job(plan, prepared, trial.settings, str(trial.number)),
-            Journal(tracker, audience),
-        )
+        with meter.trials():
+            run_trials(
+                plan,
+                study,
+                lambda trial: make_trial_job(plan, prepared, trial.settings, str(trial.number)),
+                Journal(tracker, audience, meter),
+            )
     except StoppedEarly:
         tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
         raise
     except Exception:
         tracker.record(SearchEnded(status="FAILED"))
         raise
-    record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
-    return _publish(plan, prepared, record, tracker, audience)
+    with FreshProcess(tracking_uri(plan.home)) as fresh:
+        with meter.stage("evaluation"):
+            record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
+        with meter.stage("tracking"):
+            state = _publish(plan, record, tracker)
+            registration = None if state.left else _register(plan, prepared, record, audience, fresh)
+    cost = meter.cost(plan.space.cpus_per_trial)
+    tracker.record(FileLogged(path=str(write_cost(cost, plan.directory / "report")), folder="report"))
+    tracker.record(cost_logged(cost))
+    return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
 
 
 def _note_precision(plan: Plan, audience: Audience) -> None:
     """Say what trials on this machine compute in; on a cluster each node measures for itself."""
+    from xa_search.training.device import trial_device
     from xa_search.training.precision import choose_precision
-    from xa_search.training.trial import trial_device
 
     if plan.address is None and plan.trial_settings({}).precision == "auto":
         probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.home)
@@ -158,13 +179,10 @@ def _conclude(
     )
 
 
-def _publish(
-    plan: Plan, prepared: Prepared, record: SearchRecord, tracker: Tracker, audience: Audience
-) -> SearchResult:
-    """Log the report, close the runs, register the winner."""
+def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
+    """Log the report and close the runs."""
     from xa_search.tracking.plots import write_plots
     from xa_search.tracking.report import language_rows, language_table, write_report
-    from xa_search.training.trial import best_weights
 
     for trial in record.trials:
         if trial.number in record.test_metrics:
@@ -173,7 +191,7 @@ def _publish(
     log_scaled = {name for name, parameter in plan.space.params.items() if parameter.log}
     for path in (*write_report(record, folder), *write_plots(record, log_scaled, folder)):
         tracker.record(FileLogged(path=str(path), folder="report"))
-    winner = next(trial for trial in record.trials if trial.number == record.winner)
+    winner = record.trial(record.winner)
     tracker.record(
         SearchEnded(
             status="FINISHED",
@@ -185,13 +203,18 @@ def _publish(
             },
         )
     )
-    state = tracker.sync()
-    if state.left:
-        audience.note(f"{state.left} events wait for MLflow: {state.problem}")
-        return SearchResult(record=record, registration=None, tracking=state)
+    return tracker.sync()
+
+
+def _register(
+    plan: Plan, prepared: Prepared, record: SearchRecord, audience: Audience, fresh: FreshProcess
+) -> Registration:
+    from xa_search.training.trial import best_weights
+
     audience.note("registering the winner, and loading it back in a fresh process")
+    winner = record.trial(record.winner)
     job = make_trial_job(plan, prepared, winner.settings, str(winner.number))
-    registration = register_winner(
+    return register_winner(
         record,
         job,
         best_weights(job.directory),
@@ -199,8 +222,8 @@ def _publish(
         corpus_fingerprint=prepared.corpus.fingerprint(),
         texts=_texts_to_compare(prepared.corpus),
         uri=tracking_uri(plan.home),
+        fresh=fresh,
     )
-    return SearchResult(record=record, registration=registration, tracking=state)
 
 
 def _texts_to_compare(corpus: Corpus) -> list[str]:

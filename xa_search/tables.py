@@ -14,7 +14,7 @@ from xa_search.plan import DEFAULT_HOME
 from xa_search.records import EpochReport, Plan
 from xa_search.run import SearchResult
 from xa_search.tracking.registry import RegisteredVersion
-from xa_search.tracking.report import language_rows, trial_rows
+from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -89,6 +89,8 @@ def print_result(plan: Plan, result: SearchResult) -> None:
         say("not zero-shot: labelled target dev data chose the winner")
     if record.winner == record.baseline:
         say("the zero-shot trial itself scored best: on this search, alignment did not pay")
+    print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
+    say(cost_summary(result.cost))
     _say_registration(plan, result)
 
 

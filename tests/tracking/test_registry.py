@@ -17,7 +17,7 @@ import pytest
 
 from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
-from xa_search.tracking import registration, registry
+from xa_search.tracking import fresh_process, registration, registry
 from xa_search.tracking.bundle import trial_bundle
 from xa_search.tracking.events import SearchStarted, TrialEnded, trial_ended, trial_started
 from xa_search.tracking.patience import environment
@@ -43,15 +43,17 @@ class Found:
     uri: str
 
     def register(self, corpus: str, fingerprint: str = "data-1") -> Registration:
-        return register_winner(
-            self.record,
-            self.job,
-            self.weights,
-            corpus=corpus,
-            corpus_fingerprint=fingerprint,
-            texts=TEXTS,
-            uri=self.uri,
-        )
+        with fresh_process.FreshProcess(self.uri) as fresh:
+            return register_winner(
+                self.record,
+                self.job,
+                self.weights,
+                corpus=corpus,
+                corpus_fingerprint=fingerprint,
+                texts=TEXTS,
+                uri=self.uri,
+                fresh=fresh,
+            )
 
 
 def finish_search(record: SearchRecord, search_id: str, score: float, trial: tuple[TrialJob, Path], uri: str) -> Found:
@@ -77,7 +79,7 @@ def champion(found: Found) -> Registration:
     """Registered for real, checked by a process that may not use the program's own folder."""
     with pytest.MonkeyPatch.context() as patch:
         guard = f"import xa_search; assert not xa_search.__file__.startswith({str(REPOSITORY)!r}), xa_search.__file__\n"
-        patch.setattr(registration, "FRESH_PROCESS", registration.FRESH_PROCESS + guard)
+        patch.setattr(fresh_process, "PROGRAM", fresh_process.PROGRAM + guard)
         return found.register("happy")
 
 
@@ -85,11 +87,17 @@ def champion(found: Found) -> Registration:
 def no_fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer in this process, where a test is about something else: a new process takes ten seconds."""
 
-    def predict(uri: str, model: str, texts: Any) -> list[dict[str, Any]]:
-        _, name, version = model.split("/")
-        return [parsed.record() for parsed in load_registered(uri, name, version).predict(texts)]
+    class ThisProcess(contextlib.AbstractContextManager["ThisProcess"]):
+        def __init__(self, uri: str) -> None:
+            self.uri = uri
 
-    monkeypatch.setattr(registration, "_predict_afresh", predict)
+        def __exit__(self, *_: Any) -> None: ...
+
+        def predict(self, model: str, texts: Any, _threads: int) -> list[dict[str, Any]]:
+            _, name, version = model.split("/")
+            return [parsed.record() for parsed in load_registered(self.uri, name, version).predict(texts)]
+
+    monkeypatch.setattr(fresh_process, "FreshProcess", ThisProcess)
 
 
 def test_the_winner_is_registered_checked_and_the_first_champion(champion: Registration, found: Found) -> None:
@@ -163,7 +171,7 @@ def test_no_alias_moves_to_a_model_that_answers_otherwise(
 ) -> None:
     search = finish_search(search_record, "odd", 0.7, make_trial(), uri)
     answer = {"intent": "sing", "intent_probability": 0.5, "slots": []}
-    monkeypatch.setattr(registration, "_predict_afresh", lambda uri, model, texts: [dict(answer) for _ in texts])
+    monkeypatch.setattr(fresh_process.FreshProcess, "predict", lambda _, __, texts, ___: [dict(answer) for _ in texts])
     with pytest.raises(XaSearchError, match="no alias was moved") as caught:
         search.register("odd")
     assert "\n" not in str(caught.value)
@@ -172,7 +180,7 @@ def test_no_alias_moves_to_a_model_that_answers_otherwise(
     with pytest.raises(ModelError, match="never loaded back"):
         promote(uri, "xa-search-odd", 1)
     expected = [parsed.record() for parsed in trial_bundle(search.job, search.weights).predict(TEXTS)]
-    monkeypatch.setattr(registration, "_predict_afresh", lambda uri, model, texts: expected)
+    monkeypatch.setattr(fresh_process.FreshProcess, "predict", lambda *_: expected)
     repaired = search.register("odd")
     assert (repaired.version.version, repaired.is_champion) == (1, True)
 

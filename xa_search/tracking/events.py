@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xa_search.records import EpochReport, Selection, TrialRecord
+from xa_search.records import EpochReport, SearchCost, Selection, TrialRecord
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None
@@ -103,6 +103,15 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
     if trial.failure is not None:
         tags |= {"failure_class": trial.failure, "failure_text": trial.failure_text}
     return TrialEnded(number=trial.number, status=STATUSES[trial.state], metrics=metrics, tags=tags)
+
+
+def cost_logged(cost: SearchCost) -> SearchEnded:
+    """Return the event that tells what a search's wall time went to, in seconds and shares."""
+    metrics = {f"seconds_{part}": seconds for part, seconds in cost.parts.items()}
+    metrics |= {"seconds": cost.wall, "core_utilisation": cost.core_utilisation}
+    if cost.gpu_utilisation is not None:
+        metrics["gpu_utilisation"] = cost.gpu_utilisation
+    return SearchEnded(status="FINISHED", metrics=metrics)
 
 
 def flat_name(name: str) -> str:

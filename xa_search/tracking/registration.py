@@ -4,21 +4,17 @@ The version is loaded in a fresh process and must give there what the trial's ow
 alias move.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from xa_search.errors import XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking.bundle import Bundle, trial_bundle, write_bundle
+from xa_search.tracking.fresh_process import FreshProcess
 from xa_search.tracking.logged_model import log_model
 from xa_search.tracking.patience import environment
 from xa_search.tracking.registry import (
@@ -35,19 +31,7 @@ from xa_search.tracking.registry import (
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, find_runs, open_experiment, plainly
 
-LOAD_SECONDS = 1800
 PROBABILITY_SLACK = 1e-3
-FRESH_PROCESS = """
-import json, sys
-import mlflow, torch
-torch.set_num_threads(int(sys.argv[2]))
-texts, answers = sys.argv[3:]
-model = mlflow.pyfunc.load_model(sys.argv[1])
-with open(texts) as file:
-    found = model.predict(json.load(file))
-with open(answers, "w") as file:
-    json.dump(found, file)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +53,13 @@ def register_winner(
     corpus_fingerprint: str,
     texts: Sequence[str],
     uri: str,
+    fresh: FreshProcess,
 ) -> Registration:
     """Register the winner's model, check it, and move the aliases; doing it twice makes one version.
 
-    `job` and `weights` are the winner's. Raises XaSearchError where its run is not in MLflow, or where the fresh
-    process answers `texts` otherwise than the trial's model does here; the aliases then stay where they are.
+    `job` and `weights` are the winner's, `fresh` is a process that has answered nothing yet. Raises XaSearchError where
+    its run is not in MLflow, or where the fresh process answers `texts` otherwise than the trial's model does here; the
+    aliases then stay where they are.
     """
     name = f"{PREFIX}{corpus}"
     earlier = [version for version in list_models(uri) if version.name == name]
@@ -82,7 +68,7 @@ def register_winner(
         reason = "registered and checked before; the aliases stay as they are"
         return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
     number = mine.version if mine else _create_version(record, job, weights, corpus, corpus_fingerprint, uri)
-    _check(uri, name, number, trial_bundle(job, weights), texts)
+    _check(f"models:/{name}/{number}", trial_bundle(job, weights), texts, fresh)
     champion = next((version for version in earlier if CHAMPION in version.aliases), None)
     moves, reason = champion_verdict(champion, find_version(uri, name, str(number)))
     for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
@@ -112,7 +98,7 @@ def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion)
 def _create_version(
     record: SearchRecord, job: TrialJob, weights: Path, corpus: str, corpus_fingerprint: str, uri: str
 ) -> int:
-    winner = next(trial for trial in record.trials if trial.number == record.winner)
+    winner = record.trial(record.winner)
     origin = {
         "search_id": record.search_id,
         "trial": str(winner.number),
@@ -141,31 +127,14 @@ def _create_version(
         return create_version(client, f"{PREFIX}{corpus}", run.run_id, model_id, {**origin, **tests}, text)
 
 
-def _check(uri: str, name: str, number: int, here: Bundle, texts: Sequence[str]) -> None:
+def _check(model: str, here: Bundle, texts: Sequence[str], fresh: FreshProcess) -> None:
     """Compare the answers of the registered version in a fresh process with those of the trial's own model."""
     expected = [parsed.record() for parsed in here.predict(texts)]
-    found = _predict_afresh(uri, f"models:/{name}/{number}", texts)
+    found = fresh.predict(model, texts, torch.get_num_threads())
     for text, mine, other in zip(texts, expected, found, strict=True):
         drift = abs(mine.pop("intent_probability") - other.pop("intent_probability"))
         if mine != other or drift > PROBABILITY_SLACK:
             raise XaSearchError(
-                f"{name} {number} answers {text!r} with {other} once loaded, the trial's model with {mine}; "
+                f"{model} answers {text!r} with {other} once loaded, the trial's model with {mine}; "
                 "no alias was moved; run the same command again, or report this"
             )
-
-
-def _predict_afresh(uri: str, model: str, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Load a model in a new process, in an empty folder, with the code that it carries, and let it answer."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answers = Path(folder) / "texts.json", Path(folder) / "answers.json"
-        asked.write_text(json.dumps(list(texts)), encoding="utf-8")
-        command = [sys.executable, "-c", FRESH_PROCESS, model, str(torch.get_num_threads()), str(asked), str(answers)]
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
-        )
-        if done.returncode:
-            reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-            raise XaSearchError(f"{model} cannot be loaded in a fresh process ({reason}); no alias was moved")
-        found: list[dict[str, Any]] = json.loads(answers.read_text(encoding="utf-8"))
-        return found

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from xa_search.records import FailureClass, SearchRecord, TrialRole, TrialState
+from xa_search.records import FailureClass, SearchCost, SearchRecord, TrialRole, TrialState
 
 MEAN = "mean"
 METRICS = {"intent_accuracy": "intent_acc", "slot_f1": "slot_f1", "exact_match": "exact_match"}
+COST_COLUMNS = ("part", "seconds", "percent")
 HEADINGS = {"intent_accuracy": "intent accuracy", "slot_f1": "slot F1", "exact_match": "exact match"}
 
 
@@ -147,6 +148,27 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
     for name, content in texts.items():
         (directory / name).write_text(content, encoding="utf-8")
     return tuple(directory / name for name in texts)
+
+
+def cost_rows(cost: SearchCost) -> list[list[str]]:
+    """Return a row for each part of the wall time: its seconds and its share in percent; the largest first."""
+    parts = sorted(cost.parts.items(), key=lambda item: -item[1])
+    return [[part, f"{seconds:.1f}", f"{100 * seconds / cost.wall:.1f}"] for part, seconds in parts]
+
+
+def cost_summary(cost: SearchCost) -> str:
+    """Return one line: the wall time, how many trials ran side by side, and how busy the hardware was."""
+    gpu = "" if cost.gpu_utilisation is None else f", GPUs {100 * cost.gpu_utilisation:.0f} % while training"
+    busy = f"cores {100 * cost.core_utilisation:.0f} % busy{gpu}"
+    return f"{cost.wall:.0f} s of wall time, {cost.slots} trials side by side, {busy}"
+
+
+def write_cost(cost: SearchCost, directory: Path) -> Path:
+    """Write cost.md, and return its path."""
+    path = directory / "cost.md"
+    table = _markdown(COST_COLUMNS, cost_rows(cost))
+    path.write_text(f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}", encoding="utf-8")
+    return path
 
 
 def _scores(metrics: dict[str, float], lang: str) -> Scores:
