@@ -263,12 +263,14 @@ def train_alone(
     plan: Plan, params: dict[str, Any], on_epoch: Callable[[EpochReport], None], *, with_test: bool
 ) -> dict[str, float]:
     """Train one trial in this process; return the test metrics if asked for, else the selection score."""
+    from xa_search.training.progress import forget_progress
     from xa_search.training.trial import train_trial
 
     settings = plan.trial_settings(params)
     prepared = prepare_search(plan, (settings.model_size,), lambda _: None)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)
+    forget_progress(job.directory)
     best = 0.0
     for report in train_trial(job):
         on_epoch(report)

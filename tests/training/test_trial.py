@@ -28,7 +28,11 @@ TIMES = tuple(f"{part}_seconds" for part in ("start", "train", "evaluate", "save
 
 
 def numbers(reports: list[EpochReport]) -> list[dict[str, float]]:
-    return [{name: value for name, value in report.metrics.items() if name not in TIMES} for report in reports]
+    scores = [{"score": report.score, "best_score": report.best_score} for report in reports]
+    return [
+        score | {name: value for name, value in report.metrics.items() if name not in TIMES}
+        for score, report in zip(scores, reports, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("settings", [{}, {"pairing": "independent"}, {"method": "zero_shot"}, {"precision": "bf16"}])
@@ -48,11 +52,13 @@ def test_a_trial_that_measures_the_precision_gives_the_same_numbers_as_one_that_
     job = dataclasses.replace(make_job(precision="auto"), home=tmp_path / "home")
     measured = list(train_trial(job))
     assert (tmp_path / "home" / "precision").is_dir()
-    assert numbers(list(train_trial(job))) == numbers(measured)
+    again = dataclasses.replace(job, directory=tmp_path / "again")
+    assert numbers(list(train_trial(again))) == numbers(measured)
 
 
 def test_another_seed_gives_other_numbers(make_job: MakeJob) -> None:
-    assert numbers(list(train_trial(make_job(seed=1)))) != numbers(list(train_trial(make_job(seed=2))))
+    first, other = (list(train_trial(make_job(seed=seed, name=f"seed-{seed}"))) for seed in (1, 2))
+    assert numbers(first) != numbers(other)
 
 
 def test_alignment_pulls_translations_together(make_job: MakeJob) -> None:

@@ -7,6 +7,7 @@ import gc
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -20,6 +21,7 @@ from xa_search.training.data import split_rows
 from xa_search.training.device import gpu_utilisation
 from xa_search.training.evaluate import label_free_metrics, labelled_metrics, mean_over_targets
 from xa_search.training.learner import Learner, build_learner
+from xa_search.training.progress import load_progress, restore_progress, save_progress
 from xa_search.training.selection import reads_target_labels, selection_score
 from xa_search.training.steps import step_batches
 
@@ -30,36 +32,52 @@ BEST_WEIGHTS = "best.safetensors"
 def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     """Train for the settings' epochs. The weights of the best epoch under the selection rule are kept.
 
-    Raises NonFiniteError as soon as a loss or a gradient is not finite.
+    A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
+    as soon as a loss or a gradient is not finite.
     """
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
     begin = time.perf_counter()
+    progress = load_progress(job.directory)
+    if progress is not None:
+        yield progress.report
+        if progress.report.final:
+            return
     learner = build_learner(job)
-    start_seconds = time.perf_counter() - begin
-    best_score, best_epoch = -1.0, 0
-    for epoch in range(1, job.settings.epochs + 1):
+    if progress is not None:
+        restore_progress(learner, progress)
+    report = None if progress is None else progress.report
+    for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
+        start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         cpu = time.process_time()
-        metrics = _train_epoch(learner, epoch - 1)
-        metrics |= _evaluate(learner)
-        score = selection_score(metrics, job.selection, job.corpus.source, job.corpus.targets)
+        metrics = _train_epoch(learner, epoch - 1) | _evaluate(learner)
         begin = time.perf_counter()
-        if score > best_score:
-            best_score, best_epoch = score, epoch
+        report = _judge(learner, epoch, metrics, report)
+        if report.best_epoch == epoch:
             save_checkpoint(learner.model, learner.kept_ids, best_weights(job.directory))
-        metrics |= {
-            "start_seconds": start_seconds if epoch == 1 else 0.0,
+        save_progress(learner, report)
+        seconds = {
+            "start_seconds": start_seconds,
             "save_seconds": time.perf_counter() - begin,
             "cpu_seconds": time.process_time() - cpu,
         }
-        yield EpochReport(
-            epoch=epoch,
-            score=score,
-            best_score=best_score,
-            best_epoch=best_epoch,
-            final=epoch == job.settings.epochs,
-            metrics=metrics,
-        )
+        begin = time.perf_counter()
+        yield replace(report, metrics=report.metrics | seconds)
+
+
+def _judge(learner: Learner, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
+    """Return the report of an epoch: its selection score, and which epoch is the best now."""
+    job = learner.job
+    score = selection_score(metrics, job.selection, job.corpus.source, job.corpus.targets)
+    is_best = before is None or score > before.best_score
+    return EpochReport(
+        epoch=epoch,
+        score=score,
+        best_score=score if is_best or before is None else before.best_score,
+        best_epoch=epoch if is_best or before is None else before.best_epoch,
+        final=epoch == job.settings.epochs,
+        metrics=metrics,
+    )
 
 
 def best_weights(directory: Path) -> Path:

@@ -1,0 +1,108 @@
+"""A trial that can go on. In: a learner after an epoch. Out: files to go on from, as if nothing had happened.
+
+`progress.json` names the file that belongs to it, and is written last: what it says is always whole.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.optim.lr_scheduler import LRScheduler
+
+from xa_search.records import EpochReport
+from xa_search.training.learner import Learner
+
+PROGRESS = "progress.json"
+STATES = "last-*.safetensors"
+MODEL, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a trial came: its last report, the steps it took, and each parameter group's learning rate."""
+
+    report: EpochReport
+    steps: int
+    learning_rates: tuple[float, ...]
+
+
+def save_progress(learner: Learner, report: EpochReport) -> None:
+    """Keep all that the next epoch depends on; after the last epoch the report alone."""
+    directory = learner.job.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    state = directory / STATES.replace("*", str(report.epoch))
+    if not report.final:
+        temporary = state.with_suffix(".partial")
+        save_file(_tensors(learner), temporary)
+        os.replace(temporary, state)
+    progress = Progress(
+        report=report,
+        steps=learner.schedule.last_epoch,
+        learning_rates=tuple(group["lr"] for group in learner.optimizer.param_groups),
+    )
+    temporary = (directory / PROGRESS).with_suffix(".partial")
+    temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    os.replace(temporary, directory / PROGRESS)
+    for path in directory.glob(STATES):
+        if path != state:
+            path.unlink()
+
+
+def load_progress(directory: Path) -> Progress | None:
+    """Return how far the trial of this directory came; none where it has to begin anew."""
+    try:
+        found = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
+        progress = Progress(
+            report=EpochReport(**found["report"]),
+            steps=found["steps"],
+            learning_rates=tuple(found["learning_rates"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return progress if progress.report.final or _state(directory, progress).exists() else None
+
+
+def restore_progress(learner: Learner, progress: Progress) -> None:
+    """Put a new learner where the saved one was: weights, optimiser, schedule and random state."""
+    tensors = load_file(_state(learner.job.directory, progress), device=str(learner.predictor.device))
+    learner.model.load_state_dict(_below(tensors, MODEL))
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in _below(tensors, OPTIMIZER).items():
+        number, name = key.split(".")
+        state.setdefault(int(number), {})[name] = tensor
+    groups = learner.optimizer.state_dict()["param_groups"]
+    for group, learning_rate in zip(groups, progress.learning_rates, strict=True):
+        group["lr"] = learning_rate
+    learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    LRScheduler.load_state_dict(learner.schedule, {"last_epoch": progress.steps, "_step_count": progress.steps + 1})
+    random = _below(tensors, RANDOM)
+    torch.set_rng_state(random["cpu"].cpu())
+    if "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"].cpu(), learner.predictor.device)
+
+
+def forget_progress(directory: Path) -> None:
+    """Remove what only a trial that goes on needs; the best weights stay."""
+    for path in (directory / PROGRESS, *directory.glob(STATES), *directory.glob("*.partial")):
+        path.unlink(missing_ok=True)
+
+
+def _state(directory: Path, progress: Progress) -> Path:
+    return directory / STATES.replace("*", str(progress.report.epoch))
+
+
+def _tensors(learner: Learner) -> dict[str, torch.Tensor]:
+    tensors = {f"{MODEL}{name}": tensor for name, tensor in learner.model.state_dict().items()}
+    for number, parts in learner.optimizer.state_dict()["state"].items():
+        tensors |= {f"{OPTIMIZER}{number}.{name}": tensor for name, tensor in parts.items()}
+    tensors[f"{RANDOM}cpu"] = torch.get_rng_state()
+    if learner.predictor.device.type == "cuda":
+        tensors[f"{RANDOM}cuda"] = torch.cuda.get_rng_state(learner.predictor.device)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
