@@ -75,7 +75,12 @@ def encode(plan: Plan) -> dict[str, float]:
 
     start, before = time.perf_counter(), peak_memory(CPU)
     prepare_search(plan, searched_sizes(plan), lambda _: None)
-    return {"seconds": time.perf_counter() - start, "before_gb": before, "peak_gb": peak_memory(CPU)}
+    return {
+        "seconds": time.perf_counter() - start,
+        "before_gb": before,
+        "peak_gb": peak_memory(CPU),
+        "anonymous_gb": anonymous_memory(),
+    }
 
 
 def train(plan: Plan, steps: int) -> dict[str, float]:
@@ -99,7 +104,14 @@ def train(plan: Plan, steps: int) -> dict[str, float]:
         "step_seconds": (time.perf_counter() - built) / steps,
         "before_gb": before,
         "peak_gb": peak_memory(CPU),
+        "anonymous_gb": anonymous_memory(),
     }
+
+
+def anonymous_memory() -> float:
+    """Return the memory in GB that is this process's own; the pages of mapped files, which can be dropped, are not."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1e9
 
 
 def alone(task: Any, *arguments: Any) -> dict[str, float]:
