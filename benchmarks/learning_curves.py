@@ -33,7 +33,7 @@ def random_params(plan: Plan, number: int) -> dict[str, Any]:
         if parameter.choices is not None:
             params[name] = parameter.choices[int(share * len(parameter.choices))]
         elif parameter.low is not None and parameter.high is not None:
-            low, high = (np.log([parameter.low, parameter.high]) if parameter.log else [parameter.low, parameter.high])
+            low, high = np.log([parameter.low, parameter.high]) if parameter.log else [parameter.low, parameter.high]
             value = low + share * (high - low)
             params[name] = float(np.exp(value) if parameter.log else value)
     return params
