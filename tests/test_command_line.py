@@ -213,8 +213,18 @@ def test_the_options_are_those_we_know() -> None:
         if name != "data"
     }
     assert options["run"] == [
-        *("--address", "--data", "--debug", "--dry-run", "--home", "--local", "--seed", "--set", "--time-budget"),
-        "--trials",
+        *(
+            "--address",
+            "--data",
+            "--debug",
+            "--deterministic",
+            "--dry-run",
+            "--gpu-hours",
+            "--home",
+            "--local",
+            "--new",
+        ),
+        *("--seed", "--set", "--time-budget", "--trials"),
     ]
     assert options["train"] == ["--data", "--debug", "--home", "--params", "--seed", "--set", "--test"]
     assert options["predict"] == ["--debug", "--home", "--model"]

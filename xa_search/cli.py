@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_HOME = Path.home() / ".xa-search"
+from xa_search.options import DEFAULT_HOME, Debug, Home, absolute
+from xa_search.search_commands import search_commands
+
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -24,16 +26,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_app = typer.Typer(help="Look at a corpus.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(search_commands)
 app.add_typer(data_app, name="data")
 
 Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
-Home = Annotated[
-    Path, typer.Option(envvar="XA_SEARCH_HOME", help="The folder that holds everything.", show_default=False)
-]
 Data = Annotated[Path | None, typer.Option(help="A folder or zip with the raw corpus.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, jsonl, or a search space.")]
 
 
@@ -45,6 +44,15 @@ def run(
     trials: Annotated[int | None, typer.Option(min=2, help="Number of trials; more extends a finished search.")] = None,
     time_budget: Annotated[str | None, typer.Option(metavar="90s|30m|8h", help="Stop after this long.")] = None,
     seed: Seed = 1,
+    gpu_hours: Annotated[
+        float | None, typer.Option(min=0, help="The GPU hours of all runs of this search together.")
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same seed proposes the same trials, whichever end first.")
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin another search although one of this space is unfinished.")
+    ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:port.")] = None,
     change: Set = None,
@@ -58,10 +66,13 @@ def run(
     plan = make_plan(
         space,
         changes,
-        home=_absolute(home),
-        data=None if data is None else _absolute(data),
+        home=absolute(home),
+        data=None if data is None else absolute(data),
         seed=seed,
         time_budget=None if time_budget is None else parse_duration(time_budget),
+        gpu_hours=gpu_hours,
+        deterministic=deterministic,
+        new=new,
         local=local,
         address=address,
     )
@@ -98,8 +109,8 @@ def train(
     plan = make_plan(
         space,
         tuple(change or ()),
-        home=_absolute(home),
-        data=None if data is None else _absolute(data),
+        home=absolute(home),
+        data=None if data is None else absolute(data),
         seed=seed,
         local=True,
     )
@@ -118,7 +129,7 @@ def predict(
     from xa_search.commands import predict_texts
 
     lines = text or [line.strip() for line in sys.stdin if line.strip()]
-    for answer in predict_texts(_absolute(home), model, lines):
+    for answer in predict_texts(absolute(home), model, lines):
         typer.echo(json.dumps(answer, ensure_ascii=False))
 
 
@@ -128,7 +139,7 @@ def models(home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
     from xa_search.commands import registered_models
     from xa_search.tables import print_models
 
-    print_models(registered_models(_absolute(home)))
+    print_models(registered_models(absolute(home)))
 
 
 @app.command()
@@ -141,7 +152,7 @@ def promote(
     """Point the alias `champion` at a version."""
     from xa_search.commands import promote_version
 
-    typer.echo(promote_version(_absolute(home), name, version))
+    typer.echo(promote_version(absolute(home), name, version))
 
 
 @app.command()
@@ -153,7 +164,7 @@ def ui(
     """Open the MLflow UI on this machine's loopback address."""
     from xa_search.commands import mlflow_ui_command
 
-    command, environment, address = mlflow_ui_command(_absolute(home), port)
+    command, environment, address = mlflow_ui_command(absolute(home), port)
     typer.echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})
 
@@ -164,7 +175,7 @@ def data_check(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, deb
     from xa_search.commands import checked_corpus
     from xa_search.tables import print_corpus_check
 
-    print_corpus_check(checked_corpus(corpus, data, _absolute(home)))
+    print_corpus_check(checked_corpus(corpus, data, absolute(home)))
 
 
 @data_app.command("stats")
@@ -173,11 +184,7 @@ def data_stats(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, deb
     from xa_search.commands import counted_corpus
     from xa_search.tables import print_corpus_stats
 
-    print_corpus_stats(counted_corpus(corpus, data, _absolute(home)))
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().resolve()
+    print_corpus_stats(counted_corpus(corpus, data, absolute(home)))
 
 
 def main() -> None:

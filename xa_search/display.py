@@ -80,10 +80,8 @@ class SearchDisplay:
             default=None,
         )
         so_far = "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
-        why = f" [{trial.failure}] {trial.failure_text}" if trial.failure else ""
-        self._show(
-            f"trial {trial.number} {trial.state}{why}: score {percent(trial.score)}, {trial.seconds:.0f} s{so_far}"
-        )
+        ended = f"trial {trial.number} {trial.state}{_reason(trial)}"
+        self._show(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{so_far}")
 
     def _show(self, line: str) -> None:
         if self._live is None:
@@ -103,7 +101,7 @@ class SearchDisplay:
         return table
 
     def _time_left(self) -> str:
-        done = sum(trial.state != "RUNNING" for trial in self._trials.values())
+        done = sum(trial.state not in ("RUNNING", "PAUSED") for trial in self._trials.values())
         spent = time.monotonic() - (self._first_trial or time.monotonic())
         left = "" if not done else f", about {_clock(spent / done * (self._plan.space.trials - done))} left"
         return f"{done} of {self._plan.space.trials} trials ended in {_clock(spent)}{left}"
@@ -112,6 +110,16 @@ class SearchDisplay:
         if self._download is not None:
             self._download[0].stop()
             self._download = None
+
+
+def _reason(trial: TrialRecord) -> str:
+    if trial.failure:
+        return f" [{trial.failure}] {trial.failure_text}"
+    if trial.state == "PAUSED":
+        return f" ({trial.interruption or 'no worker had taken it up'}; it goes on when the search does)"
+    if stopped := trial.stopped_at:
+        return f" after epoch {stopped.epoch}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
+    return ""
 
 
 def describe(trial: TrialRecord) -> str:

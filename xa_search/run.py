@@ -6,19 +6,23 @@ prepare -> open the study -> run the trials -> choose the winner -> test -> regi
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
 from itertools import islice
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 from xa_search.corpora import Corpus
 from xa_search.corpora.check import check_as_markdown
 from xa_search.cost import CostMeter
 from xa_search.encoding.store import encode_split
 from xa_search.errors import StoppedEarly
+from xa_search.journal import Audience, Journal, trial_directory
 from xa_search.preflight import Prepared, max_tokens, prepare_search, searched_sizes
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
-from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, epoch_logged, search_tags
+from xa_search.tracking.catching_up import catch_up
+from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
 from xa_search.tracking.events import trial_ended as trial_ended_event
-from xa_search.tracking.events import trial_started as trial_started_event
 from xa_search.tracking.fresh_process import FreshProcess
 from xa_search.tracking.registration import Registration, register_winner
 from xa_search.tracking.runs import SyncState, Tracker
@@ -26,25 +30,6 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
 
 CHECKED_TEXTS_A_LANGUAGE = 50
-
-
-class Audience(Protocol):
-    """Who follows a search while it runs."""
-
-    def note(self, text: str) -> None:
-        """Hear one thing that happened."""
-
-    def download(self, done: int, total: int | None) -> None:
-        """Hear how many bytes of a download are there."""
-
-    def trial_started(self, record: TrialRecord) -> None:
-        """Hear that a trial started."""
-
-    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
-        """Hear an epoch's score."""
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """Hear how a trial ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,35 +42,10 @@ class SearchResult:
     cost: SearchCost
 
 
-class Journal:
-    """Hands the news of the trials on to the tracker, the audience and the cost meter."""
-
-    def __init__(self, tracker: Tracker, audience: Audience, meter: CostMeter) -> None:
-        self._tracker = tracker
-        self._audience = audience
-        self._meter = meter
-
-    def trial_started(self, record: TrialRecord) -> None:
-        """Hand on that a trial started."""
-        self._meter.trial_started(record.number)
-        self._tracker.record(trial_started_event(record))
-        self._audience.trial_started(record)
-
-    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
-        """Hand on an epoch's metrics."""
-        self._meter.epoch_reported(report)
-        self._tracker.record(epoch_logged(record.number, report))
-        self._audience.epoch_reported(record, report)
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """Hand on how a trial ended."""
-        self._meter.trial_ended(record.number)
-        self._tracker.record(trial_ended_event(record))
-        self._audience.trial_ended(record)
-
-
 def run_search(plan: Plan, audience: Audience) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
+    from xa_search.cleaning import folders_read
+    from xa_search.search.identity import check_same_search
     from xa_search.search.runner import run_trials
     from xa_search.search.study import open_study
     from xa_search.tracking.report import write_cost
@@ -93,19 +53,24 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
     meter = CostMeter(trials_run_here=plan.local)
     with meter.stage("data"):
         prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download)
+        identity = identity_of(prepared)
+        check_same_search(plan, identity)
     with meter.stage("tracking"):
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
         tracker.record(_search_started(plan, prepared))
     with meter.stage("start"):
-        study = open_study(plan)
+        study = open_study(plan, identity)
+        study.keep("cpus_per_trial", plan.space.cpus_per_trial)
+        study.keep("folders", folders_read(plan.home, _folders(prepared)))
+        catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
         _note_precision(plan, audience)
     try:
         with meter.trials():
             run_trials(
                 plan,
                 study,
-                lambda trial: make_trial_job(plan, prepared, trial.settings, str(trial.number)),
-                Journal(tracker, audience, meter),
+                lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
+                Journal(plan.directory, tracker, audience, meter),
             )
     except StoppedEarly:
         tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
@@ -123,6 +88,18 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
     tracker.record(FileLogged(path=str(write_cost(cost, plan.directory / "report")), folder="report"))
     tracker.record(cost_logged(cost))
     return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
+
+
+def _folders(prepared: Prepared) -> list[Path]:
+    """Return the shared folders that a search reads."""
+    encoders = [encoder.directory for encoder in prepared.encoders.values()]
+    return encoders + [encoded.directory for encoded in prepared.encoded.values()]
+
+
+def identity_of(prepared: Prepared) -> dict[str, str]:
+    """Return what a search was begun with besides its plan, and has to go on with."""
+    tokenizers = {f"tokenizer of {size}": found.tokenizer_fingerprint for size, found in prepared.encoders.items()}
+    return {"corpus": prepared.corpus.fingerprint(), "xa-search": version("xa-search"), **tokenizers}
 
 
 def _note_precision(plan: Plan, audience: Audience) -> None:
@@ -161,9 +138,7 @@ def _conclude(
     baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
     audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial")
     tested = {
-        trial.number: score_trial_on_test(
-            plan, prepared, make_trial_job(plan, prepared, trial.settings, str(trial.number))
-        )
+        trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
         for trial in {winner.number: winner, baseline.number: baseline}.values()
     }
     return SearchRecord(
@@ -213,7 +188,7 @@ def _register(
 
     audience.note("registering the winner, and loading it back in a fresh process")
     winner = record.trial(record.winner)
-    job = make_trial_job(plan, prepared, winner.settings, str(winner.number))
+    job = make_trial_job(plan, prepared, winner.settings, winner.number)
     return register_winner(
         record,
         job,
@@ -234,7 +209,7 @@ def _texts_to_compare(corpus: Corpus) -> list[str]:
     return texts
 
 
-def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name: str) -> TrialJob:
+def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name: int | str) -> TrialJob:
     """Return what a worker needs to train a trial with these settings."""
     encoder = prepared.encoders[settings.model_size]
     return TrialJob(
@@ -242,7 +217,7 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
         encoder=encoder,
         corpus=prepared.encoded[encoder.tokenizer_fingerprint],
         selection=plan.space.selection,
-        directory=plan.directory / "trials" / name,
+        directory=trial_directory(plan.directory, name),
         home=plan.home,
         threads=plan.space.cpus_per_trial,
     )

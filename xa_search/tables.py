@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +12,11 @@ from xa_search.display import console, percent, short
 from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
 from xa_search.records import EpochReport, Plan
-from xa_search.run import SearchResult
-from xa_search.tracking.registry import RegisteredVersion
 from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
+
+if TYPE_CHECKING:
+    from xa_search.run import SearchResult
+    from xa_search.tracking.registry import RegisteredVersion
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -52,7 +54,7 @@ def read_json_object(text: str, option: str) -> dict[str, Any]:
     return value
 
 
-def print_result(plan: Plan, result: SearchResult) -> None:
+def print_result(plan: Plan, result: "SearchResult") -> None:
     """Print what a search found: languages, trials, importances, the registered model and what to type next."""
     record = result.record
     metrics = {"intent": "intent_accuracy", "slot F1": "slot_f1", "exact": "exact_match"}
@@ -94,7 +96,7 @@ def print_result(plan: Plan, result: SearchResult) -> None:
     _say_registration(plan, result)
 
 
-def _say_registration(plan: Plan, result: SearchResult) -> None:
+def _say_registration(plan: Plan, result: "SearchResult") -> None:
     home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
     if result.registration is None:
         say(f"not registered: {result.tracking.problem}")
@@ -109,7 +111,7 @@ def _say_registration(plan: Plan, result: SearchResult) -> None:
     say(f"  xa-search promote {version.name} {version.version}{home}")
 
 
-def print_models(models: Sequence[RegisteredVersion]) -> None:
+def print_models(models: Sequence["RegisteredVersion"]) -> None:
     """Print the registered models."""
     if not models:
         say("no model is registered yet; `xa-search run mtop-mini` makes one")

@@ -2,6 +2,8 @@
 
 import math
 import os
+import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -78,6 +80,16 @@ def killing_its_process_once(job: TrialJob) -> Iterator[EpochReport]:
         yield one
 
 
+def hanging_once(job: TrialJob) -> Iterator[EpochReport]:
+    """Trial 2 hangs in its third epoch, the first time: in a call that never lets another Python thread run."""
+    for one in going_on(job):
+        mark = job.directory.parent / "hung"
+        if number_of(job) == 2 and one.epoch == 3 and not mark.exists():
+            mark.touch()
+            re.match("(a+)+b", "a" * 99)
+        yield one
+
+
 def in_trouble(job: TrialJob) -> Iterator[EpochReport]:
     """Trial 2 is not finite in its second epoch, trial 3 raises, trial 4 loses its worker once."""
     if number_of(job) == 3:
@@ -87,8 +99,35 @@ def in_trouble(job: TrialJob) -> Iterator[EpochReport]:
         yield report(one.epoch, math.nan, one.final) if broken else one
 
 
-def interrupting_at_two(job: TrialJob) -> Iterator[EpochReport]:
+def going_on(job: TrialJob) -> Iterator[EpochReport]:
+    """Report again what an interrupted trial reported, and train what is left; the file `trained` counts the epochs."""
+    trained = job.directory / "trained"
+    done = len(trained.read_text().split()) if trained.exists() else 0
     for one in rising(job):
-        if number_of(job) == 2 and one.epoch == 2:
-            raise KeyboardInterrupt
+        if one.epoch > done:
+            with trained.open("a") as file:
+                file.write(f"{one.epoch} ")
         yield one
+
+
+def at_shuffled_speed(job: TrialJob) -> Iterator[EpochReport]:
+    """Take another time for each epoch in each search."""
+    for one in rising(job):
+        time.sleep(random.SystemRandom().uniform(0, 0.1))
+        yield one
+
+
+def interrupting_at_two(job: TrialJob) -> Iterator[EpochReport]:
+    for one in going_on(job):
+        yield one
+        if number_of(job) == 2:
+            raise KeyboardInterrupt
+
+
+def interrupted_once_each(job: TrialJob) -> Iterator[EpochReport]:
+    for one in going_on(job):
+        yield one
+        mark = job.directory / "interrupted"
+        if one.epoch == 1 and not mark.exists():
+            mark.touch()
+            raise KeyboardInterrupt

@@ -13,11 +13,12 @@ PARAMS: dict[str, Any] = {
     "learning_rate": {"low": 1e-6, "high": 1e-2, "log": True},
     "model_size": {"choices": ["tiny", "small"]},
 }
+OPTIONS = {"seed", "time_budget", "gpu_hours", "deterministic", "new", "address"}
 ASHA = {"asha": {"grace_epochs": 1, "reduction": 2}}
 
 
 def plan_of(home: Path, name: str = "toy", local: bool = True, **changes: Any) -> Plan:
-    options = {key: changes.pop(key) for key in ("seed", "time_budget", "address") if key in changes}
+    options = {key: changes.pop(key) for key in OPTIONS if key in changes}
     space = {
         "corpus": "toy",
         "targets": ["th"],

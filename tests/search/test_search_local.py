@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fake_trainers
 import pytest
-from searches import ASHA, Recorder, charged, job_maker, plan_of, proposals, states
+from searches import ASHA, Recorder, job_maker, plan_of, proposals, states
 
 from xa_search.errors import StoppedEarly, XaSearchError
 from xa_search.records import Plan, TrialRecord
@@ -35,6 +35,13 @@ def test_states_tell_finished_from_stopped(tmp_path: Path) -> None:
     assert [trial.state for trial in trials[:2]] == ["COMPLETE", "COMPLETE"]
     for trial in trials:
         assert recorder.epochs[trial.number] == list(range(1, len(trial.scores) + 1))
+        if trial.state == "PRUNED":
+            assert trial.stopped_at is not None
+            assert (trial.stopped_at.epoch, trial.stopped_at.score) == (len(trial.scores), trial.scores[-1])
+            assert trial.stopped_at.score < trial.stopped_at.cutoff
+            assert 1 < trial.stopped_at.rank <= trial.stopped_at.competitors
+        else:
+            assert trial.stopped_at is None
     assert recorder.started == [trial.number for trial in recorder.ended] == list(range(16))
     assert tuple(recorder.ended) == trials
     winner = choose_winner(trials)
@@ -61,7 +68,8 @@ def test_an_exception_fails_its_trial_with_class_line_and_frame(tmp_path: Path) 
     broken = study.trial(3)
     assert broken.failure == "code"
     assert broken.failure_text.startswith("ValueError: three is not a number (search/fake_trainers.py:")
-    assert broken.failure_text.endswith(" in raising_at_three)")
+    assert broken.failure_text == f"ValueError: three is not a number ({broken.failure_frame})"
+    assert broken.failure_frame.endswith(" in raising_at_three")
     assert recorder.ended[3] == broken
     assert "Traceback" in (plan.directory / "trials" / "003" / "traceback.txt").read_text()
 
@@ -97,27 +105,51 @@ def test_running_twice_adds_nothing_and_more_trials_extend(tmp_path: Path) -> No
     assert recorder.started == [6, 7, 8]
 
 
-def test_the_time_budget_stops_a_trial_that_has_no_end(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, time_budget=0.2)
+def test_the_time_budget_pauses_a_trial_that_has_no_end(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, time_budget=0.5)
     study, recorder = open_study(plan), Recorder()
-    with pytest.raises(StoppedEarly, match=r"after 0 of 8 trials: its time budget of 0\.2 s is used up; the same"):
+    with pytest.raises(StoppedEarly, match=r"after 0 of 8 trials: its time budget of 0\.5 s is used up; the same"):
         run_trials(plan, study, job_maker(plan), recorder, fake_trainers.endless)
-    assert [(trial.state, trial.failure) for trial in study.trials()] == [("FAIL", "interrupted")]
-    assert recorder.ended == list(study.trials())
-    assert run(plan_of(tmp_path), fake_trainers.rising)[0].remaining(8) == 0
+    assert states(study).keys() <= {"PAUSED"}
+    assert tuple(recorder.ended) == study.trials()
+    again, recorder = run(plan_of(tmp_path), fake_trainers.rising)
+    assert (states(again), recorder.started) == ({"COMPLETE": 8}, list(range(8)))
 
 
-def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_trial_goes_on_under_its_number(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     study, recorder = open_study(plan), Recorder()
     with pytest.raises(StoppedEarly, match="stopped after 2 of 8 trials: it was interrupted"):
         run_trials(plan, study, job_maker(plan), recorder, fake_trainers.interrupting_at_two)
-    assert states(study) == {"COMPLETE": 2, "FAIL": 1}
-    interrupted = study.trial(2)
-    assert recorder.ended[-1] == interrupted
-    run_trials(plan, study, job_maker(plan), recorder, fake_trainers.rising)
-    assert study.trial(3).params == interrupted.params
-    assert states(study) == {"COMPLETE": 8, "FAIL": 1}
+    assert states(study) == {"COMPLETE": 2, "PAUSED": 1}
+    paused = study.trial(2)
+    assert (len(paused.scores), paused.interruptions, paused.interruption) == (1, 1, "it was interrupted")
+    assert recorder.ended[-1] == paused
+    study, recorder = run(plan, fake_trainers.going_on)
+    assert states(study) == {"COMPLETE": 8}
+    assert recorder.started == [2, 3, 4, 5, 6, 7]
+    assert recorder.epochs[2] == [2, 3, 4]
+    assert study.trial(2).params == paused.params
+    assert study.trial(2).scores[:1] == paused.scores
+    assert study.trial(2).seconds > paused.seconds
+    assert (plan.directory / "trials" / "002" / "trained").read_text().split() == ["1", "2", "3", "4"]
+
+
+def test_a_search_that_is_interrupted_again_and_again_is_the_same_search(tmp_path: Path) -> None:
+    """Early stopping and the sampler know after each interruption what they knew before it."""
+    whole, _ = run(plan_of(tmp_path / "whole", trials=10, scheduler=ASHA), fake_trainers.rising)
+    plan = plan_of(tmp_path / "parts", trials=10, scheduler=ASHA)
+    interruptions = 0
+    while open_study(plan).remaining(10):
+        try:
+            run(plan, fake_trainers.interrupted_once_each)
+        except StoppedEarly:
+            interruptions += 1
+    parts = open_study(plan)
+    assert interruptions > 5
+    assert proposals(parts) == proposals(whole)
+    assert [(one.state, one.scores) for one in parts.trials()] == [(one.state, one.scores) for one in whole.trials()]
+    assert [one.stopped_at for one in parts.trials()] == [one.stopped_at for one in whole.trials()]
 
 
 def test_a_listener_that_breaks_leaves_nothing_running(tmp_path: Path) -> None:
@@ -129,7 +161,7 @@ def test_a_listener_that_breaks_leaves_nothing_running(tmp_path: Path) -> None:
     study = open_study(plan)
     with pytest.raises(OSError, match="no space left"):
         run_trials(plan, study, job_maker(plan), Broken(), fake_trainers.rising)
-    assert states(study) == {"FAIL": 1}
+    assert states(study) == {"PAUSED": 1}
 
 
 KILLED_DRIVER = """
@@ -154,8 +186,8 @@ def test_a_killed_driver_loses_no_trial_and_runs_none_twice(tmp_path: Path) -> N
     study, recorder = run(plan, fake_trainers.killing_its_process_once)
     trials = study.trials()
     assert trials[:4] == before[:4]
-    assert (trials[4].state, trials[4].failure, trials[4].scores) == ("FAIL", "interrupted", before[4].scores)
-    assert recorder.ended[0] == trials[4]
-    assert trials[5].params == before[4].params
-    assert [trial.state for trial in charged(study)] == ["COMPLETE"] * 12
-    assert len({str(trial.params) for trial in charged(study)}) == 12
+    assert [trial.state for trial in trials] == ["COMPLETE"] * 12
+    assert len({str(trial.params) for trial in trials}) == 12
+    assert (trials[4].params, trials[4].interruptions) == (before[4].params, 1)
+    assert (recorder.ended[0].number, recorder.ended[0].state) == (4, "PAUSED")
+    assert (recorder.started[0], recorder.epochs[4]) == (4, [2, 3, 4])

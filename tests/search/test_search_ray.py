@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import fake_trainers
 import pytest
-from searches import ASHA, Recorder, charged, job_maker, plan_of, states
+import ray
+from searches import ASHA, Recorder, job_maker, plan_of, states
 
 from xa_search.errors import InfeasibleError, StoppedEarly
 from xa_search.records import EpochReport, Plan, TrialRecord
@@ -67,11 +70,10 @@ def test_the_time_budget_stops_trials_that_have_no_end_and_the_search_goes_on(tm
     study, recorder = open_study(plan), Recorder()
     with pytest.raises(StoppedEarly, match="its time budget of 2 s is used up; the same command"):
         run_trials(plan, study, job_maker(plan), recorder, fake_trainers.endless)
-    assert states(study).keys() <= {"FAIL"}
-    assert {trial.failure for trial in study.trials()} <= {"interrupted"}
-    assert tuple(recorder.ended) == study.trials()
+    assert states(study).keys() <= {"PAUSED"}
+    assert [trial.number for trial in recorder.ended] == recorder.started
     again, _ = run(plan_of(tmp_path), fake_trainers.rising)
-    assert [trial.state for trial in charged(again)] == ["COMPLETE"] * 8
+    assert [trial.state for trial in again.trials()] == ["COMPLETE"] * 8
 
 
 def test_an_error_of_the_listener_comes_through_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -84,8 +86,54 @@ def test_an_error_of_the_listener_comes_through_and_leaves_nothing_running(tmp_p
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(OSError, match="no space left"):
         run(plan, fake_trainers.endless, Broken())
-    assert states(open_study(plan)).keys() == {"FAIL"}
+    assert states(open_study(plan)).keys() == {"PAUSED"}
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_hung_worker_is_ended_and_its_trial_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xa_search.search.ray_callbacks.LEAST_SECONDS", 3.0)
+    plan = plan_of(tmp_path, local=False, trials=4)
+    study, recorder = run(plan, fake_trainers.hanging_once)
+    assert states(study) == {"COMPLETE": 4}
+    assert recorder.epochs[2] == [1, 2, 3, 4]
+    assert " in hanging_once" in (plan.directory / "trials" / "002" / "hung.txt").read_text()
+
+
+KILLED_DRIVER = """
+import os, signal
+from pathlib import Path
+from fake_trainers import going_on
+from searches import Recorder, job_maker, plan_of
+from xa_search.records import EpochReport, TrialRecord
+from xa_search.search.runner import run_trials
+from xa_search.search.study import open_study
+
+
+class Killing(Recorder):
+    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
+        if (record.number, report.epoch) == (2, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+plan = plan_of(Path({home!r}), local=False, address={address!r}, trials=6)
+run_trials(plan, open_study(plan), job_maker(plan), Killing(), going_on)
+"""
+
+
+def test_a_driver_killed_on_a_cluster_loses_no_epoch(tmp_path: Path) -> None:
+    address = ray.get_runtime_context().gcs_address
+    code = KILLED_DRIVER.format(home=str(tmp_path), address=address)
+    driver = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True)
+    assert driver.returncode == -signal.SIGKILL, driver.stderr
+    plan = plan_of(tmp_path, local=False, trials=6)
+    before = open_study(plan).trials()
+    assert (before[2].state, len(before[2].scores)) == ("RUNNING", 2)
+    study, recorder = run(plan, fake_trainers.going_on)
+    assert [(trial.number, trial.state) for trial in study.trials()] == [(number, "COMPLETE") for number in range(6)]
+    assert [trial.params for trial in study.trials()[: len(before)]] == [trial.params for trial in before]
+    assert (study.trial(2).interruptions, recorder.epochs[2]) == (1, [3, 4])
+    for number in range(6):
+        assert (plan.directory / "trials" / f"{number:03d}" / "trained").read_text().split() == ["1", "2", "3", "4"]
 
 
 DRIVER = """
@@ -111,10 +159,11 @@ except StoppedEarly as error:
 """
 
 
-def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
-    """Ctrl-C reaches the whole process group; the driver's own Ray writes nothing to its output."""
+@contextmanager
+def started_driver(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a driver with its own Ray, and give it when a trial without end has begun."""
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER.format(home=str(tmp_path))],
+        [sys.executable, "-c", DRIVER.format(home=str(home))],
         cwd=Path(__file__).parent,
         env={**os.environ, **RAY_ENVIRONMENT},
         stdout=subprocess.PIPE,
@@ -122,13 +171,39 @@ def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    assert driver.stdout is not None
-    assert driver.stdout.readline() == "started\n"
-    os.killpg(driver.pid, signal.SIGINT)
-    output, _ = driver.communicate()
+    try:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "started\n"
+        yield driver
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+
+
+def check_paused(home: Path, reason: str) -> None:
+    study = open_study(plan_of(home))
+    assert states(study).keys() == {"PAUSED"}
+    assert reason in {trial.interruption for trial in study.trials()}
+
+
+def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole process group; the driver's own Ray writes nothing to its output."""
+    with started_driver(tmp_path) as driver:
+        os.killpg(driver.pid, signal.SIGINT)
+        output, _ = driver.communicate()
     last = output.removeprefix("started\n").splitlines()
     assert len(last) == 1, output
     assert "stopped after 0 of 8 trials: it was interrupted; the same command goes on from here" in last[0]
-    study = open_study(plan_of(tmp_path))
-    assert states(study).keys() == {"FAIL"}
-    assert {trial.failure for trial in study.trials()} == {"interrupted"}
+    check_paused(tmp_path, "it was interrupted")
+
+
+def test_a_ray_that_is_killed_pauses_what_it_ran(tmp_path: Path) -> None:
+    with started_driver(tmp_path) as driver:
+        children = subprocess.run(
+            ["ps", "-o", "pid=,comm=", "--ppid", str(driver.pid)], capture_output=True, text=True, check=True
+        )
+        (raylet,) = [line.split()[0] for line in children.stdout.splitlines() if line.split()[1] == "raylet"]
+        os.kill(int(raylet), signal.SIGKILL)
+        output, _ = driver.communicate()
+    assert "stopped after 0 of 8 trials: its Ray died; the same command goes on from here" in output
+    check_paused(tmp_path, "its Ray died")

@@ -4,12 +4,14 @@ import math
 from itertools import combinations
 from pathlib import Path
 
+import optuna
 import pytest
 from fake_trainers import quality, report
 from searches import PARAMS, charged, job_maker, plan_of, proposals, states
 
 from xa_search.errors import XaSearchError
-from xa_search.records import Plan, TrialRecord
+from xa_search.records import Plan, Spent, StoppedAt, TrialRecord
+from xa_search.search.failures import Failure
 from xa_search.search.locks import only_driver
 from xa_search.search.space import is_near
 from xa_search.search.study import SearchStudy, open_study
@@ -90,7 +92,7 @@ def test_a_trial_is_rebuilt_from_the_disk_alone(tmp_path: Path) -> None:
     study.report(0, report(2, 0.6, final=False), seconds=3)
     study.finish(0, "COMPLETE")
     study.finish(1, "PRUNED")
-    study.finish(2, "FAIL", "non_finite", "the loss is not finite")
+    study.finish(2, "FAIL", Failure(failure="non_finite", line="the loss is not finite", frame="steps.py:3"))
     again = open_study(plan)
     assert again.trials() == study.trials()
     first, second, third, fourth = again.trials()
@@ -102,44 +104,76 @@ def test_a_trial_is_rebuilt_from_the_disk_alone(tmp_path: Path) -> None:
     )
     assert (first.seconds, first.score) == (3, 0.6)
     assert (second.state, second.scores) == ("PRUNED", (0.4,))
-    assert (third.state, third.failure, third.failure_text) == ("FAIL", "non_finite", "the loss is not finite")
+    assert (third.state, third.failure, third.failure_text) == (
+        "FAIL",
+        "non_finite",
+        "the loss is not finite (steps.py:3)",
+    )
+    assert third.failure_frame == "steps.py:3"
     assert fourth.state == "RUNNING"
     assert again.remaining(8) == 5
 
 
-def test_orphans_run_again_with_the_same_proposal_and_role(tmp_path: Path) -> None:
+def test_orphans_go_on_under_their_numbers_from_what_they_reported(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     study = open_study(plan)
     begun = [study.propose() for _ in range(4)]
     complete(plan, study, begun[1])
-    study.report(3, report(1, 0.1, final=False))
+    study.report(3, report(1, 0.1, final=False), seconds=7)
     again = open_study(plan)
-    orphans = again.settle_orphans()
-    assert [(one.number, one.state, one.failure) for one in orphans] == [
-        (number, "FAIL", "interrupted") for number in (0, 2, 3)
+    orphans = again.settle()
+    assert [(one.number, one.state, one.interruptions, one.interruption) for one in orphans] == [
+        (number, "PAUSED", 1, "the driver of the search died") for number in (0, 2, 3)
     ]
-    assert again.settle_orphans() == ()
+    assert again.settle() == ()
     assert again.remaining(8) == 7
-    repeats = [again.propose() for _ in range(3)]
-    assert [(one.role, one.params) for one in repeats] == [(begun[n].role, begun[n].params) for n in (0, 2, 3)]
-    assert again.propose().role == "searched"
+    resumed = [open_study(plan).propose() for _ in range(3)]
+    assert [(one.number, one.role, one.params) for one in resumed] == [
+        (begun[number].number, begun[number].role, begun[number].params) for number in (0, 2, 3)
+    ]
+    assert (resumed[2].state, resumed[2].scores, resumed[2].seconds) == ("RUNNING", (0.1,), 7)
+    assert open_study(plan).propose().number == 4
+    assert [one.interruptions for one in open_study(plan).settle()] == [2, 2, 2, 1]
 
 
-def test_an_orphan_that_reported_its_last_epoch_is_complete(tmp_path: Path) -> None:
+def test_a_proposal_that_was_cut_short_keeps_its_number(tmp_path: Path) -> None:
+    """The driver died after Optuna began the trial and before the study noted what it is."""
+    plan = plan_of(tmp_path)
+    one, other = open_study(plan), open_study(plan_of(tmp_path / "whole"))
+    for study in (one, other):
+        for _ in range(3):
+            study.propose()
+    optuna_study = optuna.load_study(study_name=plan.search_id, storage=one._storage)
+    assert optuna_study.ask().number == 3
+    again = open_study(plan)
+    again.settle()
+    for _ in range(3):
+        again.propose()
+    proposed = again.propose()
+    assert (proposed.number, proposed.params) == (3, other.propose().params)
+
+
+def test_an_orphan_ends_as_was_decided_before_its_driver_died(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     study = open_study(plan)
-    study.propose()
+    for _ in range(3):
+        study.propose()
     for epoch in range(1, 5):
         study.report(0, report(epoch, epoch / 10, final=epoch == 4))
-    (orphan,) = open_study(plan).settle_orphans()
-    assert (orphan.state, orphan.score) == ("COMPLETE", 0.4)
+    stopped = StoppedAt(epoch=1, score=0.1, cutoff=0.2, rank=3, competitors=3)
+    study.report(1, report(1, 0.1, final=False), stopped=stopped)
+    study.report(2, report(1, 0.1, final=False))
+    complete_one, pruned, paused = open_study(plan).settle()
+    assert (complete_one.state, complete_one.score) == ("COMPLETE", 0.4)
+    assert (pruned.state, pruned.stopped_at, pruned.interruptions) == ("PRUNED", stopped, 0)
+    assert (paused.state, paused.stopped_at) == ("PAUSED", None)
 
 
 def test_a_fixed_recipe_that_failed_has_another_chance_in_the_next_run(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     study = open_study(plan)
     study.propose()
-    study.finish(0, "FAIL", "code", "a bug")
+    study.finish(0, "FAIL", Failure(failure="code", line="a bug"))
     assert [study.propose().role, study.propose().role] == ["published", "searched"]
     assert open_study(plan).propose().role == "baseline"
 
@@ -194,11 +228,20 @@ def test_importances_need_four_complete_searched_trials(tmp_path: Path) -> None:
     assert math.fsum(importances.values()) == pytest.approx(1)
 
 
-def test_lost_workers_are_not_charged(tmp_path: Path) -> None:
+def test_a_trial_that_lost_its_workers_is_not_charged_and_is_proposed_once_again(tmp_path: Path) -> None:
     study = open_study(plan_of(tmp_path))
-    study.propose()
-    study.finish(0, "FAIL", "lost_worker", "gone")
+    first = study.propose()
+    study.finish(0, "FAIL", Failure(failure="lost_worker", line="gone"))
     assert study.remaining(8) == 8
-    assert study.propose().role == "baseline"
-    assert [trial.number for trial in charged(study)] == [1]
-    assert states(study) == {"FAIL": 1, "RUNNING": 1}
+    repeat = study.propose()
+    assert (repeat.number, repeat.role, repeat.params) == (1, "baseline", first.params)
+    assert [study.propose().role for _ in range(2)] == ["published", "searched"]
+    assert [trial.number for trial in charged(study)] == [1, 2, 3]
+    assert states(study) == {"FAIL": 1, "RUNNING": 3}
+
+
+def test_what_was_spent_is_kept(tmp_path: Path) -> None:
+    assert open_study(plan_of(tmp_path)).spent() == Spent()
+    spent = Spent(wall_seconds=3, trial_seconds=5, gpu_hours=0.5)
+    open_study(plan_of(tmp_path)).note_spent(spent)
+    assert open_study(plan_of(tmp_path)).spent() == spent

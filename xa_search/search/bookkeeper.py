@@ -3,34 +3,45 @@
 Both ways to run trials, in this process and through Ray, drive the same Bookkeeper; it is the only one who decides.
 """
 
-import time
-from collections import Counter
+from collections.abc import Callable
+from time import monotonic
 
-from xa_search.errors import StoppedEarly, XaSearchError
+from xa_search.errors import StoppedEarly, UsageError, XaSearchError
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
+from xa_search.search.batches import Batches
+from xa_search.search.budget import Budget, epoch_seconds
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.events import TrialEvent
 from xa_search.search.failures import Failure
+from xa_search.search.hopeless import all_failed, hopeless
 from xa_search.search.listener import Listener, MakeJob
 from xa_search.search.study import SearchStudy
-
-SAME_ERROR_LIMIT = 3
-LOST_TRIALS_LIMIT = 3
 
 
 class Bookkeeper:
     """Hands out trials, enters what they report, and says when the search must stop."""
 
-    def __init__(self, plan: Plan, study: SearchStudy, make_job: MakeJob, listener: Listener) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        study: SearchStudy,
+        make_job: MakeJob,
+        listener: Listener,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._plan = plan
         self._study = study
         self._make_job = make_job
         self._listener = listener
-        self._early_stopping = EarlyStopping(plan.space.scheduler.asha, study.trials())
-        self._deadline = None if plan.time_budget is None else time.monotonic() + plan.time_budget
+        self._budget = Budget(plan, study.spent(), clock)
+        self._batches: Batches | None = None
+        self._early_stopping = EarlyStopping(plan.space.scheduler.asha, () if plan.deterministic else study.trials())
         self._running: dict[int, TrialRecord] = {}
+        self._seconds_before: dict[int, float] = {}
         self._started: set[int] = set()
         self._failures: list[Failure | None] = []
+        self._held: TrialRecord | None = None
+        self._no_room = ""
         self._stop = ""
         self._fatal: XaSearchError | None = None
 
@@ -39,18 +50,38 @@ class Bookkeeper:
         """The numbers of the trials that were handed out and have not ended."""
         return tuple(self._running)
 
+    def begin(self, slots: int, gpus: float) -> None:
+        """Learn how many trials run at a time and how many GPUs each takes. Raises UsageError for GPU hours of none."""
+        if self._plan.gpu_hours is not None and not gpus:
+            raise UsageError(
+                f"--gpu-hours {self._plan.gpu_hours:g}: the trials run on no GPU; leave it out, or type --time-budget"
+            )
+        self._budget.count_gpus(gpus)
+        if self._plan.deterministic:
+            # The slots of the first start, so that a resumed search is the same on other hardware.
+            self._batches = Batches(self._study, self._early_stopping, self._study.keep("batch_size", slots))
+
     def next_trial(self) -> tuple[TrialRecord, TrialJob] | None:
-        """Return a trial to run; none when enough run or ended, or the search must stop."""
-        if self.must_stop() or self._study.remaining(self._plan.space.trials) <= len(self._running):
+        """Return a trial to run; none when enough run or ended, while it fits no budget, or at a stop."""
+        if self.must_stop() or (record := self._held or self._propose()) is None:
             return None
-        record = self._study.propose()
+        self._held = record
+        self._no_room = self._budget.forbids(record, self._running.values(), self._study.trials())
+        if self._no_room:
+            return None
+        self._held = None
         self._running[record.number] = record
+        self._seconds_before[record.number] = record.seconds
         return record, self._make_job(record)
+
+    def epoch_seconds(self, record: TrialRecord) -> float | None:
+        """Return how long an epoch of such a trial takes; none where nobody knows yet."""
+        return epoch_seconds(record.settings.model_size, self._study.trials())
 
     def must_stop(self) -> bool:
         """Tell whether the search ends before all its trials did."""
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self.stop(f"its time budget of {self._plan.time_budget:g} s is used up")
+        if not self._stop and (reason := self._budget.used_up()):
+            self.stop(reason)
         return bool(self._stop)
 
     def stop(self, reason: str) -> None:
@@ -59,29 +90,41 @@ class Bookkeeper:
 
     def started(self, number: int) -> None:
         """Enter that a worker took the trial up; again after a lost worker, which is not news."""
-        if number in self._running and number not in self._started:
-            self._started.add(number)
-            self._listener.trial_started(self._running[number])
+        if number not in self._running:
+            return
+        if number in self._started:
+            self._seconds_before[number] = self._running[number].seconds
+            return
+        self._started.add(number)
+        self._budget.trial_started(number)
+        self._listener.trial_started(self._running[number])
 
     def happened(self, number: int, event: TrialEvent) -> bool:
         """Enter an event of a running trial, and tell whether the trial goes on."""
         if number not in self._running:
             return False
+        if self._budget.is_worth_noting():
+            self._study.note_spent(self._budget.spent())
+        seconds = self._seconds_before[number] + event.seconds
         if event.failure is not None:
-            self._end(number, "FAIL", event.failure, event.seconds)
+            self._end(number, "FAIL", event.failure, seconds)
             return False
         assert event.report is not None
-        return self._reported(number, event.report, event.seconds)
+        return self._reported(number, event.report, seconds)
 
     def lost(self, number: int, failure: Failure) -> None:
         """Enter that a trial is gone for good without a last event."""
         self._end(number, "FAIL", failure)
 
     def settle(self) -> None:
-        """End what still runs, or what a dead process left running: first in the study, then for the listener."""
+        """Pause what still runs: first in the study, then for the listener."""
+        begun = self._started & self._running.keys()
         self._running.clear()
-        for record in self._study.settle_orphans(self._stop or "the search ended before the trial did"):
-            self._listener.trial_ended(record)
+        settled = self._study.settle(self._stop or "it was interrupted", begun)
+        self._study.note_spent(self._budget.spent())
+        for record in settled:
+            if record.number in begun:
+                self._listener.trial_ended(record)
 
     def conclude(self) -> None:
         """Raise what the search came to, if it is no success."""
@@ -92,52 +135,40 @@ class Bookkeeper:
         if remaining := self._study.remaining(wanted):
             raise StoppedEarly(
                 f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
-                f"{self._stop or 'it was interrupted'}; the same command goes on from here"
+                f"{self._stop or self._no_room or 'it was interrupted'}; the same command goes on from here"
             )
         if all(trial.state == "FAIL" for trial in trials):
-            raise XaSearchError(_all_failed(trials))
+            raise XaSearchError(all_failed(trials))
+
+    def _propose(self) -> TrialRecord | None:
+        wanted = self._plan.space.trials
+        if self._batches is not None:
+            return self._batches.next_trial(bool(self._running), wanted)
+        return None if self._study.remaining(wanted) <= len(self._running) else self._study.propose()
 
     def _reported(self, number: int, report: EpochReport, seconds: float) -> bool:
-        is_news = self._study.report(number, report, seconds)
-        record = self._running[number] = self._study.trial(number)
-        if is_news:
+        record = self._running[number]
+        stopped = None if report.final else self._early_stopping.verdict(record, report.epoch, report.score)
+        if self._study.report(number, report, seconds, stopped):
+            record = self._running[number] = self._study.trial(number)
+            if self._batches is None:
+                self._early_stopping.enter(record)
             self._listener.epoch_reported(record, report)
-        goes_on = self._early_stopping.goes_on(record, report.epoch, report.score)
-        if report.final:
-            self._end(number, "COMPLETE", None, seconds)
-        elif not goes_on:
-            self._end(number, "PRUNED", None, seconds)
-        return goes_on and not report.final
-
-    def _end(self, number: int, state: TrialState, failure: Failure | None, seconds: float | None = None) -> None:
-        if failure is None:
-            self._study.finish(number, state, seconds=seconds)
         else:
-            self._study.finish(number, state, failure.failure, failure.text, seconds)
+            stopped = None
+        if report.final or stopped is not None:
+            self._end(number, "COMPLETE" if report.final else "PRUNED")
+        return not report.final and stopped is None
+
+    def _end(
+        self, number: int, state: TrialState, failure: Failure | None = None, seconds: float | None = None
+    ) -> None:
+        self._study.finish(number, state, failure, seconds)
         del self._running[number]
+        self._budget.trial_ended(number)
+        self._study.note_spent(self._budget.spent())
         self._failures.append(failure)
-        self._check_failures()
+        if cause := hopeless(self._failures):
+            self.stop(cause)
+            self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}, and type the same command")
         self._listener.trial_ended(self._study.trial(number))
-
-    def _check_failures(self) -> None:
-        """Give up when the first trials of this run all die of one code error, or workers keep dying."""
-        codes = [one for one in self._failures[:SAME_ERROR_LIMIT] if one is not None and one.failure == "code"]
-        if len(codes) == SAME_ERROR_LIMIT and len({one.frame for one in codes}) == 1:
-            self._give_up(f"the first {SAME_ERROR_LIMIT} trials all failed: {codes[-1].text}", "correct this code")
-        lost = [one for one in self._failures if one is not None and one.failure == "lost_worker"]
-        if len(lost) >= LOST_TRIALS_LIMIT:
-            self._give_up(f"{len(lost)} trials lost their workers for good: {lost[-1].text}", "check the nodes")
-
-    def _give_up(self, cause: str, remedy: str) -> None:
-        self.stop(cause)
-        self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}; {remedy} and type the same command")
-
-
-def _all_failed(trials: tuple[TrialRecord, ...]) -> str:
-    counts = Counter(str(trial.failure) for trial in trials)
-    listed = ", ".join(f"{count} {failure}" for failure, count in counts.most_common())
-    last = trials[-1]
-    return (
-        f"all {len(trials)} trials failed ({listed}); trial {last.number}: {last.failure_text}; "
-        f"remove the cause and run more with --trials {len(trials) + 4}"
-    )

@@ -12,10 +12,10 @@ class Listener(Protocol):
     """Is told, in the driver, what happens to the trials. The same news may come twice after a restart."""
 
     def trial_started(self, record: TrialRecord) -> None:
-        """A worker took the trial up."""
+        """A worker took the trial up; again when a paused trial goes on."""
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """The trial ended an epoch; `record` already holds its score."""
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """The trial is COMPLETE, PRUNED or FAIL."""
+        """The trial is COMPLETE, PRUNED or FAIL, or it is PAUSED and goes on in a later run."""

@@ -39,3 +39,10 @@ def trial_resources(space: SearchSpace, nodes: Sequence[Resources]) -> Resources
     if asked.gpus > largest.gpus:
         fix += f" --set gpus_per_trial={largest.gpus:g}"
     raise InfeasibleError(f"a trial asks for {asked}, but the largest node has {largest}; type {fix}, or add a node")
+
+
+def gpus_here(space: SearchSpace) -> float:
+    """Return the GPUs that a trial in this process occupies."""
+    import torch
+
+    return space.gpus_per_trial if torch.cuda.is_available() else 0.0

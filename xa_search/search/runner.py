@@ -11,6 +11,7 @@ from xa_search.records import Plan
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.listener import Listener, MakeJob
 from xa_search.search.locks import only_driver
+from xa_search.search.resources import gpus_here
 from xa_search.search.study import SearchStudy
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def run_trials(
 ) -> None:
     """Run what remains of the search. `trainer` is `train_trial` unless given; workers must be able to import it.
 
-    Raises StoppedEarly when the time budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
-    XaSearchError when all trials fail. However it ends, no trial is left running.
+    Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
+    XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
     _prepare_ray(plan)
     from xa_search.search.bookkeeper import Bookkeeper
 
     with only_driver(plan.directory):
-        for orphan in study.settle_orphans():
+        for orphan in study.settle():
             listener.trial_ended(orphan)
         bookkeeper = Bookkeeper(plan, study, make_job, listener)
         try:
@@ -55,6 +56,7 @@ def run_trials(
 
 def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
     if plan.local:
+        bookkeeper.begin(slots=1, gpus=gpus_here(plan.space))
         _run_here(bookkeeper, trainer)
         return
     from xa_search.search.ray_runner import run_on_ray

@@ -1,13 +1,18 @@
-"""The sampler behind the study. In: a search space and the proposals so far. Out: Optuna's TPE, without repeats.
+"""What Optuna computes. In: a search space and the trials so far. Out: TPE without repeats; which parameters mattered.
 
 The space of a search never changes, so that every parameter is drawn at once, and a draw can be taken back.
+TPE ranks trials so: by score those that used their full budget; below them the early-stopped ones, by how far they came
+and then by their score there, so that scores of different epochs never mix; below all, what the settings made fail.
 """
 
 # ruff: noqa: ARG002 (Optuna names the arguments)
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Container
+from copy import copy
 from typing import Any
 
+import optuna
 from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
@@ -16,12 +21,15 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
 
-from xa_search.records import Parameter, SearchSpace
-from xa_search.search.space import Proposal, is_integer
+from xa_search.records import FailureClass, Parameter, Plan, SearchSpace
+from xa_search.search.space import Proposal, is_integer, is_near
 
 MOST_DRAWS = 8
+FAULTS_OF_THE_SETTINGS: tuple[FailureClass, ...] = ("non_finite", "collapsed", "oom")
+FEWEST_FOR_IMPORTANCES = 4
 
 
 class DistinctSampler(TPESampler):
@@ -47,13 +55,69 @@ class DistinctSampler(TPESampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw all parameters together: by TPE once it knows enough, at random before."""
+        seen = optuna.create_study(storage=_Outcomes(study.get_trials(deepcopy=False)), direction="maximize")
         for _ in range(MOST_DRAWS):
-            proposal = super().sample_relative(study, trial, search_space) or {
+            proposal = super().sample_relative(seen, trial, search_space) or {
                 name: self._random.sample_independent(study, trial, name, one) for name, one in search_space.items()
             }
             if self._is_new(proposal):
                 break
         return proposal
+
+
+class _Outcomes(InMemoryStorage):
+    """The trials as TPE shall see them: those that their settings made fail are the worst of the early-stopped ones."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._seen = [_outcome(trial) for trial in trials]
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials in one of these states."""
+        return [trial for trial in self._seen if states is None or trial.state in states]
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Do nothing: TPE leaves its draw for other processes, and there are none."""
+
+
+def _outcome(trial: FrozenTrial) -> FrozenTrial:
+    if trial.user_attrs.get("failure") not in FAULTS_OF_THE_SETTINGS:
+        return trial
+    worst = copy(trial)
+    worst.state, worst.intermediate_values = TrialState.PRUNED, {}
+    return worst
+
+
+def sampler_of(plan: Plan, space: dict[str, BaseDistribution], trials: list[FrozenTrial]) -> DistinctSampler:
+    """Return the sampler of the next trial, seeded by the plan and that trial's number."""
+    earlier = [trial.params for trial in trials if trial.user_attrs.get("role") != "baseline"]
+
+    def is_new(proposal: Proposal) -> bool:
+        known = (params for params in earlier if params.keys() >= proposal.keys())
+        return not any(is_near(plan.space, proposal, params) for params in known)
+
+    number = next((trial.number for trial in trials if trial.state == TrialState.WAITING), len(trials))
+    seed = zlib.crc32(f"{plan.seed}/{number}".encode())
+    return DistinctSampler(space, is_new, seed, min(10, max(2, plan.space.trials // 4)))
+
+
+def importances_of(trials: list[FrozenTrial]) -> dict[str, float]:
+    """Return how much each parameter mattered among the complete searched trials; empty where too few are."""
+    complete = [
+        trial for trial in trials if trial.state == TrialState.COMPLETE and trial.user_attrs["role"] == "searched"
+    ]
+    if len(complete) < FEWEST_FOR_IMPORTANCES:
+        return {}
+    from optuna.importance import get_param_importances  # it brings scikit-learn, which takes seconds
+
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(complete)
+    try:
+        return get_param_importances(study)
+    except (ValueError, RuntimeError):
+        return {}
 
 
 def distributions_of(space: SearchSpace) -> dict[str, BaseDistribution]:

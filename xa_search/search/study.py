@@ -3,48 +3,71 @@
 Whatever dies, the journal in the search's folder says which trials ran and how each ended.
 """
 
-import zlib
-from typing import Any, cast
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import optuna
-from optuna.importance import get_param_importances
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from xa_search.errors import XaSearchError
-from xa_search.records import EpochReport, FailureClass, Plan, TrialRecord, TrialRole, TrialSettings
+from xa_search.records import EpochReport, Plan, Spent, StoppedAt, TrialRecord, TrialRole
 from xa_search.records import TrialState as RecordState
+from xa_search.search.entries import NOT_CHARGED, decided_state, is_charged, is_paused, notes_of, record_of
+from xa_search.search.failures import Failure
 from xa_search.search.locks import JournalLock
-from xa_search.search.sampler import DistinctSampler, distributions_of
-from xa_search.search.space import Proposal, is_near, recipe, settings_of
+from xa_search.search.sampler import DistinctSampler, distributions_of, importances_of, sampler_of
+from xa_search.search.space import recipe, settings_of
 
 JOURNAL = "study.journal"
 FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
-NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
-FEWEST_FOR_IMPORTANCES = 4
 
 
-def open_study(plan: Plan) -> "SearchStudy":
-    """Open the study of the plan's search, or begin it."""
+def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "SearchStudy":
+    """Open the study of the plan's search, or begin it; it keeps the identity that it got first."""
     plan.directory.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    journal = plan.directory / JOURNAL
-    lock: Any = JournalLock(journal)
     try:
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        storage = storage_of(plan.directory)
         study = optuna.create_study(
             storage=storage, study_name=plan.search_id, direction="maximize", load_if_exists=True
         )
     except (ValueError, KeyError) as error:
+        journal = plan.directory / JOURNAL
         raise XaSearchError(f"{journal}: unreadable ({error}); move this file away to begin the search anew") from None
-    return SearchStudy(plan, storage, study)
+    if study.user_attrs.get("wanted") != plan.space.trials:
+        study.set_user_attr("wanted", plan.space.trials)
+    search = SearchStudy(plan, storage, study)
+    search.keep("decisive", plan.decisive)
+    if identity:
+        search.keep("identity", dict(identity))
+    return search
+
+
+def read_notes(directory: Path) -> dict[str, Any]:
+    """Return what a search's folder keeps of the whole search, and how many trials `ended`; empty where none began."""
+    try:
+        study = optuna.load_study(study_name=directory.name, storage=storage_of(directory))
+    except (OSError, ValueError, KeyError):
+        return {}
+    trials = study.get_trials(deepcopy=False)
+    return {**study.user_attrs, "ended": sum(map(is_charged, trials))} if trials else {}
+
+
+def storage_of(directory: Path) -> JournalStorage:
+    """Return the storage in a search's folder."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    journal = directory / JOURNAL
+    lock: Any = JournalLock(journal)
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
 
 
 class SearchStudy:
     """The trials of one search. Only the process that runs the search may change them."""
 
-    def __init__(self, plan: Plan, storage: JournalStorage, study: optuna.Study) -> None:
+    def __init__(self, plan: Plan, storage: BaseStorage, study: optuna.Study) -> None:
         self._plan = plan
         self._storage = storage
         self._study = study
@@ -52,99 +75,111 @@ class SearchStudy:
         self._distributions = distributions_of(plan.space)
         self._offered: set[TrialRole] = set()
 
-    def propose(self) -> TrialRecord:
-        """Begin a trial: an interrupted one again, then the two fixed recipes, then what the sampler proposes."""
+    def propose(self, batch: int | None = None) -> TrialRecord:
+        """Begin a trial: a paused one goes on; then the two fixed recipes, then what the sampler proposes."""
         trials = self._frozen()
+        if paused := [trial.number for trial in trials if is_paused(trial)]:
+            self._storage.set_trial_state_values(self._trial_id(paused[0]), TrialState.RUNNING)
+            return self.trial(paused[0])
         if all(trial.state != TrialState.WAITING for trial in trials):
             self._enqueue_missing_role(trials)
         self._study.sampler = self._sampler(trials)
-        trial = self._study.ask(self._distributions)
-        role: TrialRole = trial.user_attrs.get("role", "searched")
-        settings = settings_of(self._plan, role, trial.params)
-        self._note(trial.number, "role", role)
-        self._note(trial.number, "settings", settings.model_dump(mode="json"))
-        return TrialRecord(number=trial.number, role=role, settings=settings, params=dict(trial.params))
+        asked = self._study.ask(self._distributions)
+        role: TrialRole = asked.user_attrs.get("role", "searched")
+        settings = settings_of(self._plan, role, asked.params)
+        if batch is not None:
+            self._note(asked.number, batch=batch)
+        self._note(asked.number, role=role, settings=settings.model_dump(mode="json"))
+        return self.trial(asked.number)
 
-    def report(self, number: int, report: EpochReport, seconds: float = 0.0) -> bool:
+    def report(self, number: int, report: EpochReport, seconds: float = 0.0, stopped: StoppedAt | None = None) -> bool:
         """Keep an epoch's report. A repeated epoch, as after a lost worker, changes nothing and returns false."""
-        if report.epoch in self._frozen()[number].intermediate_values:
+        trial = self._get(number)
+        if report.epoch in trial.intermediate_values:
             return False
-        if report.best_epoch == report.epoch:
-            self._note(number, "best_epoch", report.epoch)
-            self._note(number, "metrics", report.metrics)
-        self._note(number, "seconds", seconds)
+        self._note(number, **notes_of(report, trial.user_attrs, seconds, stopped))
         self._storage.set_trial_intermediate_value(self._trial_id(number), report.epoch, report.score)
         return True
 
     def finish(
-        self,
-        number: int,
-        state: RecordState,
-        failure: FailureClass | None = None,
-        failure_text: str = "",
-        seconds: float | None = None,
+        self, number: int, state: RecordState, failure: Failure | None = None, seconds: float | None = None
     ) -> None:
-        """End a running trial. An interrupted trial and one that lost its worker are queued to run again."""
-        if failure in NOT_CHARGED:
-            self._queue_again(number)
+        """End a running trial. One that lost its worker for good is queued to run again under another number."""
         if seconds is not None:
-            self._note(number, "seconds", seconds)
+            self._note(number, seconds=seconds)
         if failure is not None:
-            self._note(number, "failure", failure)
-            self._note(number, "failure_text", failure_text)
-        value = self.trial(number).score if state == "COMPLETE" else None
-        self._study.tell(number, value, state=TrialState[state])
+            self._note(number, failure_text=failure.text, failure_frame=failure.frame, failure=failure.failure)
+        trial = self.trial(number)
+        if trial.failure in NOT_CHARGED:
+            self._queue_again(number)
+        self._study.tell(number, trial.score if state == "COMPLETE" else None, state=TrialState[state])
 
-    def settle_orphans(self, reason: str = "the driver of the search died") -> tuple[TrialRecord, ...]:
-        """End the trials that are still running, and return them; one that reported its last epoch is complete."""
-        orphans = [trial.number for trial in self._frozen() if trial.state == TrialState.RUNNING]
-        for number in orphans:
-            record = _record_of(self._frozen()[number])
-            if record is not None and len(record.scores) == record.settings.epochs:
-                self.finish(number, "COMPLETE")
+    def pause(self, number: int, reason: str = "") -> None:
+        """Let a running trial wait, and go on later under its number; without a reason no worker had taken it up."""
+        if reason:
+            count = self._get(number).user_attrs.get("interrupted", {}).get("count", 0)
+            self._note(number, interrupted={"count": count + 1, "reason": reason})
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.WAITING)
+
+    def settle(
+        self, reason: str = "the driver of the search died", begun: Collection[int] | None = None
+    ) -> tuple[TrialRecord, ...]:
+        """End each running trial as was decided, or pause it; return them. `begun` were taken up by workers."""
+        left = [trial for trial in self._frozen() if trial.state == TrialState.RUNNING]
+        for trial in left:
+            state = decided_state(trial)
+            if state == "PAUSED":
+                self.pause(trial.number, reason if begun is None or trial.number in begun else "")
             else:
-                self.finish(number, "FAIL", "interrupted", reason)
-        return tuple(trial for trial in self.trials() if trial.number in orphans)
+                self.finish(trial.number, state)
+        numbers = {trial.number for trial in left}
+        return tuple(record for record in self.trials() if record.number in numbers)
 
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return all trials that were begun, by number."""
-        return tuple(record for trial in self._frozen() if (record := _record_of(trial)) is not None)
+        return tuple(record for trial in self._frozen() if (record := record_of(trial)) is not None)
 
     def trial(self, number: int) -> TrialRecord:
         """Return one trial."""
-        record = _record_of(self._frozen()[number])
+        record = record_of(self._get(number))
         if record is None:
             raise XaSearchError(f"trial {number} of {self._plan.search_id} never began; choose another number")
         return record
 
     def remaining(self, trials: int) -> int:
         """Return how many of `trials` are still to end; interrupted trials and lost workers are not charged."""
-        return max(0, trials - sum(_is_charged(trial) for trial in self._frozen()))
+        return max(0, trials - sum(is_charged(trial) for trial in self._frozen()))
+
+    def spent(self) -> Spent:
+        """Return what all runs of the search have spent."""
+        return Spent(**self._study.user_attrs.get("spent", {}))
+
+    def note_spent(self, spent: Spent) -> None:
+        """Keep what all runs of the search have spent."""
+        self._study.set_user_attr("spent", asdict(spent))
+
+    def keep(self, key: str, value: Any) -> Any:
+        """Return what the search keeps under `key`: the first value that it was ever given."""
+        if key not in self._study.user_attrs:
+            self._study.set_user_attr(key, value)
+        return self._study.user_attrs[key]
 
     def importances(self) -> dict[str, float]:
         """Return how much each parameter mattered among the complete searched trials; empty where too few are."""
-        complete = [
-            trial
-            for trial in self._frozen()
-            if trial.state == TrialState.COMPLETE and trial.user_attrs["role"] == "searched"
-        ]
-        if len(complete) < FEWEST_FOR_IMPORTANCES:
-            return {}
-        copy = optuna.create_study(direction="maximize")
-        copy.add_trials(complete)
-        try:
-            return get_param_importances(copy)
-        except (ValueError, RuntimeError):
-            return {}
+        return importances_of(self._frozen())
 
     def _frozen(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
+    def _get(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self._trial_id(number))
+
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
-    def _note(self, number: int, key: str, value: Any) -> None:
-        self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+    def _note(self, number: int, **notes: Any) -> None:
+        for key, value in notes.items():
+            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
     def _enqueue_missing_role(self, trials: list[FrozenTrial]) -> None:
         """Queue the first fixed recipe without a trial; one that failed has another chance in each run."""
@@ -157,44 +192,9 @@ class SearchStudy:
 
     def _queue_again(self, number: int) -> None:
         trials = self._frozen()
-        trial = trials[number]
-        proposal = trial.system_attrs.get("fixed_params", trial.params)
-        if len(proposal) < len(self._distributions) or any(one.user_attrs.get("repeats") == number for one in trials):
-            return
-        role = trial.user_attrs.get("role", "searched")
-        self._study.enqueue_trial(proposal, user_attrs={"role": role, "repeats": number})
+        if all(trial.user_attrs.get("repeats") != number for trial in trials):
+            role = trials[number].user_attrs["role"]
+            self._study.enqueue_trial(trials[number].params, user_attrs={"role": role, "repeats": number})
 
     def _sampler(self, trials: list[FrozenTrial]) -> DistinctSampler:
-        """Return a sampler seeded by the plan and the number of trials, so that a resumed search draws anew."""
-        space = self._plan.space
-        earlier = [trial.params for trial in trials if trial.user_attrs.get("role") != "baseline"]
-
-        def is_new(proposal: Proposal) -> bool:
-            return not any(is_near(space, proposal, params) for params in earlier if params.keys() >= proposal.keys())
-
-        seed = zlib.crc32(f"{self._plan.seed}/{len(trials)}".encode())
-        return DistinctSampler(self._distributions, is_new, seed, min(10, max(2, space.trials // 4)))
-
-
-def _is_charged(trial: FrozenTrial) -> bool:
-    return trial.state.is_finished() and trial.user_attrs.get("failure") not in NOT_CHARGED
-
-
-def _record_of(trial: FrozenTrial) -> TrialRecord | None:
-    """Return the record of a trial; none where the process died before the proposal was complete."""
-    notes = trial.user_attrs
-    if "settings" not in notes or trial.state == TrialState.WAITING:
-        return None
-    return TrialRecord(
-        number=trial.number,
-        role=notes["role"],
-        settings=TrialSettings.model_validate(notes["settings"]),
-        params=dict(trial.params),
-        state=cast(RecordState, trial.state.name),
-        scores=tuple(trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)),
-        best_epoch=notes.get("best_epoch"),
-        metrics=notes.get("metrics", {}),
-        failure=notes.get("failure"),
-        failure_text=notes.get("failure_text", ""),
-        seconds=notes.get("seconds", 0.0),
-    )
+        return sampler_of(self._plan, self._distributions, trials)

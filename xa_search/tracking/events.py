@@ -5,14 +5,17 @@ An event holds plain values only, so that it can wait in the spool for a server 
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from xa_search.records import EpochReport, SearchCost, Selection, TrialRecord
+from xa_search.search.events import TRACEBACK
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None
 
-STATUSES: dict[str, Status] = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+STATUSES: dict[str, Status] = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "PAUSED": "KILLED", "FAIL": "FAILED"}
+"""How MLflow calls the states of a trial that does not run; the tag `state` tells the killed ones apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class EpochLogged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialEnded:
-    """A trial ended. `metrics` are what its run shows in the end: those of its best epoch.
+    """A trial ended, or was interrupted. `metrics` are what its run shows in the end: those of its best epoch.
 
     May be told again with more metrics, such as those of the test; its end keeps its time.
     """
@@ -58,10 +61,11 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLogged:
-    """A file becomes an artifact of the search's run, in the folder `folder` (none: at the top)."""
+    """A file becomes an artifact in the folder `folder` (none: at the top) of a trial's run, or of the search's."""
 
     path: str
     folder: str = ""
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,9 @@ def search_tags(corpus: str, method: str, selection: Selection) -> dict[str, str
 
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
-    return TrialStarted(number=trial.number, params=trial.settings.model_dump(), tags={"role": trial.role})
+    return TrialStarted(
+        number=trial.number, params=trial.settings.model_dump(), tags={"role": trial.role, "state": "RUNNING"}
+    )
 
 
 def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
@@ -93,7 +99,7 @@ def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
 
 
 def trial_ended(trial: TrialRecord) -> TrialEnded:
-    """Return the event of a trial's end. COMPLETE becomes FINISHED, PRUNED becomes KILLED, FAIL becomes FAILED."""
+    """Return the event of a trial's end, or of its interruption; `STATUSES` says what its state becomes."""
     metrics = {**trial.metrics, "seconds": trial.seconds}
     if trial.score is not None:
         metrics |= {"selection_score": trial.score, "selection_score_last": trial.scores[-1]}
@@ -102,7 +108,27 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
     tags: dict[str, str] = {"state": trial.state}
     if trial.failure is not None:
         tags |= {"failure_class": trial.failure, "failure_text": trial.failure_text}
+    if trial.failure_frame:
+        tags["failure_frame"] = trial.failure_frame
+    if trial.interruptions:
+        tags |= {"interruptions": str(trial.interruptions), "interruption": trial.interruption}
     return TrialEnded(number=trial.number, status=STATUSES[trial.state], metrics=metrics, tags=tags)
+
+
+def traceback_logged(trial: TrialRecord, folder: Path) -> tuple[FileLogged, ...]:
+    """Return the event that keeps a failed trial's traceback, if one lies in the trial's folder; else none."""
+    path = folder / TRACEBACK
+    return (FileLogged(path=str(path), number=trial.number),) if trial.state == "FAIL" and path.exists() else ()
+
+
+def events_of_record(trial: TrialRecord) -> tuple[Event, ...]:
+    """Return the events that tell what is known of a trial: its start, the score of each epoch, and its end."""
+    epochs = (
+        EpochLogged(number=trial.number, step=step, metrics={"selection_score": score})
+        for step, score in enumerate(trial.scores, start=1)
+    )
+    ends = () if trial.state == "RUNNING" else (trial_ended(trial),)
+    return trial_started(trial), *epochs, *ends
 
 
 def cost_logged(cost: SearchCost) -> SearchEnded:

@@ -5,7 +5,7 @@ that the whole spool can be replayed at any time and changes nothing.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from xa_search.tracking.events import (
@@ -21,6 +21,7 @@ from xa_search.tracking.events import (
 from xa_search.tracking.patience import first_line, impatient, is_permanent, without_password
 from xa_search.tracking.spool import Progress, Spool, SpooledEvent
 from xa_search.tracking.store import LONGEST_VALUE, RunStore, StoredRun
+from xa_search.tracking.told import Told, own_events
 
 LAST_STEP_TAG = "xa.last_step"
 PATIENCE_SECONDS = 3.0
@@ -29,33 +30,15 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """How many events MLflow has, how many still wait, and in one line what is wrong; empty when all is well."""
+    """How many events MLflow has, how many still wait, and in one line what is wrong; empty when all is well.
+
+    It got `given` of them from this process.
+    """
 
     applied: int
     left: int
+    given: int
     problem: str
-
-
-@dataclass(slots=True)
-class Told:
-    """What the applied events have told, as far as the next ones need it."""
-
-    starts: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
-    last_steps: dict[int, int] = field(default_factory=dict)
-    ends: dict[int, int] = field(default_factory=dict)
-
-    def listen(self, event: Event, stamp: int) -> None:
-        """Take in an applied event. A trial ends when it is first told to, though its test may be told later."""
-        if isinstance(event, SearchStarted):
-            self.starts += 1
-            self.tags = event.tags
-        elif isinstance(event, EpochLogged):
-            self.last_steps[event.number] = max(event.step, self.last_steps.get(event.number, 0))
-        elif isinstance(event, TrialStarted):
-            self.ends.pop(event.number, None)
-        elif isinstance(event, TrialEnded):
-            self.ends.setdefault(event.number, stamp)
 
 
 class Tracker:
@@ -66,8 +49,8 @@ class Tracker:
         self._store: RunStore | None = None
         self._pause, self._next_try = 0.0, 0.0
         self._away, self._refused = "", ""
-        self._progress = Progress(spool.path.with_suffix(".applied.json"), tracking_uri)
-        self._applied, self._told = 0, Told()
+        self._progress = Progress.beside(spool.path, tracking_uri)
+        self._applied, self._given, self._told = 0, 0, Told()
         self._pending: list[SpooledEvent] = []
         self._rewind(self._progress.read())
 
@@ -85,10 +68,27 @@ class Tracker:
         self._apply_pending(float("inf"))
         return self.state
 
+    def runs(self) -> dict[int | None, StoredRun] | None:
+        """Give MLflow everything that waits, then return its runs as they are now; none while it is away."""
+        self.sync()
+        self._store = None
+        self.sync()
+        return None if self._store is None or self._pending else self._store.runs
+
+    @property
+    def told(self) -> Told:
+        """What the events that MLflow has got have told."""
+        return self._told
+
     @property
     def state(self) -> SyncState:
         """What MLflow has and what waits."""
-        return SyncState(applied=self._applied, left=len(self._pending), problem=self._away or self._refused)
+        return SyncState(
+            applied=self._applied,
+            left=len(self._pending),
+            given=self._given,
+            problem=self._away or self._refused,
+        )
 
     def _apply_pending(self, deadline: float) -> None:
         with impatient():
@@ -123,6 +123,7 @@ class Tracker:
             self._refused = f"MLflow refused event {spooled.sequence} ({kind}) for good: {first_line(error)}"
         self._told.listen(spooled.event, spooled.time)
         self._applied = spooled.sequence
+        self._given += 1
         self._progress.write(self._applied)
         del self._pending[0]
 
@@ -145,7 +146,10 @@ class Tracker:
             store.log(run, time=stamp, step=step, metrics=event.metrics, tags=event.tags)
             store.end(run, event.status, told.ends.get(event.number, stamp))
         elif isinstance(event, FileLogged):
-            store.log_file(self._search_run(store, told.tags, stamp), Path(event.path), event.folder)
+            number = event.number
+            search_run = self._search_run(store, told.tags, stamp)
+            run = search_run if number is None else self._trial_run(store, number, told.tags, stamp)
+            store.log_file(run, Path(event.path), event.folder)
         elif isinstance(event, SearchEnded):
             run = self._search_run(store, told.tags, stamp)
             store.log(run, time=stamp, metrics=event.metrics, tags=event.tags)
@@ -180,7 +184,7 @@ class Tracker:
 
     def _rewind(self, applied: int) -> None:
         """Take the events after `applied` as waiting."""
-        events = self._spool.read()
+        events = own_events(self._spool.read(), self._search_id)
         self._applied = applied
         self._told = Told()
         for spooled in events:

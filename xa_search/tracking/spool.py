@@ -21,6 +21,7 @@ from xa_search.tracking.events import (
     TrialStarted,
 )
 
+SPOOL = "spool.jsonl"
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind for kind in (SearchStarted, TrialStarted, EpochLogged, TrialEnded, FileLogged, SearchEnded)
 }
@@ -97,6 +98,11 @@ class Progress:
         self._path = path
         self._key = hashlib.sha256(store.encode()).hexdigest()[:16]  # an address may hold a password
 
+    @classmethod
+    def beside(cls, spool: Path, store: str) -> "Progress":
+        """Return the progress of a store through a spool."""
+        return cls(spool.with_suffix(".applied.json"), store)
+
     def read(self) -> int:
         """Return the last applied sequence number; 0 where the file is lost or damaged, since replaying is safe."""
         return self._read_all().get(self._key, 0)
@@ -113,3 +119,14 @@ class Progress:
             return {str(key): int(value) for key, value in values.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
+
+
+def waiting_events(directory: Path, uri: str) -> int | None:
+    """Return how many events of the search in `directory` this store has not got; none where its spool is damaged."""
+    path = directory / SPOOL
+    try:
+        events = Spool(path).read()
+    except XaSearchError:
+        return None
+    applied = Progress.beside(path, uri).read()
+    return sum(event.sequence > applied for event in events)

@@ -32,13 +32,14 @@ LONGEST_VALUE = 6000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """A run as MLflow has it. `trial` is none for the run of the search itself."""
+    """A run as MLflow has it. `trial` is none for the run of the search itself; a person may have `deleted` it."""
 
     run_id: str
     trial: int | None
     status: str
     params: dict[str, str]
     tags: dict[str, str]
+    deleted: bool
 
 
 def tracking_uri(home: Path) -> str:
@@ -187,4 +188,5 @@ def _stored(run: Any) -> StoredRun:
         status=run.info.status,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
+        deleted=run.info.lifecycle_stage == "deleted",
     )

@@ -1,0 +1,116 @@
+"""What a home no longer needs. In: its searches. Out: what nobody will read again, removed unless it is a rehearsal.
+
+Only searches that are over are cleaned, and each is locked meanwhile, so that no driver begins on it.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from xa_search.errors import XaSearchError
+from xa_search.history import SearchHistory, read_search
+from xa_search.journal import trial_directory
+from xa_search.replay import REPLAYS
+from xa_search.search.locks import only_driver
+from xa_search.tracking.deleted_runs import deleted_runs, remove_for_good
+from xa_search.training.progress import PROGRESS, STATES
+from xa_search.training.trial import best_weights
+
+RAY = "ray"
+PARTIAL = "*.partial"
+SHARED = ("encoded", "encoders")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Litter:
+    """A file or a folder that nobody will read again."""
+
+    path: Path
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """What was removed, or would be, from `place`, or why nothing was."""
+
+    place: str
+    litter: tuple[Litter, ...] = ()
+    kept_because: str = ""
+
+
+def clean_search(search: SearchHistory, keep: int, *, rehearse: bool) -> Cleaned:
+    """Remove what a search that is over needs no more; the weights of the `keep` best trials and the baseline stay."""
+    if not search.is_over:
+        reason = f"process {search.driver} runs it" if search.driver else "it is not over, and can go on"
+        return Cleaned(place=search.search_id, kept_because=reason)
+    try:
+        with nullcontext() if rehearse else only_driver(search.directory):
+            current = search if rehearse else read_search(search.directory)
+            if current is None or current.changed != search.changed:
+                return Cleaned(place=search.search_id, kept_because="it has just moved on")
+            litter = tuple(_litter_of(search, keep))
+            _remove(() if rehearse else litter)
+    except XaSearchError as error:
+        return Cleaned(place=search.search_id, kept_because=str(error))
+    return Cleaned(place=search.search_id, litter=litter)
+
+
+def clean_shared(home: Path, searches: Sequence[SearchHistory], *, rehearse: bool) -> Cleaned:
+    """Remove encoded corpora and encoders that no search refers to; only when it is known what each refers to."""
+    for search in searches:
+        if search.driver:
+            return Cleaned(place=str(home), kept_because=f"process {search.driver} runs {search.search_id}")
+        if search.folders is None:
+            return Cleaned(place=str(home), kept_because=f"nobody noted what {search.search_id} reads")
+    used = {home / folder for search in searches for folder in search.folders or ()}
+    folders = [folder for kind in SHARED for folder in sorted((home / kind).glob("*")) if folder not in used]
+    litter = tuple(_litter(folder, f"unused {folder.parent.name}") for folder in folders)
+    _remove(() if rehearse else litter)
+    return Cleaned(place=str(home), litter=litter)
+
+
+def clean_deleted_runs(search: SearchHistory, uri: str, *, rehearse: bool) -> Cleaned:
+    """Remove the search's runs that a person deleted in the UI, with their artifacts; on a local store only."""
+    litter = []
+    for run in deleted_runs(uri, search.search_id) if search.is_over else ():
+        litter.append(_litter(run.artifacts, "deleted run"))
+        if not rehearse:
+            remove_for_good(uri, run)
+    return Cleaned(place=search.search_id, litter=tuple(litter))
+
+
+def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:
+    """Return the shared folders among these by their names below the home, as a search notes what it reads."""
+    return sorted({str(folder.relative_to(home)) for folder in folders if folder.is_relative_to(home)})
+
+
+def _litter_of(search: SearchHistory, keep: int) -> Iterator[Litter]:
+    ranked = sorted(search.complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
+    baselines = [trial for trial in search.complete if trial.role == "baseline"]
+    kept = {trial.number for trial in (*ranked[:keep], *baselines)}
+    for trial in search.trials:
+        folder = trial_directory(search.directory, trial.number)
+        if trial.number not in kept and best_weights(folder).exists():
+            yield _litter(best_weights(folder), "weights")
+        yield from (_litter(path, "progress") for path in (*folder.glob(PROGRESS), *folder.glob(STATES)))
+    whole = [search.directory / name for name in (RAY, REPLAYS)]
+    yield from (_litter(folder, f"{folder.name} folder") for folder in whole if folder.exists())
+    for path in search.directory.rglob(PARTIAL):
+        if not any(path.is_relative_to(folder) for folder in whole):
+            yield _litter(path, "half-written")
+
+
+def _litter(path: Path, kind: str) -> Litter:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return Litter(path=path, kind=kind, size=sum(file.lstat().st_size for file in files))
+
+
+def _remove(litter: Iterable[Litter]) -> None:
+    for one in litter:
+        if one.path.is_dir() and not one.path.is_symlink():
+            shutil.rmtree(one.path)
+        else:
+            one.path.unlink(missing_ok=True)

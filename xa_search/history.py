@@ -1,0 +1,157 @@
+"""The searches of a home. In: its folder. Out: what each search's own files say of it; nothing is ever changed.
+
+It may be read while the search runs in another process.
+"""
+
+import fcntl
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from xa_search.errors import UsageError
+from xa_search.records import Plan, Spent, TrialRecord
+from xa_search.search.entries import record_of
+from xa_search.search.locks import DRIVER_LOCK
+from xa_search.search.study import JOURNAL, read_notes, storage_of
+
+SEARCHES = "searches"
+HASH = re.compile(r"-[0-9a-f]{8}$")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHistory:
+    """What is known of one search. `ended` trials are those charged to the `wanted` ones.
+
+    `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
+    the search, and `folders`, what it reads below its home, where nobody noted them.
+    """
+
+    directory: Path
+    plan: Plan | None
+    trials: tuple[TrialRecord, ...]
+    wanted: int
+    ended: int
+    spent: Spent
+    identity: dict[str, str]
+    folders: tuple[str, ...] | None
+    driver: str
+    changed: float
+
+    @property
+    def search_id(self) -> str:
+        """The search's name."""
+        return self.directory.name
+
+    @property
+    def space_name(self) -> str:
+        """The name of its search space."""
+        return HASH.sub("", self.search_id)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether all trials that were asked for have ended, and nobody runs more."""
+        open_trials = any(trial.state in ("RUNNING", "PAUSED") for trial in self.trials)
+        return not self.driver and not open_trials and self.ended >= self.wanted
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial that used its full budget; of equal ones, the earlier."""
+        return max(self.complete, key=lambda trial: (trial.score or 0.0, -trial.number), default=None)
+
+    @property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """The trials that used their full budget."""
+        return tuple(trial for trial in self.trials if trial.state == "COMPLETE" and trial.score is not None)
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return a trial. Raises UsageError where it never began."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        known = ", ".join(str(trial.number) for trial in self.trials) or "none yet"
+        raise UsageError(f"trial {number} of search {self.search_id} is unknown; type one of its numbers: {known}")
+
+
+def searches_in(home: Path) -> tuple[SearchHistory, ...]:
+    """Return the searches of a home, the one that moved last first; a journal without trials is no search yet."""
+    found = [search for folder in _folders(home) if (search := read_search(folder)) is not None]
+    return tuple(sorted(found, key=lambda search: -search.changed))
+
+
+def other_folders(home: Path, searches: Iterable[SearchHistory]) -> tuple[Path, ...]:
+    """Return the folders that are none of these searches: they have no trial yet, or their journal is damaged."""
+    return tuple(sorted(set(_folders(home)) - {search.directory for search in searches}))
+
+
+def find_search(home: Path, name: str | None) -> SearchHistory:
+    """Return the search of this id, or the newest one of this space; without a name the newest. Raises UsageError."""
+    searches = searches_in(home)
+    if not searches:
+        raise UsageError(f"{home} holds no search yet; type `xa-search run mtop-mini`, or name another place: --home")
+    for search in searches:
+        if name in (None, search.search_id):
+            return search
+    for search in searches:
+        if search.space_name == name:
+            return search
+    ids = [search.search_id for search in searches]
+    close = get_close_matches(str(name), ids, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"type one of {', '.join(ids)}"
+    raise UsageError(f"search {name!r} is unknown in {home}; {hint}")
+
+
+def read_search(directory: Path) -> SearchHistory | None:
+    """Return what a search's folder says; none where no trial was begun or its journal is unreadable."""
+    notes = read_notes(directory)
+    if not notes:
+        return None
+    storage = storage_of(directory)
+    trials = storage.get_all_trials(storage.get_study_id_from_name(directory.name), deepcopy=False)
+    return SearchHistory(
+        directory=directory,
+        plan=_plan(directory, notes),
+        trials=tuple(record for trial in trials if (record := record_of(trial)) is not None),
+        wanted=notes.get("wanted", notes["ended"]),
+        ended=notes["ended"],
+        spent=Spent(**notes.get("spent", {})),
+        identity=notes.get("identity", {}),
+        folders=tuple(notes["folders"]) if "folders" in notes else None,
+        driver=driver_of(directory),
+        changed=(directory / JOURNAL).stat().st_mtime,
+    )
+
+
+def driver_of(directory: Path) -> str:
+    """Return the process that runs the search in `directory`, as its lock tells; empty when none does."""
+    try:
+        lock = (directory / DRIVER_LOCK).open(encoding="utf-8")
+    except OSError:
+        return ""
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or UNKNOWN
+        return ""
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    return (journal.parent for journal in (home / SEARCHES).glob(f"*/{JOURNAL}"))
+
+
+def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
+    """Return the plan that began the search, as far as it decides scores; none where it was not kept."""
+    if "decisive" not in notes:
+        return None
+    space = dict(notes["decisive"])
+    options = {key: space.pop(key) for key in ("seed", "data", "deterministic") if key in space}
+    space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
+    name = HASH.sub("", directory.name)
+    try:
+        return Plan.model_validate({"name": name, "space": space, "home": directory.parents[1], **options})
+    except ValueError:
+        return None

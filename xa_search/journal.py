@@ -1,0 +1,67 @@
+"""The news of a running search. In: what happens to its trials. Out: the same, told to all who want to know."""
+
+from pathlib import Path
+from typing import Protocol
+
+from xa_search.cost import CostMeter
+from xa_search.records import EpochReport, TrialRecord
+from xa_search.tracking.events import epoch_logged, traceback_logged, trial_ended, trial_started
+from xa_search.tracking.runs import Tracker
+
+
+class Audience(Protocol):
+    """Who follows a search while it runs."""
+
+    def note(self, text: str) -> None:
+        """Hear one thing that happened."""
+
+    def download(self, done: int, total: int | None) -> None:
+        """Hear how many bytes of a download are there."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Hear that a trial started."""
+
+    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
+        """Hear an epoch's score."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Hear how a trial ended."""
+
+
+def trial_directory(search: Path, name: int | str) -> Path:
+    """Return the folder of a trial, by its number or its name, in the folder of its search."""
+    return search / "trials" / str(name)
+
+
+class Journal:
+    """Hands the news of the trials on to the tracker, the audience and the cost meter."""
+
+    def __init__(self, directory: Path, tracker: Tracker, audience: Audience, meter: CostMeter) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._audience = audience
+        self._meter = meter
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Hand on that a trial started."""
+        self._meter.trial_started(record.number)
+        self._tracker.record(trial_started(record))
+        self._audience.trial_started(record)
+
+    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
+        """Hand on an epoch's metrics."""
+        self._meter.epoch_reported(report)
+        self._tracker.record(epoch_logged(record.number, report))
+        self._audience.epoch_reported(record, report)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Hand on how a trial ended, and drop what only a trial that goes on needs."""
+        from xa_search.training.progress import forget_progress
+
+        if record.state != "PAUSED":
+            forget_progress(trial_directory(self._directory, record.number))
+        self._meter.trial_ended(record.number)
+        self._tracker.record(trial_ended(record))
+        for event in traceback_logged(record, trial_directory(self._directory, record.number)):
+            self._tracker.record(event)
+        self._audience.trial_ended(record)

@@ -1,0 +1,137 @@
+"""Ray Tune's callbacks. In: what Tune asks and tells. Out: the same, asked of and told to the Bookkeeper.
+
+Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand everything on.
+"""
+
+# ruff: noqa: ARG002 (Ray names the arguments of its callbacks)
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from xa_search.search.bookkeeper import Bookkeeper
+from xa_search.search.failures import failure_of_lost_worker
+from xa_search.search.watchdog import LEAST_SECONDS, Patience
+
+EVENT, NUMBER, JOB, PATIENCE = "event", "number", "job", "patience"
+
+BETWEEN_LOOKS = 2.0
+
+Answer = TypeVar("Answer")
+
+
+class Link:
+    """What ties Ray's callbacks to the bookkeeper: an error of ours ends the search instead of vanishing in Ray."""
+
+    def __init__(self, bookkeeper: Bookkeeper, slots: int | None) -> None:
+        self.bookkeeper = bookkeeper
+        self.slots = slots
+        self.trials: dict[int, Trial] = {}
+        self.fault: Exception | None = None
+
+    def ask(self, call: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """Return the call's answer; keep its error and return `otherwise`."""
+        try:
+            return call()
+        except Exception as error:
+            self.fault = self.fault or error
+            return otherwise
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+
+class StudySearcher(Searcher):
+    """Lets Tune ask for trials. With a known number of slots, a trial is proposed only when one is free."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self._link = link
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return a trial to run; none for now; or that there will be no more."""
+        return self._link.ask(self._suggest, Searcher.FINISHED)
+
+    def _suggest(self) -> Any:
+        bookkeeper, link = self._link.bookkeeper, self._link
+        for number in bookkeeper.running:
+            if number in link.trials and link.trials[number].is_finished():  # type: ignore[no-untyped-call]
+                bookkeeper.lost(number, failure_of_lost_worker(_last_error(link.trials[number])))
+        if link.slots is not None and len(bookkeeper.running) >= link.slots:
+            return None
+        given = bookkeeper.next_trial()
+        if given is not None:
+            record, job = given
+            patience = Patience(epoch_seconds=bookkeeper.epoch_seconds(record), least=LEAST_SECONDS)
+            return {NUMBER: record.number, JOB: job, PATIENCE: patience}
+        return None if bookkeeper.running else Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: the scheduler saw the last event, and `suggest` finds what ended without one."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the study is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the study is the truth."""
+
+
+class StudyScheduler(FIFOScheduler):
+    """Hands every event to the bookkeeper and stops the trials that it ends."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._link = link
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Remember which of Tune's trials runs which of ours."""
+        self._link.trials[trial.config[NUMBER]] = trial
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Enter the event; the answer is whether the trial goes on."""
+        number, event = trial.config[NUMBER], result[EVENT]
+        goes_on = self._link.ask(lambda: self._link.bookkeeper.happened(number, event), False)
+        return self.CONTINUE if goes_on else self.STOP
+
+
+class StudyCallback(tune.Callback):
+    """Tells the bookkeeper when a worker takes up a trial."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Enter that the trial began."""
+        self._link.ask(lambda: self._link.bookkeeper.started(trial.config[NUMBER]), None)
+
+
+class StudyStopper(tune.Stopper):
+    """Ends the search when the bookkeeper says so, when something of ours broke, or when no node is left."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._looked = time.monotonic()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never: the scheduler stops single trials."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Tell whether the whole search ends now."""
+        now = time.monotonic()
+        if now - self._looked >= BETWEEN_LOOKS:
+            self._looked = now
+            # Tune would wait for ever for a node to come back.
+            if not any(node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+                self._link.bookkeeper.stop("its Ray died")
+        return self._link.fault is not None or self._link.bookkeeper.must_stop()
+
+
+def _last_error(trial: Trial) -> str:
+    return str(trial.get_pickled_error() or trial.get_error() or "the worker ended without a word")

@@ -1,0 +1,103 @@
+"""The commands about searches that were begun. In: words and options. Out: printed lines; an error is an exception.
+
+They belong to the command line, which adds them to its own.
+"""
+
+# ruff: noqa: ARG001 (--debug is read in main())
+
+from typing import Annotated
+
+import typer
+
+from xa_search.options import DEFAULT_HOME, Debug, Home, absolute
+
+search_commands = typer.Typer(rich_markup_mode=None)
+
+Search = Annotated[str | None, typer.Argument(help="A search by id, or by its space: then its newest one.")]
+Trial = Annotated[int, typer.Argument(min=0, help="The number of a trial, as `xa-search status SEARCH` lists it.")]
+OfSearch = Annotated[
+    str | None, typer.Option("--search", metavar="SEARCH", help="The trial's search; the newest unless given.")
+]
+
+
+@search_commands.command()
+def status(search: Search = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+    """Show the searches of a home, or one of them, also while it runs."""
+    from xa_search.history import find_search, other_folders, searches_in
+    from xa_search.search_tables import print_search, print_searches
+    from xa_search.tracking.spool import waiting_events
+    from xa_search.tracking.store import tracking_uri
+
+    home = absolute(home)
+    if search is None:
+        searches = searches_in(home)
+        print_searches(searches, other_folders(home, searches))
+    else:
+        found = find_search(home, search)
+        print_search(found, waiting_events(found.directory, tracking_uri(home)))
+
+
+@search_commands.command()
+def explain(trial: Trial, search: OfSearch = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+    """Say in plain words why a trial ended as it did, and what a better one had."""
+    from xa_search.explanation import explain as explain_trial
+    from xa_search.history import find_search
+    from xa_search.search_tables import print_explanation
+
+    found = find_search(absolute(home), search)
+    print_explanation(found, explain_trial(found, trial))
+
+
+@search_commands.command()
+def sync(search: Search = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+    """Give MLflow what it missed while it was away; twice changes nothing."""
+    from xa_search.errors import XaSearchError
+    from xa_search.history import find_search, searches_in
+    from xa_search.search_tables import print_synced
+    from xa_search.syncing import sync_search
+    from xa_search.tracking.store import tracking_uri
+
+    home = absolute(home)
+    for found in searches_in(home) if search is None else (find_search(home, search),):
+        if search is None and found.driver:
+            typer.echo(f"{found.search_id}: process {found.driver} runs it, and tells MLflow itself")
+            continue
+        synced = sync_search(found, tracking_uri(home))
+        print_synced(found, synced)
+        if synced.state.left:
+            raise XaSearchError(synced.state.problem)
+
+
+@search_commands.command()
+def gc(
+    keep: Annotated[int, typer.Option(min=1, help="So many of the best trials of a search keep their weights.")] = 3,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also unused encoders and encoded corpora, and runs deleted in MLflow's UI.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
+    """Free the space that searches which are over no longer need."""
+    from xa_search.cleaning import clean_deleted_runs, clean_search, clean_shared
+    from xa_search.history import searches_in
+    from xa_search.search_tables import print_cleaned
+    from xa_search.tracking.store import tracking_uri
+
+    home = absolute(home)
+    searches = searches_in(home)
+    cleaned = [clean_search(search, keep, rehearse=dry_run) for search in searches]
+    if everything:
+        cleaned += [clean_deleted_runs(search, tracking_uri(home), rehearse=dry_run) for search in searches]
+        cleaned.append(clean_shared(home, searches, rehearse=dry_run))
+    print_cleaned(cleaned, dry_run)
+
+
+@search_commands.command()
+def replay(trial: Trial, search: OfSearch = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+    """Train a trial again in this process, and compare its scores with those of then."""
+    from xa_search.history import find_search
+    from xa_search.replay import replay_trial
+    from xa_search.search_tables import print_replay, print_replayed_epoch
+
+    print_replay(replay_trial(find_search(absolute(home), search), trial, typer.echo, print_replayed_epoch))

@@ -1,0 +1,151 @@
+"""What the commands about begun searches show. In: records. Out: tables and lines. Used by the command line alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xa_search.display import describe, percent, short
+from xa_search.explanation import Explanation
+from xa_search.history import SearchHistory
+from xa_search.records import TrialRecord
+from xa_search.search.study import JOURNAL
+from xa_search.tables import print_table, say
+
+if TYPE_CHECKING:
+    from xa_search.cleaning import Cleaned
+    from xa_search.replay import Replay, ReplayedEpoch
+    from xa_search.syncing import Synced
+
+
+def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[Path]) -> None:
+    """Print one line a search, and the folders that hold none that can be read."""
+    for folder in without_trials:
+        say(f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` goes on or says which")
+    if not searches:
+        say("no search yet; `xa-search run mtop-mini` begins one")
+        return
+    columns = ["search", "state", "ended", "by state", "best", "GPU hours", "last change"]
+    rows = []
+    for search in searches:
+        state = "running" if search.driver else "over" if search.is_over else "resumable"
+        changed = f"{datetime.fromtimestamp(search.changed):%Y-%m-%d %H:%M}"
+        counts = [f"{search.ended}/{search.wanted}", _by_state(search.trials)]
+        rows.append([search.search_id, state, *counts, _best(search), short(search.spent.gpu_hours), changed])
+    print_table("Searches, the newest first; scores in percent", columns, rows)
+    say(f"more: xa-search status {searches[0].search_id}")
+
+
+def print_search(search: SearchHistory, waiting: int | None) -> None:
+    """Print the trials of a search and what it came to so far; `waiting` events are still to go to MLflow."""
+    rows = [
+        [str(trial.number), describe(trial), trial.state, f"{len(trial.scores)}/{trial.settings.epochs}"]
+        + [percent(trial.score), f"{trial.seconds:.0f}"]
+        for trial in search.trials
+    ]
+    columns = ["trial", "parameters", "state", "epochs", "score", "seconds"]
+    print_table(f"{search.search_id}: {_state(search)}", columns, rows)
+    say(f"{search.ended} of {search.wanted} trials ended: {_by_state(search.trials)}")
+    say(f"best so far: {_best(search)}")
+    spent = search.spent
+    hours, trial_hours = spent.wall_seconds / 3600, spent.trial_seconds / 3600
+    say(f"spent: {hours:.2f} h on the wall, {trial_hours:.2f} h in trials, {spent.gpu_hours:.2f} GPU hours")
+    for line in _failures(search.trials):
+        say(line)
+    if waiting is None:
+        say("MLflow: the spool is damaged; `xa-search sync` says where")
+    else:
+        say(f"MLflow: {waiting} events wait; xa-search sync {search.search_id}" if waiting else "MLflow has everything")
+
+
+def print_explanation(search: SearchHistory, explanation: Explanation) -> None:
+    """Print why a trial ended, and what a better one had."""
+    trial = explanation.trial
+    first, *others = explanation.lines
+    say(f"trial {trial.number} of {search.search_id} ({describe(trial)}) {first}")
+    for line in others:
+        say(line)
+    if explanation.traceback is not None:
+        say(f"traceback: {explanation.traceback}")
+    near = explanation.neighbour
+    if near is None:
+        say("no trial scored better" if trial.score is not None else "no trial has a score to compare it with")
+        return
+    other = near.trial
+    say(f"the nearest better trial: {other.number} ({describe(other)}), {other.state}, score {percent(other.score)}")
+    say(f"they differ most in {near.setting}: {short(near.own)} here, {short(near.theirs)} there")
+
+
+def print_synced(search: SearchHistory, synced: "Synced") -> None:
+    """Print what MLflow got of a search, and what still waits."""
+    state = synced.state
+    say(f"{search.search_id}: {state.given} events given to MLflow, {state.left} left")
+    if synced.caught_up:
+        say(f"  {synced.caught_up} trials were not there as the search knows them")
+    if synced.was_abandoned:
+        say("  the run of the search was taken for running; it is KILLED now")
+    if state.problem and not state.left:
+        say(f"  {state.problem}")
+
+
+def print_cleaned(cleaned: "Sequence[Cleaned]", is_rehearsal: bool) -> None:
+    """Print what was removed, by place and kind, and how much space that frees."""
+    verb = "would free" if is_rehearsal else "freed"
+    total = 0
+    for one in cleaned:
+        if one.kept_because:
+            say(f"{one.place}: nothing removed, {one.kept_because}")
+        for kind, count in Counter(litter.kind for litter in one.litter).items():
+            size = sum(litter.size for litter in one.litter if litter.kind == kind)
+            total += size
+            say(f"{one.place}: {count} x {kind}, {size / 1e6:.1f} MB")
+    say(f"{verb} {total / 1e6:.1f} MB")
+
+
+def print_replayed_epoch(epoch: "ReplayedEpoch") -> None:
+    """Print an epoch's score then and now."""
+    then = "-" if epoch.then is None else f"{100 * epoch.then:.4f}"
+    say(f"epoch {epoch.epoch}: then {then}, now {100 * epoch.now:.4f}")
+
+
+def print_replay(replay: "Replay") -> None:
+    """Print whether the scores of then and now agree, and where the new weights lie."""
+    trial, differs = replay.trial, replay.first_difference
+    if trial.failure or replay.failure:
+        then = f"failed with [{trial.failure}] {trial.failure_text}" if trial.failure else f"ended {trial.state}"
+        say(f"then it {then}")
+        say(f"now it failed with {replay.failure}" if replay.failure else "now it did not fail")
+    if not replay.compared:
+        say("no epoch to compare")
+    elif differs is None:
+        say(f"all {len(replay.compared)} epochs agree to the last digit")
+    else:
+        largest = max(abs((epoch.then or 0.0) - epoch.now) for epoch in replay.compared)
+        say(f"they do not agree: first in epoch {differs.epoch}, at most by {100 * largest:.2g} points")
+    say(f"weights: {replay.directory}")
+
+
+def _state(search: SearchHistory) -> str:
+    if search.driver:
+        return f"running, process {search.driver}"
+    return "over" if search.is_over else "stopped: the same `xa-search run` goes on"
+
+
+def _by_state(trials: Sequence[TrialRecord]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
+
+
+def _best(search: SearchHistory) -> str:
+    return "-" if search.best is None else f"{percent(search.best.score)} (trial {search.best.number})"
+
+
+def _failures(trials: Sequence[TrialRecord]) -> list[str]:
+    """Return one line a failure class: how many trials, and the first one's words."""
+    failed = [trial for trial in trials if trial.failure is not None]
+    counts = Counter(trial.failure for trial in failed)
+    firsts = {trial.failure: trial for trial in reversed(failed)}
+    return [
+        f"failed [{name}] {count}; the first, trial {firsts[name].number}: {firsts[name].failure_text}"
+        for name, count in counts.most_common()
+    ]

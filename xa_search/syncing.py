@@ -1,0 +1,40 @@
+"""Bringing MLflow up to date. In: a search that nobody runs. Out: what MLflow got, and what still waits."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from xa_search.history import SearchHistory
+from xa_search.journal import trial_directory
+from xa_search.records import Plan
+from xa_search.search.locks import only_driver
+from xa_search.tracking.catching_up import catch_up, end_abandoned
+from xa_search.tracking.events import SearchStarted, search_tags
+from xa_search.tracking.runs import SyncState, Tracker
+from xa_search.tracking.spool import SPOOL, Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """How MLflow stands now; `caught_up` trials, and whether the search's own run, were not as the study knows them."""
+
+    state: SyncState
+    caught_up: int
+    was_abandoned: bool
+
+
+def sync_search(search: SearchHistory, uri: str) -> Synced:
+    """Give MLflow what it has not got of a search. Raises XaSearchError while another process runs it."""
+    with only_driver(search.directory):
+        spool = Spool(search.directory / SPOOL)
+        is_lost = not spool.read()
+        tracker = Tracker(spool, uri, search.search_id)
+        if is_lost and search.plan is not None:
+            tracker.record(_started(search.plan))
+        caught_up = catch_up(tracker, search.trials, partial(trial_directory, search.directory))
+        was_abandoned = end_abandoned(tracker)
+        return Synced(state=tracker.sync(), caught_up=caught_up, was_abandoned=was_abandoned)
+
+
+def _started(plan: Plan) -> SearchStarted:
+    space = plan.space
+    return SearchStarted(search_id=plan.search_id, tags=search_tags(space.corpus, space.method, space.selection))
