@@ -1,0 +1,100 @@
+"""Recorded trials to replay searches on. In: what learning_curves.py wrote. Out: the trials, and what each told."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xa_search.errors import DataError, NonFiniteError
+from xa_search.records import EpochReport, SearchSpace
+from xa_search.search.events import TrialEvent
+from xa_search.search.failures import failure_of
+from xa_search.search.space import Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One recorded trial; fewer scores than the others have mean that its loss was no longer finite."""
+
+    params: Proposal
+    steps_an_epoch: float
+    scores: tuple[float, ...]
+    seconds: float
+
+    @property
+    def steps(self) -> float:
+        """The steps of all its epochs."""
+        return self.steps_an_epoch * len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The recorded trials of one search space.
+
+    `points` [trials, dimensions] is where each lies in the unit cube of its parameters; `tops` [trials] is its best
+    score, minus infinity where it did not run to its end.
+    """
+
+    space: SearchSpace
+    epochs: int
+    curves: tuple[Curve, ...]
+    points: np.ndarray
+    tops: np.ndarray
+
+    @property
+    def best(self) -> float:
+        """The best score of all recorded trials that ran to their end."""
+        return float(self.tops.max())
+
+    @property
+    def complete(self) -> list[Curve]:
+        """The trials that ran to their end."""
+        return [curve for curve in self.curves if len(curve.scores) == self.epochs]
+
+
+def read_pool(path: Path, space: SearchSpace) -> Pool:
+    """Read the curves that learning_curves.py wrote."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not rows:
+        raise DataError(f"{path}: holds no learning curves; record some with benchmarks/learning_curves.py")
+    most = max(row["steps_an_epoch"] for row in rows)
+    curves = tuple(
+        Curve(row["params"], row["steps_an_epoch"] or most, tuple(row["scores"]), row["seconds"]) for row in rows
+    )
+    epochs = max(len(curve.scores) for curve in curves)
+    space = space.model_copy(update={"trials": len(curves), "fixed": {**space.fixed, "epochs": epochs}})
+    points = np.array([point_of(space, curve.params) for curve in curves])
+    tops = np.array([max(curve.scores) if len(curve.scores) == epochs else -math.inf for curve in curves])
+    return Pool(space, epochs, curves, points, tops)
+
+
+def point_of(space: SearchSpace, params: Proposal) -> np.ndarray:
+    """Return the place of a proposal in the unit cube; two different choices are one edge apart."""
+    place: list[float] = []
+    for name, parameter in space.params.items():
+        if parameter.choices is not None:
+            place += [math.sqrt(0.5) * (params[name] == choice) for choice in parameter.choices]
+        elif parameter.low is not None and parameter.high is not None:
+            ends = np.array([params[name], parameter.low, parameter.high])
+            value, low, high = np.log(ends) if parameter.log else ends
+            place.append(float((value - low) / (high - low)))
+    return np.array(place)
+
+
+def events_of(curve: Curve, epochs: int) -> Iterator[TrialEvent]:
+    """Tell what a recorded trial told while it trained."""
+    for epoch, score in enumerate(curve.scores, start=1):
+        best = max(curve.scores[:epoch])
+        report = EpochReport(
+            epoch=epoch,
+            score=score,
+            best_score=best,
+            best_epoch=curve.scores.index(best) + 1,
+            final=epoch == epochs,
+            metrics={},
+        )
+        yield TrialEvent(seconds=0.0, report=report)
+    yield TrialEvent(seconds=0.0, failure=failure_of(NonFiniteError("the loss")))
