@@ -49,6 +49,17 @@ class NonFiniteError(XaSearchError):
     """A loss or a metric of a trial is not a finite number."""
 
 
+class CollapsedError(XaSearchError):
+    """A trial's model says the same of every utterance and has nothing left to learn from."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's, an accelerator's, or the operating system's."""
+    text = str(error).lower()
+    by_type = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    return by_type or "out of memory" in text or "can't allocate memory" in text
+
+
 def value_faults(where: str, error: "ValidationError") -> list[str]:
     """Return one line for each value that did not fit its type or its limits."""
     return [

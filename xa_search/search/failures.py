@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from xa_search.errors import DataError, NonFiniteError
+from xa_search.errors import CollapsedError, DataError, NonFiniteError, is_out_of_memory
 from xa_search.records import FailureClass
 
 LONGEST_LINE = 300
@@ -36,7 +36,9 @@ def failure_of(error: Exception) -> Failure:
     line = (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:LONGEST_LINE]
     if isinstance(error, NonFiniteError):
         return Failure(failure="non_finite", line=text)
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in text.lower():
+    if isinstance(error, CollapsedError):
+        return Failure(failure="collapsed", line=text)
+    if is_out_of_memory(error):
         return Failure(failure="oom", line=line)
     if isinstance(error, DataError):
         return Failure(failure="data", line=text)

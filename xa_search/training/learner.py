@@ -8,15 +8,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from xa_search.encoding.batches import Collator
 from xa_search.model.joint import JointModel
 from xa_search.model.trimmed import distinct_token_ids
-from xa_search.records import TrialJob
+from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
 from xa_search.training.data import TrialData, evaluation_collator, load_trial_data, training_collator
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor
+from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.precision import resolve_precision
 from xa_search.training.schedule import learning_rate_schedule
 from xa_search.training.selection import reads_target_labels
-from xa_search.training.steps import LossTerms, StepBatch, compute_losses
+from xa_search.training.steps import LossTerms, StepBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +28,12 @@ class Learner:
     data: TrialData
     collator: Collator
     predictor: Predictor
+    micro_batches: MicroBatches
     kept_ids: torch.Tensor
     optimizer: torch.optim.Optimizer
     schedule: LRScheduler
+    steps: int
+    """The steps of all epochs: the trial's full budget."""
 
     @property
     def model(self) -> JointModel:
@@ -38,11 +42,7 @@ class Learner:
 
     def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
         """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
-        device = self.predictor.device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.predictor.precision == "bf16"):
-            losses = compute_losses(self.model, step.to(device), self.job.settings)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses = self.micro_batches.accumulate_gradients(step)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.job.settings.clip_norm)
         self.optimizer.step()
         self.schedule.step()
@@ -57,14 +57,7 @@ def build_learner(job: TrialJob) -> Learner:
     data = load_trial_data(job.corpus, settings)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, _token_ids(job))
     model.to(device)
-    head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
-    optimizer = torch.optim.Adam(
-        [
-            {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
-            {"params": [*model.intent_head.parameters(), *model.slot_head.parameters()], "lr": head_learning_rate},
-        ],
-        fused=True,
-    )
+    optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.train) // settings.batch_size)
     predictor = Predictor(
         model=model,
@@ -73,14 +66,28 @@ def build_learner(job: TrialJob) -> Learner:
         device=device,
         precision=resolve_precision(settings.precision, device, job.threads, job.home),
     )
+    collator = training_collator(job.corpus, device)
     return Learner(
         job=job,
         data=data,
-        collator=training_collator(job.corpus, device),
+        collator=collator,
         predictor=predictor,
+        micro_batches=MicroBatches(predictor=predictor, collator=collator, settings=settings),
         kept_ids=kept_ids,
         optimizer=optimizer,
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
+        steps=steps,
+    )
+
+
+def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
+    head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
+    return torch.optim.Adam(
+        [
+            {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
+            {"params": [*model.intent_head.parameters(), *model.slot_head.parameters()], "lr": head_learning_rate},
+        ],
+        fused=True,
     )
 
 

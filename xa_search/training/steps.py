@@ -20,12 +20,48 @@ BATCHES_A_READ = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepRows:
+    """The rows of one step: labelled source utterances, and the pairs, if anything is aligned.
+
+    `translations[i]` belongs to the utterance at `places[i]` of the pair batch, which is `task` unless `sources` has
+    the source utterances of the pairs.
+    """
+
+    task: list[EncodedRow]
+    places: list[int]
+    sources: list[EncodedRow]
+    translations: list[EncodedRow]
+
+    def piece(self, number: int, count: int) -> "StepRows":
+        """Return one of `count` pieces, which have about as many long utterances each."""
+        own = [pair for pair, place in enumerate(self.places) if place % count == number]
+        return StepRows(
+            task=self.task[number::count],
+            places=[self.places[pair] // count for pair in own],
+            sources=[self.sources[pair] for pair in own] if self.sources else [],
+            translations=[self.translations[pair] for pair in own],
+        )
+
+    def collate(self, collator: Collator) -> "StepBatch":
+        """Return the step's input: all its rows in one batch."""
+        before_translations = len(self.task) + len(self.sources)
+        sources = torch.arange(len(self.task), before_translations) if self.sources else torch.tensor(self.places)
+        return StepBatch(
+            rows=self,
+            batch=collator(self.task, [*self.sources, *self.translations]),
+            sources=sources.to(torch.int64),
+            translations=torch.arange(len(self.translations)) + before_translations,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepBatch:
     """One step's input: labelled source utterances, then what is aligned with their help, if anything.
 
     Row `sources[i]` of the batch is the source utterance of its row `translations[i]`.
     """
 
+    rows: StepRows
     batch: Batch
     sources: torch.Tensor
     translations: torch.Tensor
@@ -33,7 +69,10 @@ class StepBatch:
     def to(self, device: torch.device) -> "StepBatch":
         """Return the step's input on a device."""
         return StepBatch(
-            batch=self.batch.to(device), sources=self.sources.to(device), translations=self.translations.to(device)
+            rows=self.rows,
+            batch=self.batch.to(device),
+            sources=self.sources.to(device),
+            translations=self.translations.to(device),
         )
 
 
@@ -47,15 +86,6 @@ class LossTerms:
     align: torch.Tensor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pairs:
-    """The pairs of one step: places in the pair batch that have a translation, the source rows, the translations."""
-
-    places: list[int]
-    sources: list[EncodedRow]
-    translations: list[EncodedRow]
-
-
 def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, epoch: int) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
     lengths = data.source.lengths[data.train]
@@ -65,10 +95,13 @@ def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, e
     pair_batches = _order(lengths, settings, epoch, 1) if independent else task_batches
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
-        rows = _read(data, task_batches[read])
-        pairs = _read_pairs(data, pair_batches[read], epoch) if aligns else [None] * len(rows)
-        for task, pair in zip(rows, pairs, strict=True):
-            yield _step_batch(collator, task, pair, independent)
+        tasks = _read(data, task_batches[read])
+        if not aligns:
+            steps = [StepRows(task=task, places=[], sources=[], translations=[]) for task in tasks]
+        else:
+            steps = _add_pairs(data, tasks, pair_batches[read], epoch, independent)
+        for rows in steps:
+            yield rows.collate(collator)
 
 
 def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings) -> LossTerms:
@@ -92,30 +125,20 @@ def _read(data: TrialData, batches: list[np.ndarray]) -> list[list[EncodedRow]]:
     return [[next(rows) for _ in batch] for batch in batches]
 
 
-def _read_pairs(data: TrialData, batches: list[np.ndarray], epoch: int) -> list[_Pairs]:
-    sources = _read(data, batches)
-    translations = iter(data.paired_translations(np.concatenate(batches), epoch))
-    pairs = []
-    for rows in sources:
-        found = [(place, row, other) for place, row in enumerate(rows) if (other := next(translations)) is not None]
-        pairs.append(
-            _Pairs(
-                places=[place for place, _, _ in found],
-                sources=[row for _, row, _ in found],
-                translations=[other for _, _, other in found],
+def _add_pairs(
+    data: TrialData, tasks: list[list[EncodedRow]], pair_batches: list[np.ndarray], epoch: int, independent: bool
+) -> list[StepRows]:
+    sources = _read(data, pair_batches) if independent else [[] for _ in tasks]
+    translations = iter(data.paired_translations(np.concatenate(pair_batches), epoch))
+    steps = []
+    for task, source, batch in zip(tasks, sources, pair_batches, strict=True):
+        found = [(place, other) for place in range(len(batch)) if (other := next(translations)) is not None]
+        steps.append(
+            StepRows(
+                task=task,
+                places=[place for place, _ in found],
+                sources=[source[place] for place, _ in found] if independent else [],
+                translations=[other for _, other in found],
             )
         )
-    return pairs
-
-
-def _step_batch(collator: Collator, task: list[EncodedRow], pairs: _Pairs | None, independent: bool) -> StepBatch:
-    if pairs is None:
-        nothing = torch.zeros(0, dtype=torch.int64)
-        return StepBatch(batch=collator(task), sources=nothing, translations=nothing)
-    extra = pairs.sources if independent else []
-    sources = torch.arange(len(extra)) + len(task) if independent else torch.tensor(pairs.places, dtype=torch.int64)
-    return StepBatch(
-        batch=collator(task, [*extra, *pairs.translations]),
-        sources=sources,
-        translations=torch.arange(len(pairs.translations)) + len(task) + len(extra),
-    )
+    return steps

@@ -17,6 +17,7 @@ from xa_search.encoding.pairs import NO_TRANSLATION
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
+from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import split_rows
 from xa_search.training.device import gpu_utilisation
 from xa_search.training.evaluate import label_free_metrics, labelled_metrics, mean_over_targets
@@ -33,7 +34,7 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     """Train for the settings' epochs. The weights of the best epoch under the selection rule are kept.
 
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
-    as soon as a loss or a gradient is not finite.
+    soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
@@ -44,13 +45,15 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
         if progress.report.final:
             return
     learner = build_learner(job)
+    watch = CollapseWatch(learner)
     if progress is not None:
         restore_progress(learner, progress)
+        learner.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
     report = None if progress is None else progress.report
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         cpu = time.process_time()
-        metrics = _train_epoch(learner, epoch - 1) | _evaluate(learner)
+        metrics = _train_epoch(learner, watch, epoch - 1) | _evaluate(learner)
         begin = time.perf_counter()
         report = _judge(learner, epoch, metrics, report)
         if report.best_epoch == epoch:
@@ -85,7 +88,7 @@ def best_weights(directory: Path) -> Path:
     return directory / BEST_WEIGHTS
 
 
-def _train_epoch(learner: Learner, epoch: int) -> dict[str, float]:
+def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str, float]:
     """Take one pass over the training rows. Return the mean loss terms and the gradient norm."""
     start = time.perf_counter()
     settings, predictor = learner.job.settings, learner.predictor
@@ -102,13 +105,16 @@ def _train_epoch(learner: Learner, epoch: int) -> dict[str, float]:
         if steps % STEPS_BETWEEN_CHECKS == 0:
             _check_finite(sums, epoch, steps)
             utilisation.append(gpu_utilisation(predictor.device))
+        watch.look(epoch_ends=False)
     _check_finite(sums, epoch, steps)
+    watch.look(epoch_ends=True)
     means = {name: float(value) / steps for name, value in sums.items()}
     seen = [share for share in utilisation if share is not None]
     return (means | {"gpu_utilisation": fmean(seen)} if seen else means) | {
         "train_seconds": time.perf_counter() - start,
         "train_steps": float(steps),
         "bf16": float(predictor.precision == "bf16"),
+        "oom_halvings": float(learner.micro_batches.halvings),
     }
 
 

@@ -1,0 +1,93 @@
+"""Steps that fit into memory. In: one step's input. Out: its gradients in the model, and its loss terms.
+
+A step that runs out of memory is cut into pieces, one after the other through the model, whose gradients add up to
+those of the whole. Later steps are cut in as many pieces.
+"""
+
+import gc
+from dataclasses import dataclass
+
+import torch
+
+from xa_search.encoding.batches import IGNORED, Collator
+from xa_search.errors import is_out_of_memory
+from xa_search.records import TrialSettings
+from xa_search.training.evaluate import Predictor
+from xa_search.training.steps import LossTerms, StepBatch, compute_losses
+
+
+@dataclass(slots=True, kw_only=True)
+class MicroBatches:
+    """Takes steps through the model whole, or in 2 ** `halvings` pieces once one has run out of memory."""
+
+    predictor: Predictor
+    collator: Collator
+    settings: TrialSettings
+    halvings: int = 0
+
+    def accumulate_gradients(self, step: StepBatch) -> LossTerms:
+        """Run a step's pieces forwards and backwards. Raises the error of a step that no smaller pieces can save."""
+        while True:
+            pieces = self._pieces(step)
+            try:
+                return self._run(step, pieces)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or pieces == self._most_pieces(step):
+                    raise
+            # Outside the handler: the error's traceback holds on to the tensors of the failed pass.
+            self.halvings += 1
+            self._free_memory()
+
+    def _pieces(self, step: StepBatch) -> int:
+        return int(min(2**self.halvings, self._most_pieces(step)))
+
+    def _most_pieces(self, step: StepBatch) -> int:
+        """One utterance a piece; but a contrastive loss sets each pair against all others of the step."""
+        whole = self.settings.align_distance == "contrastive" and len(step.translations) > 0
+        return 1 if whole else len(step.rows.task)
+
+    def _run(self, step: StepBatch, pieces: int) -> LossTerms:
+        self.predictor.model.zero_grad(set_to_none=True)
+        if pieces == 1:
+            return self._backward(step, step)
+        parts = (step.rows.piece(number, pieces).collate(self.collator) for number in range(pieces))
+        terms = [self._backward(part, step) for part in parts]
+        return LossTerms(
+            total=torch.stack([term.total for term in terms]).sum(),
+            intent=torch.stack([term.intent for term in terms]).sum(),
+            slot=torch.stack([term.slot for term in terms]).sum(),
+            align=torch.stack([term.align for term in terms]).sum(),
+        )
+
+    def _backward(self, part: StepBatch, whole: StepBatch) -> LossTerms:
+        """Add a part's gradients to the model's. Return its share of the loss terms, without their graph."""
+        device = self.predictor.device
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.predictor.precision == "bf16"):
+            losses = compute_losses(self.predictor.model, part.to(device), self.settings)
+        if part is not whole:
+            losses = _share(losses, part, whole, self.settings.align_weight)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        return LossTerms(
+            total=losses.total.detach(),
+            intent=losses.intent.detach(),
+            slot=losses.slot.detach(),
+            align=losses.align.detach(),
+        )
+
+    def _free_memory(self) -> None:
+        self.predictor.model.zero_grad(set_to_none=True)
+        gc.collect()
+        if self.predictor.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _share(losses: LossTerms, part: StepBatch, whole: StepBatch, align_weight: float) -> LossTerms:
+    """Weight a part's means, which are over intents, over scored words and over pairs, by how many of each it has."""
+    intent = losses.intent * (_labels(part.batch.intents) / max(1, _labels(whole.batch.intents)))
+    slot = losses.slot * (_labels(part.batch.slots) / max(1, _labels(whole.batch.slots)))
+    align = losses.align * (len(part.translations) / max(1, len(whole.translations)))
+    return LossTerms(total=intent + slot + align_weight * align, intent=intent, slot=slot, align=align)
+
+
+def _labels(numbers: torch.Tensor) -> int:
+    return int((numbers != IGNORED).sum())
