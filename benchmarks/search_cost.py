@@ -1,10 +1,12 @@
 """How many training steps does a search need? In: learning curves of random trials. Out: replayed searches, compared.
 
     python benchmarks/search_cost.py replay CURVES.jsonl --out benchmarks/results/search_cost.json
+    python benchmarks/search_cost.py split mtop-mini --out benchmarks/results/time_split.json
 
 A search has found a share of the best recorded score once a trial that used its full budget scores so much. All epochs
 count that were begun by then, those of stopped trials included. Replays of one search differ in the seed alone: the
 intervals say how far chance in the search goes, not what other recorded trials or another corpus would give.
+The second form runs whole searches and says what their wall time went to: see time_split.py.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from machine import describe_machine
 from recorded_trials import Pool, read_pool
 from replayed_search import Found, Search, replay
 from results_file import command_line, write_json
+from time_split import split_of_search, summarise_splits
 
 from xa_search.plan import make_plan
 from xa_search.records import Asha
@@ -140,9 +143,30 @@ def run_replays(options: argparse.Namespace) -> None:
     print_table(result["rows"])
 
 
+def run_splits(options: argparse.Namespace) -> None:
+    costs = [split_of_search([options.space, *options.arguments]) for _ in range(options.runs)]
+    result = {
+        "command": command_line(),
+        "machine": describe_machine(torch.device("cpu"), threads=1),
+        **summarise_splits(costs),
+        "runs": costs,
+    }
+    write_json(options.out, result)
+    for part, share in result["shares"].items():
+        print(f"{part:12s} {share['median']:6.1%} [{share['min']:.1%}, {share['max']:.1%}]")
+    outside, wall = result["outside"], result["wall_seconds"]
+    print(f"outside training and evaluation: {outside['median']:.1%} of {wall['median']:.0f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("split")
+    command.add_argument("space")
+    command.add_argument("arguments", nargs="*", help="further arguments of `xa-search run`, after --")
+    command.add_argument("--runs", type=int, default=3)
+    command.add_argument("--out", type=Path, required=True)
+    command.set_defaults(run=run_splits)
     command = commands.add_parser("replay")
     command.add_argument("curves", type=Path)
     command.add_argument("--space", default="mtod-small")

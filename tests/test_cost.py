@@ -92,7 +92,7 @@ def test_a_search_with_nothing_left_to_run_has_only_start(clock: Clock) -> None:
 def test_the_report_shows_the_largest_part_first(clock: Clock, tmp_path: Path) -> None:
     cost = searched(clock)
     assert cost_rows(cost)[0] == ["training", "9.0", "26.5"]
-    text = write_cost(cost, tmp_path).read_text(encoding="utf-8")
+    text = write_cost(cost, tmp_path)[0].read_text(encoding="utf-8")
     assert cost_summary(cost) in text
     assert "| evaluation | 8.0 | 23.5 |" in text
     metrics = cost_logged(cost).metrics

@@ -85,7 +85,8 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
             state = _publish(plan, record, tracker)
             registration = None if state.left else _register(plan, prepared, record, audience, fresh)
     cost = meter.cost(plan.space.cpus_per_trial)
-    tracker.record(FileLogged(path=str(write_cost(cost, plan.directory / "report")), folder="report"))
+    for path in write_cost(cost, plan.directory / "report"):
+        tracker.record(FileLogged(path=str(path), folder="report"))
     tracker.record(cost_logged(cost))
     return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
 

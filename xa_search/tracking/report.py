@@ -144,10 +144,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "languages.csv": _csv(["language", *titles], [[row.lang, *_cells(row)] for row in languages]),
         "trials.csv": _csv(*_trial_cells(trials)),
     }
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, content in texts.items():
-        (directory / name).write_text(content, encoding="utf-8")
-    return tuple(directory / name for name in texts)
+    return _write(directory, texts)
 
 
 def cost_rows(cost: SearchCost) -> list[list[str]]:
@@ -163,12 +160,18 @@ def cost_summary(cost: SearchCost) -> str:
     return f"{cost.wall:.0f} s of wall time, {cost.slots} trials side by side, {busy}"
 
 
-def write_cost(cost: SearchCost, directory: Path) -> Path:
-    """Write cost.md, and return its path."""
-    path = directory / "cost.md"
+def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
+    """Write cost.md and cost.json, and return their paths."""
     table = _markdown(COST_COLUMNS, cost_rows(cost))
-    path.write_text(f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}", encoding="utf-8")
-    return path
+    text = f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}"
+    return _write(directory, {"cost.md": text, "cost.json": json.dumps(asdict(cost), indent=2) + "\n"})
+
+
+def _write(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in texts.items():
+        (directory / name).write_text(content, encoding="utf-8")
+    return tuple(directory / name for name in texts)
 
 
 def _scores(metrics: dict[str, float], lang: str) -> Scores:

@@ -1,0 +1,36 @@
+"""Where a whole search's wall time goes. In: a search space. Out: the split of some searches, each in a new home.
+
+The searches are the real command in a process of its own; the split is the one that their reports end with.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from results_file import spread
+
+LEARNING = ("training", "evaluation")
+
+
+def split_of_search(arguments: list[str]) -> dict[str, Any]:
+    """Run `xa-search run` in a new home and return its report's cost; `outside` is the share of all but learning."""
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "xa_search.cli", "run", *arguments, "--home", home]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        (found,) = Path(home).glob("searches/*/report/cost.json")
+        cost: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
+    return cost | {"outside": 1 - sum(cost["parts"][part] for part in LEARNING) / cost["wall"]}
+
+
+def summarise_splits(costs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the spread of the wall time, of each part's share of it, and of what lies outside of learning."""
+    parts = sorted(costs[0]["parts"], key=lambda part: -costs[0]["parts"][part])
+    return {
+        "wall_seconds": spread([cost["wall"] for cost in costs]),
+        "shares": {part: spread([cost["parts"][part] / cost["wall"] for cost in costs]) for part in parts},
+        "outside": spread([cost["outside"] for cost in costs]),
+        "core_utilisation": spread([cost["core_utilisation"] for cost in costs]),
+    }
