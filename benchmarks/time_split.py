@@ -18,7 +18,8 @@ LEARNING = ("training", "evaluation")
 def split_of_search(arguments: list[str]) -> dict[str, Any]:
     """Run `xa-search run` in a new home and return its report's cost; `outside` is the share of all but learning."""
     with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", "xa_search.cli", "run", *arguments, "--home", home]
+        program = str(Path(sys.executable).with_name("xa-search"))
+        command = [program, "run", *arguments, "--home", home]
         subprocess.run(command, check=True, stdout=sys.stderr)
         (found,) = Path(home).glob("searches/*/report/cost.json")
         cost: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
