@@ -3,7 +3,6 @@
 It may be read while the search runs in another process.
 """
 
-import fcntl
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from typing import Any
 from xa_search.errors import UsageError
 from xa_search.records import Plan, Spent, TrialRecord
 from xa_search.search.entries import record_of
-from xa_search.search.locks import DRIVER_LOCK
+from xa_search.search.locks import driver_of
 from xa_search.search.study import JOURNAL, read_notes, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,20 +121,6 @@ def read_search(directory: Path) -> SearchHistory | None:
         driver=driver_of(directory),
         changed=(directory / JOURNAL).stat().st_mtime,
     )
-
-
-def driver_of(directory: Path) -> str:
-    """Return the process that runs the search in `directory`, as its lock tells; empty when none does."""
-    try:
-        lock = (directory / DRIVER_LOCK).open(encoding="utf-8")
-    except OSError:
-        return ""
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read().strip() or UNKNOWN
-        return ""
 
 
 def _folders(home: Path) -> Iterator[Path]:

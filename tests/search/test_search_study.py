@@ -1,6 +1,9 @@
 """The study on disk: roles, distinct proposals, states, orphans, what remains."""
 
 import math
+import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from searches import PARAMS, charged, job_maker, plan_of, proposals, states
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, Spent, StoppedAt, TrialRecord
 from xa_search.search.failures import Failure
-from xa_search.search.locks import only_driver
+from xa_search.search.locks import driver_of, only_driver
 from xa_search.search.space import is_near
 from xa_search.search.study import SearchStudy, open_study
 
@@ -213,6 +216,33 @@ def test_only_one_process_runs_a_search(tmp_path: Path) -> None:
         pass
     with only_driver(tmp_path):
         pass
+
+
+LOOKING = """
+import sys
+from pathlib import Path
+from xa_search.search.locks import driver_of
+
+print("looking", flush=True)
+while driver_of(Path(sys.argv[1])) in ("", sys.argv[2]):
+    pass
+"""
+
+
+def test_who_looks_for_a_driver_keeps_none_from_starting(tmp_path: Path) -> None:
+    with only_driver(tmp_path):
+        assert driver_of(tmp_path) == str(os.getpid())
+    looking = [sys.executable, "-c", LOOKING, str(tmp_path), str(os.getpid())]
+    with subprocess.Popen(looking, stdout=subprocess.PIPE, text=True) as looker:
+        assert looker.stdout is not None
+        assert looker.stdout.readline() == "looking\n"
+        try:
+            for _ in range(300):
+                with only_driver(tmp_path):
+                    pass
+            assert looker.poll() is None
+        finally:
+            looker.kill()
 
 
 def test_importances_need_four_complete_searched_trials(tmp_path: Path) -> None:

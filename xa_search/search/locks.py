@@ -1,6 +1,6 @@
 """The locks of a search. In: its folder or its journal. Out: one driver at a time, and whole lines in the journal.
 
-Both locks belong to the kernel: they end with the process that holds them, however it ends.
+All of them belong to the kernel: they end with the process that holds them, however it ends.
 """
 
 import fcntl
@@ -8,11 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from xa_search.errors import XaSearchError
 
 DRIVER_LOCK = "driver.lock"
+DRIVER_GATE = "driver.gate"
+UNKNOWN = "unknown"
 
 
 @contextmanager
@@ -20,18 +22,43 @@ def only_driver(directory: Path) -> Iterator[None]:
     """Be the one process that runs the search in `directory`; raises XaSearchError while another one is."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / DRIVER_LOCK).open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise XaSearchError(
-                f"search {directory.name} is already run by process {lock.read().strip() or 'unknown'}; "
-                "wait for it to end, or stop it and type the same command"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        with (directory / DRIVER_GATE).open("a", encoding="utf-8") as gate:
+            # Who only looks holds the lock for a moment, within the gate: behind it, a lock in use is a driver's.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            if not _is_free(lock, fcntl.LOCK_EX):
+                raise XaSearchError(
+                    f"search {directory.name} is already run by process {_holder(lock)}; "
+                    "wait for it to end, or stop it and type the same command"
+                )
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
         yield
+
+
+def driver_of(directory: Path) -> str:
+    """Return the process that runs the search in `directory`; empty when none does. It keeps no driver from it."""
+    try:
+        gate = (directory / DRIVER_GATE).open(encoding="utf-8")
+    except OSError:
+        return ""
+    with gate, (directory / DRIVER_LOCK).open(encoding="utf-8") as lock:
+        fcntl.flock(gate, fcntl.LOCK_SH)
+        return "" if _is_free(lock, fcntl.LOCK_SH) else _holder(lock)
+
+
+def _is_free(lock: IO[str], kind: int) -> bool:
+    """Take the lock if nobody bars it, and tell whether nobody did."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read().strip() or UNKNOWN
 
 
 class JournalLock:
