@@ -118,6 +118,7 @@ from typing import get_args
 sys.path.append(sys.argv[1])
 import fake_trainers
 from searches import Recorder, job_maker, plan_of
+from xa_search.search.locks import only_driver
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 
@@ -126,7 +127,8 @@ class Speaker(Recorder):
         print(record.number, report.epoch, flush=True)
 
 plan = plan_of(Path(sys.argv[2]))
-run_trials(plan, open_study(plan), job_maker(plan), Speaker(), fake_trainers.endless)
+with only_driver(plan.directory):
+    run_trials(plan, open_study(plan), job_maker(plan), Speaker(), fake_trainers.endless)
 """
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from xa_search.errors import XaSearchError
 from xa_search.plan import make_plan
 from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.run import SearchResult, run_search
+from xa_search.search.locks import only_driver
 
 TINY = (
     "params.model_size.choices=[tiny]",
@@ -173,13 +175,7 @@ def xa_search(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=heed_ctrl_c,
     )
-
-
-def heed_ctrl_c() -> None:
-    """Tests that run in the background of a shell inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def arguments(*changes: str) -> list[str]:
@@ -198,15 +194,28 @@ def test_a_search_on_this_machines_ray_from_the_command_line(tmp_path: Path) -> 
     assert "Traceback" not in errors
 
 
-def test_ctrl_c_stops_with_a_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_sigterm_pauses_trials_and_ends_runs_here_and_on_ray(tmp_path: Path) -> None:
+    from xa_search.history import find_search
+
     slow = arguments("trials=3", "fixed.epochs=60")
-    process = xa_search(tmp_path, *slow, "--local")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "epoch 1/" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 75, errors
-    assert "the same command goes on from here" in errors
-    assert "Traceback" not in errors
+    homes = {tmp_path / "here": ("--local",), tmp_path / "ray": ()}
+    running = {home: xa_search(home, *slow, *options) for home, options in homes.items()}
+    for home, process in running.items():
+        assert process.stdout is not None
+        assert any("epoch 1/" in line for line in process.stdout)
+        process.terminate()
+        _, errors = process.communicate()
+        assert process.returncode == 75, errors
+        assert "stopped after 0 of 3 trials: it was interrupted; the same command goes on from here" in errors
+        assert "Traceback" not in errors
+        assert {trial.state for trial in find_search(home, None).trials} == {"PAUSED"}
+        with sqlite3.connect(home / "mlflow.db") as store:
+            assert set(store.execute("select status from runs")) == {("KILLED",)}
+
+
+def test_a_second_driver_is_refused_and_leaves_the_first_ones_runs_alone(finished: Finished) -> None:
+    plan, _, _ = finished
+    spool = (plan.directory / "spool.jsonl").read_bytes()
+    with only_driver(plan.directory), pytest.raises(XaSearchError, match="is already run by process"):
+        run_search(plan, Audience())
+    assert (plan.directory / "spool.jsonl").read_bytes() == spool

@@ -4,13 +4,14 @@ prepare -> open the study -> run the trials -> choose the winner -> test -> regi
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xa_search.corpora import Corpus
 from xa_search.corpora.check import check_as_markdown
@@ -29,6 +30,9 @@ from xa_search.tracking.runs import SyncState, Tracker
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
 
+if TYPE_CHECKING:
+    from xa_search.search.study import SearchStudy
+
 CHECKED_TEXTS_A_LANGUAGE = 50
 
 
@@ -44,10 +48,9 @@ class SearchResult:
 
 def run_search(plan: Plan, audience: Audience) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
-    from xa_search.cleaning import folders_read
     from xa_search.search.identity import check_same_search
+    from xa_search.search.locks import only_driver
     from xa_search.search.runner import run_trials
-    from xa_search.search.study import open_study
     from xa_search.tracking.report import write_cost
 
     meter = CostMeter(trials_run_here=plan.local)
@@ -55,8 +58,39 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
         prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download)
         identity = identity_of(prepared)
         check_same_search(plan, identity)
-    with meter.stage("tracking"):
+    # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
+    with only_driver(plan.directory):
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+        with _end_told(tracker):
+            study = _open(plan, prepared, identity, tracker, audience, meter)
+            with meter.trials():
+                run_trials(
+                    plan,
+                    study,
+                    lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
+                    Journal(plan.directory, tracker, audience, meter),
+                )
+            with FreshProcess(tracking_uri(plan.home)) as fresh:
+                with meter.stage("evaluation"):
+                    record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
+                with meter.stage("tracking"):
+                    state = _publish(plan, record, tracker)
+                    registration = None if state.left else _register(plan, prepared, record, audience, fresh)
+        cost = meter.cost(plan.space.cpus_per_trial)
+        for path in write_cost(cost, plan.directory / "report"):
+            tracker.record(FileLogged(path=str(path), folder="report"))
+        tracker.record(cost_logged(cost))
+        return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
+
+
+def _open(
+    plan: Plan, prepared: Prepared, identity: dict[str, str], tracker: Tracker, audience: Audience, meter: CostMeter
+) -> "SearchStudy":
+    """Begin or reopen the run and the study of a search."""
+    from xa_search.cleaning import folders_read
+    from xa_search.search.study import open_study
+
+    with meter.stage("tracking"):
         tracker.record(_search_started(plan, prepared))
     with meter.stage("start"):
         study = open_study(plan, identity)
@@ -64,31 +98,20 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
         _note_precision(plan, audience)
+    return study
+
+
+@contextmanager
+def _end_told(tracker: Tracker) -> Iterator[None]:
+    """Tell MLflow of a search that is stopped or fails before its end."""
     try:
-        with meter.trials():
-            run_trials(
-                plan,
-                study,
-                lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
-                Journal(plan.directory, tracker, audience, meter),
-            )
-    except StoppedEarly:
+        yield
+    except (StoppedEarly, KeyboardInterrupt):
         tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
         raise
     except Exception:
         tracker.record(SearchEnded(status="FAILED"))
         raise
-    with FreshProcess(tracking_uri(plan.home)) as fresh:
-        with meter.stage("evaluation"):
-            record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
-        with meter.stage("tracking"):
-            state = _publish(plan, record, tracker)
-            registration = None if state.left else _register(plan, prepared, record, audience, fresh)
-    cost = meter.cost(plan.space.cpus_per_trial)
-    for path in write_cost(cost, plan.directory / "report"):
-        tracker.record(FileLogged(path=str(path), folder="report"))
-    tracker.record(cost_logged(cost))
-    return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
 
 
 def _folders(prepared: Prepared) -> list[Path]:

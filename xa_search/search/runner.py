@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from xa_search.records import Plan
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.listener import Listener, MakeJob
-from xa_search.search.locks import only_driver
 from xa_search.search.resources import gpus_here
 from xa_search.search.study import SearchStudy
 
@@ -32,7 +31,7 @@ RAY_ENVIRONMENT = {
 def run_trials(
     plan: Plan, study: SearchStudy, make_job: MakeJob, listener: Listener, trainer: Trainer | None = None
 ) -> None:
-    """Run what remains of the search. `trainer` is `train_trial` unless given; workers must be able to import it.
+    """Run what remains of the search, as its only driver. Workers must be able to import `trainer`, if it is given.
 
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
@@ -40,18 +39,17 @@ def run_trials(
     _prepare_ray(plan)
     from xa_search.search.bookkeeper import Bookkeeper
 
-    with only_driver(plan.directory):
-        for orphan in study.settle():
-            listener.trial_ended(orphan)
-        bookkeeper = Bookkeeper(plan, study, make_job, listener)
-        try:
-            if study.remaining(plan.space.trials):
-                _run(plan, bookkeeper, trainer)
-        except KeyboardInterrupt:
-            bookkeeper.stop("it was interrupted")
-        finally:
-            bookkeeper.settle()
-        bookkeeper.conclude()
+    for orphan in study.settle():
+        listener.trial_ended(orphan)
+    bookkeeper = Bookkeeper(plan, study, make_job, listener)
+    try:
+        if study.remaining(plan.space.trials):
+            _run(plan, bookkeeper, trainer)
+    except KeyboardInterrupt:
+        bookkeeper.stop("it was interrupted")
+    finally:
+        bookkeeper.settle()
+    bookkeeper.conclude()
 
 
 def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
