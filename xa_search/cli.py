@@ -83,9 +83,10 @@ def run(
         return
     from xa_search.display import SearchDisplay
     from xa_search.run import run_search
+    from xa_search.search.process import ended_by_sigterm
     from xa_search.tables import print_result
 
-    with SearchDisplay(plan) as display:
+    with ended_by_sigterm(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)
 

@@ -70,6 +70,13 @@ def endless(job: TrialJob) -> Iterator[EpochReport]:
         yield report(epoch, 0.5, final=False)
 
 
+def silent(job: TrialJob) -> Iterator[EpochReport]:
+    """Begin an epoch that has no end."""
+    while True:
+        time.sleep(0.02)
+    yield
+
+
 def killing_its_process_once(job: TrialJob) -> Iterator[EpochReport]:
     """Kill this process by SIGKILL in the second epoch of trial 4, the first time."""
     for one in rising(job):

@@ -138,7 +138,7 @@ def test_a_driver_killed_on_a_cluster_loses_no_epoch(tmp_path: Path) -> None:
 
 DRIVER = """
 from pathlib import Path
-from fake_trainers import endless
+from fake_trainers import silent
 from searches import Recorder, job_maker, plan_of
 from xa_search.errors import StoppedEarly
 from xa_search.records import TrialRecord
@@ -153,7 +153,7 @@ class Telling(Recorder):
 
 plan = plan_of(Path({home!r}), local=False, cpus_per_trial=1)
 try:
-    run_trials(plan, open_study(plan), job_maker(plan), Telling(), endless)
+    run_trials(plan, open_study(plan), job_maker(plan), Telling(), silent)
 except StoppedEarly as error:
     print(error)
 """
@@ -161,7 +161,7 @@ except StoppedEarly as error:
 
 @contextmanager
 def started_driver(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start a driver with its own Ray, and give it when a trial without end has begun."""
+    """Start a driver with its own Ray, and give it when a trial has begun whose first epoch never ends."""
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER.format(home=str(home))],
         cwd=Path(__file__).parent,
@@ -187,7 +187,7 @@ def check_paused(home: Path, reason: str) -> None:
 
 
 def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
-    """Ctrl-C reaches the whole process group; the driver's own Ray writes nothing to its output."""
+    """Ctrl-C reaches the whole process group, and waits for no epoch; the driver's own Ray writes nothing."""
     with started_driver(tmp_path) as driver:
         os.killpg(driver.pid, signal.SIGINT)
         output, _ = driver.communicate()

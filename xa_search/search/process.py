@@ -1,4 +1,4 @@
-"""What Ray changes in the driver's process. In: nothing. Out: contexts that put it back when they end."""
+"""The driver's process: its signals and its log. In: nothing. Out: contexts that put back what they, or Ray, change."""
 
 import logging
 import signal
@@ -9,16 +9,24 @@ from contextlib import contextmanager
 
 @contextmanager
 def own_signals() -> Iterator[None]:
-    """Put back the handlers of Ctrl-C and SIGUSR1, which Tune replaces for good."""
+    """Put back the handlers of SIGTERM and SIGUSR1, which Ray and Tune replace for good, and that of Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which `docker stop`, `kill` and a cloud that takes a node back send, interrupt as Ctrl-C does."""
+    with own_signals():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield
 
 
 @contextmanager

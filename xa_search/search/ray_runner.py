@@ -95,7 +95,10 @@ def _connected(address: str | None) -> Iterator[None]:
         check_address(address)
     options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
     try:
-        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        with own_signals():
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except SystemExit:  # Ray's own answer to SIGTERM while it starts
+        raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         where, reason = address or "this machine", " ".join(str(error).split())[:200]
         raise InfeasibleError(
