@@ -83,6 +83,7 @@ USAGE = [
     (("run", "mtop-mini", "--set", "targets=[en, de]"), 2, "without the source en"),
     (("run", "mtop-mini", "--set", "fixed"), 2, "write KEY=VALUE"),
     (("run", "mtop-mini", "--time-budget", "soon"), 2, "write a number above 0 and s, m or h"),
+    (("run", "mtop-mini", "--disk-budget", "20"), 2, "--disk-budget '20': write a number above 0 and MB, GB or TB, fo"),
     (("train", "mtop-mini", "--params", "{lr: 1"), 2, "not valid JSON"),
     (("run", "mtop-mini", "--trials", "1"), 2, "--trials"),
     (("run", "mtop-mini", "--tirals", "9"), 2, "No such option"),
@@ -137,6 +138,12 @@ DATA: list[tuple[str, Callable[[Path], tuple[str, ...]], int, str]] = [
         3,
         "did you mean 'small'?",
     ),
+    (
+        "a disk budget that is too small",
+        lambda path: ("run", "mtop", "--data", str(mtop_folder(path / "raw")), *TINY, "--disk-budget", "200MB"),
+        3,
+        "--disk-budget 200 MB: the search takes about 2",
+    ),
     ("a licensed corpus", lambda path: ("run", "multiatis"), 3, "LDC"),
     ("an unknown corpus", lambda path: ("data", "check", "mtopp"), 2, "did you mean mtop"),
     ("a model that is not registered", lambda path: ("predict", "hello"), 3, "no model is registered yet"),
@@ -161,7 +168,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(10**9, 10**9 - 10**6, 10**6))
     ended, _, printed = command("run", "mtop", "--data", str(mtop_folder(tmp_path / "raw")), *TINY)
     assert ended == 3
-    assert "GB free, the search needs about" in printed
+    assert "1 MB free, the search needs about" in printed
     assert list((tmp_path / "home").iterdir()) == []
 
 
@@ -169,7 +176,7 @@ def test_all_faults_are_said_at_once(command: Command, tmp_path: Path, monkeypat
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(10**9, 10**9 - 10**6, 10**6))
     ended, _, printed = command("run", "mtop", "--data", str(tmp_path / "no.zip"), *TINY)
     assert ended == 3
-    assert "GB free" in printed
+    assert "1 MB free" in printed
     assert "no.zip" in printed
 
 
@@ -218,6 +225,7 @@ def test_the_options_are_those_we_know() -> None:
             "--data",
             "--debug",
             "--deterministic",
+            "--disk-budget",
             "--dry-run",
             "--gpu-hours",
             "--home",

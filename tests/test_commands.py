@@ -285,7 +285,7 @@ def with_files(plan: Plan) -> Plan:
 def test_gc_keeps_the_best_weights_and_the_baseline(command: Command, home: Path) -> None:
     from xa_search.history import find_search
 
-    plan = with_files(search(plan_of(home), fake_trainers.raising_at_three))
+    plan = with_files(search(plan_of(home, keep=2), fake_trainers.raising_at_three))
     ranked = sorted(find_search(home, None).complete, key=lambda trial: -(trial.score or 0))
     kept = {0, ranked[0].number, ranked[1].number}
     before = tree(home)
@@ -293,7 +293,7 @@ def test_gc_keeps_the_best_weights_and_the_baseline(command: Command, home: Path
     assert ended == 0
     assert "would free" in rehearsed
     assert tree(home) == before
-    ended, printed, _ = command("gc", "--keep", "2")
+    ended, printed, _ = command("gc")
     assert ended == 0
     assert f"{plan.search_id}: {8 - len(kept)} x weights" in printed
     assert printed == rehearsed.replace("would free", "freed")

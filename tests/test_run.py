@@ -67,10 +67,19 @@ def _remember_open(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_remember_open)
 
 
+@dataclasses.dataclass
 class SpyingAudience(Audience):
     """Looks at the files opened so far when the winner is announced."""
 
     opened_before_the_winner: tuple[str, ...] = ()
+    trials: Path = Path()
+    with_weights: set[int] = dataclasses.field(default_factory=set)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        super().trial_ended(record)
+        self.with_weights |= {
+            int(path.parent.name) for path in self.trials.glob("*/*") if path.suffix == ".safetensors"
+        }
 
     def note(self, text: str) -> None:
         super().note(text)
@@ -80,8 +89,8 @@ class SpyingAudience(Audience):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, SearchResult, SpyingAudience]:
-    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", local=True)
-    audience = SpyingAudience()
+    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", local=True)
+    audience = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, audience)
     LISTENING[0] = False
@@ -143,6 +152,13 @@ def test_the_report_and_the_plots_are_files_of_the_search(finished: Finished) ->
     assert len([name for name in names if name.endswith(".png")]) == 3
 
 
+def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
+    plan, result, audience = finished
+    assert audience.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}
+    left = {path.parent.name for path in plan.directory.glob("trials/*/*") if path.suffix == ".safetensors"}
+    assert left == {str(result.record.winner), str(result.record.baseline)}
+
+
 def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finished: Finished) -> None:
     plan, result, _ = finished
     again = Audience()
@@ -157,7 +173,7 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
-    more = tiny_plan(plan.home, "trials=5", local=True)
+    more = tiny_plan(plan.home, "trials=5", "keep=1", local=True)
     assert more.search_id == plan.search_id
     audience = Audience()
     extended = run_search(more, audience)

@@ -12,8 +12,10 @@ from pathlib import Path
 from xa_search.errors import XaSearchError
 from xa_search.history import SearchHistory, read_search
 from xa_search.journal import trial_directory
+from xa_search.records import TrialRecord
 from xa_search.replay import REPLAYS
 from xa_search.search.locks import only_driver
+from xa_search.search.winner import without_weights
 from xa_search.tracking.deleted_runs import deleted_runs, remove_for_good
 from xa_search.training.progress import PROGRESS, STATES
 from xa_search.training.trial import best_weights
@@ -41,8 +43,17 @@ class Cleaned:
     kept_because: str = ""
 
 
-def clean_search(search: SearchHistory, keep: int, *, rehearse: bool) -> Cleaned:
-    """Remove what a search that is over needs no more; the weights of the `keep` best trials and the baseline stay."""
+def remove_weights(directory: Path, trials: Iterable[TrialRecord], keep: int) -> None:
+    """Remove the weights of the ended trials of a search but for the `keep` best and the baseline."""
+    for trial in without_weights(trials, keep):
+        best_weights(trial_directory(directory, trial.number)).unlink(missing_ok=True)
+
+
+def clean_search(search: SearchHistory, keep: int | None, *, rehearse: bool) -> Cleaned:
+    """Remove what a search that is over needs no more; the weights of the `keep` best trials and the baseline stay.
+
+    Without `keep`, as many as the search itself was told to keep.
+    """
     if not search.is_over:
         reason = f"process {search.driver} runs it" if search.driver else "it is not over, and can go on"
         return Cleaned(place=search.search_id, kept_because=reason)
@@ -51,7 +62,7 @@ def clean_search(search: SearchHistory, keep: int, *, rehearse: bool) -> Cleaned
             current = search if rehearse else read_search(search.directory)
             if current is None or current.changed != search.changed:
                 return Cleaned(place=search.search_id, kept_because="it has just moved on")
-            litter = tuple(_litter_of(search, keep))
+            litter = tuple(_litter_of(search, keep or search.keep))
             _remove(() if rehearse else litter)
     except XaSearchError as error:
         return Cleaned(place=search.search_id, kept_because=str(error))
@@ -88,13 +99,12 @@ def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:
 
 
 def _litter_of(search: SearchHistory, keep: int) -> Iterator[Litter]:
-    ranked = sorted(search.complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
-    baselines = [trial for trial in search.complete if trial.role == "baseline"]
-    kept = {trial.number for trial in (*ranked[:keep], *baselines)}
+    for trial in without_weights(search.trials, keep):
+        weights = best_weights(trial_directory(search.directory, trial.number))
+        if weights.exists():
+            yield _litter(weights, "weights")
     for trial in search.trials:
         folder = trial_directory(search.directory, trial.number)
-        if trial.number not in kept and best_weights(folder).exists():
-            yield _litter(best_weights(folder), "weights")
         yield from (_litter(path, "progress") for path in (*folder.glob(PROGRESS), *folder.glob(STATES)))
     whole = [search.directory / name for name in (RAY, REPLAYS)]
     yield from (_litter(folder, f"{folder.name} folder") for folder in whole if folder.exists())

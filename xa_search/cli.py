@@ -47,6 +47,9 @@ def run(
     gpu_hours: Annotated[
         float | None, typer.Option(min=0, help="The GPU hours of all runs of this search together.")
     ] = None,
+    disk_budget: Annotated[
+        str | None, typer.Option(metavar="500MB|20GB", help="All that this search may take on disk.")
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same seed proposes the same trials, whichever end first.")
     ] = False,
@@ -60,7 +63,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Search a space; the same command again resumes or extends the search."""
-    from xa_search.plan import make_plan, parse_duration
+    from xa_search.amounts import parse_duration, parse_size
+    from xa_search.plan import make_plan
 
     changes = tuple(change or ()) + (() if trials is None else (f"trials={trials}",))
     plan = make_plan(
@@ -71,6 +75,7 @@ def run(
         seed=seed,
         time_budget=None if time_budget is None else parse_duration(time_budget),
         gpu_hours=gpu_hours,
+        disk_budget=None if disk_budget is None else parse_size(disk_budget),
         deterministic=deterministic,
         new=new,
         local=local,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xa_search.errors import UsageError
-from xa_search.records import Plan, Spent, TrialRecord
+from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.search.entries import record_of
 from xa_search.search.locks import driver_of
 from xa_search.search.study import JOURNAL, read_notes, storage_of
@@ -22,7 +22,7 @@ HASH = re.compile(r"-[0-9a-f]{8}$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHistory:
-    """What is known of one search. `ended` trials are those charged to the `wanted` ones.
+    """What is known of one search. `ended` trials are those charged to the `wanted` ones; `keep` is its space's.
 
     `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
     the search, and `folders`, what it reads below its home, where nobody noted them.
@@ -33,6 +33,7 @@ class SearchHistory:
     trials: tuple[TrialRecord, ...]
     wanted: int
     ended: int
+    keep: int
     spent: Spent
     identity: dict[str, str]
     folders: tuple[str, ...] | None
@@ -115,6 +116,7 @@ def read_search(directory: Path) -> SearchHistory | None:
         trials=tuple(record for trial in trials if (record := record_of(trial)) is not None),
         wanted=notes.get("wanted", notes["ended"]),
         ended=notes["ended"],
+        keep=notes.get("keep", KEEP),
         spent=Spent(**notes.get("spent", {})),
         identity=notes.get("identity", {}),
         folders=tuple(notes["folders"]) if "folders" in notes else None,

@@ -55,13 +55,17 @@ class Journal:
         self._audience.epoch_reported(record, report)
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """Hand on how a trial ended, and drop what only a trial that goes on needs."""
+        """Hand on how a trial ended, and drop what only one that goes on or may win still needs."""
         from xa_search.training.progress import forget_progress
+        from xa_search.training.trial import best_weights
 
+        folder = trial_directory(self._directory, record.number)
         if record.state != "PAUSED":
-            forget_progress(trial_directory(self._directory, record.number))
+            forget_progress(folder)
+        if record.state in ("PRUNED", "FAIL"):
+            best_weights(folder).unlink(missing_ok=True)
         self._meter.trial_ended(record.number)
         self._tracker.record(trial_ended(record))
-        for event in traceback_logged(record, trial_directory(self._directory, record.number)):
+        for event in traceback_logged(record, folder):
             self._tracker.record(event)
         self._audience.trial_ended(record)

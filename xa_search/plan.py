@@ -23,18 +23,6 @@ DEFAULT_HOME = Path.home() / ".xa-search"
 NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "held_out", "max_tokens"}
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds that a text such as 90s, 30m or 8h means. Raises UsageError."""
-    units = {"s": 1, "m": 60, "h": 3600}
-    try:
-        seconds = float(text[:-1]) * units[text[-1:]]
-    except (KeyError, ValueError):
-        seconds = 0.0
-    if seconds <= 0:
-        raise UsageError(f"--time-budget {text!r}: write a number above 0 and s, m or h, for example 30m")
-    return seconds
-
-
 def space_names() -> list[str]:
     """Return the names of the search spaces that come with the program."""
     return sorted(path.stem for path in SPACES.glob("*.yaml"))

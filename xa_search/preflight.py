@@ -12,14 +12,13 @@ from typing import Any
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, XaSearchError
-from xa_search.model.encoder import load_tokenizer, prepare_encoder
+from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
 from xa_search.model.sizes import resolve_size
 from xa_search.records import EncodedCorpus, EncoderFiles, Plan
+from xa_search.search.disk import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
+from xa_search.search.resources import slots_here
+from xa_search.training.progress import PROGRESS
 from xa_search.training.selection import reads_target_labels
-
-BYTES_A_TRIAL = {"tiny": 2**20, "small": 120 * 2**20, "base": 400 * 2**20, "large": 1300 * 2**20}
-BYTES_OF_UNKNOWN_SIZE = 1300 * 2**20
-BYTES_OF_CORPUS = 200 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +37,14 @@ def prepare_search(
     sizes: tuple[str, ...],
     note: Callable[[str], None],
     download: Callable[[int, int | None], None] | None = None,
+    trials: int = 1,
 ) -> Prepared:
-    """Check disk, model sizes and data, then load the encoders and encode the corpus. Raises all faults at once."""
+    """Check the disk for so many trials to come, model sizes and data; then load encoders and encode the corpus.
+
+    Raises all faults at once.
+    """
     faults: list[XaSearchError] = []
-    _collect(faults, lambda: _check_disk(plan, sizes))
+    _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
     for size in sizes:
         _collect(faults, partial(resolve_size, size))
     corpus = _collect(faults, lambda: open_plan_corpus(plan, download))
@@ -110,12 +113,24 @@ def _first_translation(corpus: Corpus, lang: str) -> None:
     next(corpus.translations(lang), None)
 
 
-def _check_disk(plan: Plan, sizes: tuple[str, ...]) -> None:
-    needed = BYTES_OF_CORPUS + plan.space.trials * max(BYTES_A_TRIAL.get(size, BYTES_OF_UNKNOWN_SIZE) for size in sizes)
+def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
+    """Return what will come onto the disk. Raises DataError where that is more than is free, or than was allowed."""
+    # On a cluster, only Ray will know how many run at a time; none begins there that finds no room.
+    slots = 1 if plan.local or plan.address is not None else slots_here(plan.space)
     plan.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(plan.home).free
+    encoders = sum(encoder_bytes(size) for size in sizes if encoder_directory(size, plan.home).exists())
+    paused = sum(folder_bytes(path.parent) for path in plan.directory.glob(f"trials/*/{PROGRESS}"))
+    whole = shared_bytes(sizes) + trials_bytes(sizes, trials, slots)
+    free, needed = shutil.disk_usage(plan.home).free, whole - encoders - paused
     if free < needed:
         raise DataError(
-            f"{plan.home}: {free / 2**30:.1f} GB free, the search needs about {needed / 2**30:.1f} GB; "
+            f"{plan.home}: {readable(free)} free, the search needs about {readable(needed)}; "
             "free some space, lower --trials, or choose another place with --home"
         )
+    whole += folder_bytes(plan.directory) - paused
+    if plan.disk_budget is not None and plan.disk_budget < whole:
+        raise DataError(
+            f"--disk-budget {readable(plan.disk_budget)}: the search takes about {readable(whole)} in {plan.home}; "
+            "raise it, lower --trials, or leave out the larger model sizes"
+        )
+    return f"disk: about {readable(needed)} to come, {readable(free)} free in {plan.home}"

@@ -48,14 +48,17 @@ class SearchResult:
 
 def run_search(plan: Plan, audience: Audience) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
+    from xa_search.cleaning import remove_weights
     from xa_search.search.identity import check_same_search
     from xa_search.search.locks import only_driver
     from xa_search.search.runner import run_trials
+    from xa_search.search.study import read_notes
     from xa_search.tracking.report import write_cost
 
     meter = CostMeter(trials_run_here=plan.local)
     with meter.stage("data"):
-        prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download)
+        to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+        prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download, to_come)
         identity = identity_of(prepared)
         check_same_search(plan, identity)
     # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
@@ -76,6 +79,7 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
                 with meter.stage("tracking"):
                     state = _publish(plan, record, tracker)
                     registration = None if state.left else _register(plan, prepared, record, audience, fresh)
+        remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
         for path in write_cost(cost, plan.directory / "report"):
             tracker.record(FileLogged(path=str(path), folder="report"))

@@ -70,7 +70,9 @@ def sync(search: Search = None, home: Home = DEFAULT_HOME, debug: Debug = False)
 
 @search_commands.command()
 def gc(
-    keep: Annotated[int, typer.Option(min=1, help="So many of the best trials of a search keep their weights.")] = 3,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="So many of the best trials keep their weights; else as the space says.")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also unused encoders and encoded corpora, and runs deleted in MLflow's UI.")
     ] = False,

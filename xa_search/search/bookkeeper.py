@@ -10,6 +10,7 @@ from xa_search.errors import StoppedEarly, UsageError, XaSearchError
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
 from xa_search.search.batches import Batches
 from xa_search.search.budget import Budget, epoch_seconds
+from xa_search.search.disk import DiskRoom
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.events import TrialEvent
 from xa_search.search.failures import Failure
@@ -34,6 +35,7 @@ class Bookkeeper:
         self._make_job = make_job
         self._listener = listener
         self._budget = Budget(plan, study.spent(), clock)
+        self._disk = DiskRoom(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
         self._early_stopping = EarlyStopping(plan.space.scheduler.asha, () if plan.deterministic else study.trials())
         self._running: dict[int, TrialRecord] = {}
@@ -66,7 +68,8 @@ class Bookkeeper:
         if self.must_stop() or (record := self._held or self._propose()) is None:
             return None
         self._held = record
-        self._no_room = self._budget.forbids(record, self._running.values(), self._study.trials())
+        running, trials = self._running.values(), self._study.trials()
+        self._no_room = self._budget.forbids(record, running, trials) or self._disk.forbids(record, running, trials)
         if self._no_room:
             return None
         self._held = None

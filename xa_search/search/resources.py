@@ -1,5 +1,6 @@
 """What a trial asks of a node. In: a search space and the live nodes. Out: CPUs and GPUs, or an InfeasibleError."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,15 @@ def trial_resources(space: SearchSpace, nodes: Sequence[Resources]) -> Resources
     if asked.gpus > largest.gpus:
         fix += f" --set gpus_per_trial={largest.gpus:g}"
     raise InfeasibleError(f"a trial asks for {asked}, but the largest node has {largest}; type {fix}, or add a node")
+
+
+def slots_here(space: SearchSpace) -> int:
+    """Return how many trials run at a time on this machine, as long as nothing else does."""
+    import torch
+
+    here = Resources(cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count())
+    request = Resources(cpus=space.cpus_per_trial, gpus=space.gpus_per_trial if here.gpus else 0.0)
+    return max(1, here.fit(request))
 
 
 def gpus_here(space: SearchSpace) -> float:

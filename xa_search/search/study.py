@@ -37,8 +37,9 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
     except (ValueError, KeyError) as error:
         journal = plan.directory / JOURNAL
         raise XaSearchError(f"{journal}: unreadable ({error}); move this file away to begin the search anew") from None
-    if study.user_attrs.get("wanted") != plan.space.trials:
-        study.set_user_attr("wanted", plan.space.trials)
+    for key, value in {"wanted": plan.space.trials, "keep": plan.space.keep}.items():
+        if study.user_attrs.get(key) != value:
+            study.set_user_attr(key, value)
     search = SearchStudy(plan, storage, study)
     search.keep("decisive", plan.decisive)
     if identity:
@@ -48,6 +49,8 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
 
 def read_notes(directory: Path) -> dict[str, Any]:
     """Return what a search's folder keeps of the whole search, and how many trials `ended`; empty where none began."""
+    if not (directory / JOURNAL).exists():  # Optuna would make one
+        return {}
     try:
         study = optuna.load_study(study_name=directory.name, storage=storage_of(directory))
     except (OSError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""The winner. In: the records of a search. Out: the best trial that used its full budget.
+"""The winner. In: the records of a search. Out: the best trial that used its full budget, and which keep their weights.
 
 Only the selection score counts; a trial that was stopped early or failed cannot win.
 """
@@ -11,10 +11,26 @@ from xa_search.records import TrialRecord
 
 def choose_winner(trials: Iterable[TrialRecord]) -> TrialRecord:
     """Return the complete trial with the best score; of equal ones, the earlier."""
-    complete = [trial for trial in trials if trial.state == "COMPLETE" and trial.score is not None]
+    complete = _complete(trials)
     if not complete:
         raise XaSearchError("no trial used its full budget, so there is no winner; run more with --trials")
-    return min(complete, key=_rank)
+    return complete[0]
+
+
+def without_weights(trials: Iterable[TrialRecord], keep: int) -> list[TrialRecord]:
+    """Return the ended trials whose weights nobody needs: all but the `keep` best, the first of them the winner.
+
+    The baseline's stay too. The order of what has ended never changes, so that more trials call none of them back.
+    """
+    complete = _complete(trials := tuple(trials))
+    kept = {trial.number for trial in (*complete[:keep], *(one for one in complete if one.role == "baseline"))}
+    return [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED", "FAIL") and trial.number not in kept]
+
+
+def _complete(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that used their full budget, the best first."""
+    complete = [trial for trial in trials if trial.state == "COMPLETE" and trial.score is not None]
+    return sorted(complete, key=_rank)
 
 
 def _rank(trial: TrialRecord) -> tuple[float, int]:

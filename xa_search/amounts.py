@@ -1,0 +1,26 @@
+"""Amounts as people type them. In: the text of an option. Out: seconds or bytes, or a UsageError."""
+
+import re
+
+from xa_search.errors import UsageError
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that a text such as 90s, 30m or 8h means."""
+    return _amount("--time-budget", text, SECONDS, "s, m or h, for example 30m")
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as 500MB or 20GB means."""
+    return int(_amount("--disk-budget", text, BYTES, "MB, GB or TB, for example 20GB"))
+
+
+def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]+)", text)
+    amount = float(found[1]) * units.get(found[2], 0) if found else 0.0
+    if amount <= 0:
+        raise UsageError(f"{option} {text!r}: write a number above 0 and {hint}")
+    return amount
