@@ -12,6 +12,7 @@ from xa_search.display import console, percent, short
 from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
 from xa_search.records import EpochReport, Plan
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
     else:
         say("what mattered: too few trials used their full budget to tell")
+    for region in failure_regions(record.trials):
+        say(str(region))
     if record.selection == "target_dev":
         say("not zero-shot: labelled target dev data chose the winner")
     if record.winner == record.baseline:

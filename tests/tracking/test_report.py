@@ -2,10 +2,12 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from xa_search.records import SearchRecord, Selection
+from xa_search.records import FailureClass, SearchRecord, Selection
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import language_rows, language_table, trial_rows, trial_table, write_report
 
 
@@ -46,6 +48,39 @@ def test_the_files_hold_the_same_numbers(search_record: SearchRecord, tmp_path: 
     summary = json.loads(paths["report.json"].read_text())
     assert summary["languages"][2]["gain"]["slot_f1"] == pytest.approx(25)
     assert len(paths["trials.csv"].read_text().splitlines()) == 5
+
+
+def failing(record: SearchRecord, failure: FailureClass, count: int, **params: Any) -> SearchRecord:
+    """Add trials that failed, with each parameter's values spread evenly."""
+    added = [
+        replace(record.trials[3], number=len(record.trials) + one, failure=failure, params=values)
+        for one in range(count)
+        for values in [{name: spread[one] for name, spread in params.items()}]
+    ]
+    return replace(record, trials=(*record.trials, *added))
+
+
+def test_the_region_where_trials_failed_stands_beside_the_complete_ones(
+    search_record: SearchRecord, tmp_path: Path
+) -> None:
+    record = failing(search_record, "collapsed", 3, learning_rate=(9e-4, 4e-4, 5e-4), align_weight=(30.0, 30.0, 30.0))
+    assert [str(region) for region in failure_regions(record.trials)] == [
+        "non_finite: 1 trial, align_weight 3 (complete: 1)",
+        "non_finite: 1 trial, learning_rate 0.01 (complete: 0.0001 to 0.0002)",
+        "collapsed: 3 trials, align_weight 30 (complete: 1)",
+        "collapsed: 3 trials, learning_rate 0.0004 to 0.0009 (complete: 0.0001 to 0.0002)",
+    ]
+    paths = {path.name: path for path in write_report(record, tmp_path)}
+    assert "- collapsed: 3 trials, learning_rate 0.0004 to 0.0009 (comp" in paths["report.md"].read_text("utf-8")
+    regions = json.loads(paths["report.json"].read_text("utf-8"))["failure_regions"]
+    assert regions[3]["failed"] == [4e-4, 5e-4, 9e-4]
+
+
+def test_choices_are_listed_and_what_settings_did_not_cause_is_left_out(search_record: SearchRecord) -> None:
+    others = failing(search_record, "code", 2, learning_rate=(1.0, 2.0))
+    record = failing(others, "oom", 2, model_size=("large", "base"))
+    found = [str(region) for region in failure_regions(record.trials) if region.failure != "non_finite"]
+    assert found == ["oom: 2 trials, model_size base, large (complete: none)"]
 
 
 @pytest.mark.parametrize(("selection", "marked"), [("label_free", False), ("source_dev", False), ("target_dev", True)])

@@ -13,6 +13,7 @@ from xa_search.errors import CollapsedError, DataError, NonFiniteError, is_out_o
 from xa_search.records import FailureClass
 
 LONGEST_LINE = 300
+FAULTS_OF_THE_SETTINGS: tuple[FailureClass, ...] = ("non_finite", "collapsed", "oom")
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 

@@ -24,11 +24,11 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from xa_search.records import FailureClass, Parameter, Plan, SearchSpace
+from xa_search.records import Parameter, Plan, SearchSpace
+from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.search.space import Proposal, is_integer, is_near
 
 MOST_DRAWS = 8
-FAULTS_OF_THE_SETTINGS: tuple[FailureClass, ...] = ("non_finite", "collapsed", "oom")
 FEWEST_FOR_IMPORTANCES = 4
 
 

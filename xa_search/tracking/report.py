@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from xa_search.records import FailureClass, SearchCost, SearchRecord, TrialRole, TrialState
+from xa_search.tracking.failure_regions import failure_regions
 
 MEAN = "mean"
 METRICS = {"intent_accuracy": "intent_acc", "slot_f1": "slot_f1", "exact_match": "exact_match"}
@@ -114,6 +115,7 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     languages, trials = language_rows(record), trial_rows(record)
     importances = sorted(record.importances.items(), key=lambda item: -item[1])
     lines = [f"- {name}: {100 * share:.0f} %" for name, share in importances]
+    regions = failure_regions(record.trials)
     marked = ", which reads labelled target data: not zero-shot" if record.selection == "target_dev" else ""
     text = f"""# {record.search_id}
 
@@ -127,6 +129,10 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 ## What mattered
 
 {chr(10).join(lines) or "Too few trials to tell."}
+
+## Where trials failed
+
+{chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
 """
     titles = [f"{name}_{part}" for name in METRICS for part in ("zero_shot", "winner", "gain")]
     summary = {
@@ -137,6 +143,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "languages": [{**asdict(row), "gain": asdict(row.gain)} for row in languages],
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
+        "failure_regions": [asdict(region) for region in regions],
     }
     texts = {
         "report.md": text,
