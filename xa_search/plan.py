@@ -7,17 +7,18 @@ import re
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import UsageError, value_faults
-from xa_search.records import Asha, Parameter, Plan, Scheduler, SearchSpace, TrialSettings
+from xa_search.records import Asha, Method, Parameter, Plan, Scheduler, SearchSpace, TrialSettings
 
 # In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
 _CHECKOUT = Path(__file__).resolve().parents[1] / "search_spaces"
 SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
+METHODS: tuple[str, ...] = get_args(Method)
 SETTINGS = {name: field for name, field in TrialSettings.model_fields.items() if name != "method"}
 DEFAULT_HOME = Path.home() / ".xa-search"
 NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "held_out", "max_tokens"}
@@ -137,7 +138,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 def _suggestion(key: str, known: list[str]) -> str:
     close = get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"valid keys: {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(known)}"
 
 
 def _check_space(path: Path, space: SearchSpace) -> list[str]:
@@ -157,8 +158,8 @@ def _check_space(path: Path, space: SearchSpace) -> list[str]:
             faults.append(f"{path}: params.{key}: decides what is compared and cannot be searched; move it to fixed")
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
-    if space.method not in ("zero_shot", "xeroalign"):
-        faults.append(f"{path}: method: {space.method!r} is unknown; valid: zero_shot, xeroalign")
+    if space.method not in METHODS:
+        faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
     if faults:
         return faults
     for key, parameter in space.params.items():

@@ -66,12 +66,15 @@ def test_alignment_pulls_translations_together(make_job: MakeJob) -> None:
     assert aligned[-1].metrics["train_loss_align"] < aligned[0].metrics["train_loss_align"]
 
 
-def test_zero_shot_never_reads_a_translation_in_training(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_job(method="zero_shot")
+@pytest.mark.parametrize(("method", "partners"), [("zero_shot", 0), ("english_only", 55)])
+def test_these_methods_never_read_a_translation_in_training(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, method: str, partners: int
+) -> None:
+    job = make_job(method=method)
     data = load_trial_data(job.corpus, job.settings)
     monkeypatch.setattr(type(data), "paired_translations", lambda *_: pytest.fail("read a translation"))
     batches = list(step_batches(data, evaluation_collator(job.corpus), job.settings, 0))
-    assert all(len(step.translations) == 0 for step in batches)
+    assert sum(len(step.partners) for step in batches) == partners
 
 
 def test_the_targets_take_turns_over_the_epochs(make_job: MakeJob) -> None:

@@ -1,6 +1,6 @@
 """The loss terms. In: model outputs and labels. Out: scalars.
 
-total = cross entropy(intent) + cross entropy(slot tags) + align_weight x distance(source, translation)
+total = cross entropy(intent) + cross entropy(slot tags) + align_weight x distance(source, partner)
 (XeroAlign, arXiv 2105.02472, section 3.2; the paper's weight is 1 and its distance the mean squared error).
 """
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
-Method = Literal["zero_shot", "xeroalign"]
+Method = Literal["zero_shot", "english_only", "xeroalign"]
 Selection = Literal["label_free", "source_dev", "target_dev"]
 Embedding = Literal["cls", "mean", "pooler"]
 
@@ -19,7 +19,8 @@ class TrialSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "xeroalign"
-    """How the trial learns: `zero_shot` ignores the pairs, `xeroalign` aligns them."""
+    """How the trial learns: `zero_shot` ignores the pairs, `xeroalign` aligns them; `english_only` aligns each source
+    utterance with itself under another dropout: what alignment gains without a second language."""
     model_size: str = "base"
     """tiny, small, base, large, a Hugging Face encoder id, or a directory that holds an encoder."""
     align_weight: float = Field(default=1.0, ge=0)

@@ -43,7 +43,7 @@ class MicroBatches:
 
     def _most_pieces(self, step: StepBatch) -> int:
         """One utterance a piece; but a contrastive loss sets each pair against all others of the step."""
-        whole = self.settings.align_distance == "contrastive" and len(step.translations) > 0
+        whole = self.settings.align_distance == "contrastive" and len(step.partners) > 0
         return 1 if whole else len(step.rows.task)
 
     def _run(self, step: StepBatch, pieces: int) -> LossTerms:
@@ -85,7 +85,7 @@ def _share(losses: LossTerms, part: StepBatch, whole: StepBatch, align_weight: f
     """Weight a part's means, which are over intents, over scored words and over pairs, by how many of each it has."""
     intent = losses.intent * (_labels(part.batch.intents) / max(1, _labels(whole.batch.intents)))
     slot = losses.slot * (_labels(part.batch.slots) / max(1, _labels(whole.batch.slots)))
-    align = losses.align * (len(part.translations) / max(1, len(whole.translations)))
+    align = losses.align * (len(part.partners) / max(1, len(whole.partners)))
     return LossTerms(total=intent + slot + align_weight * align, intent=intent, slot=slot, align=align)
 
 

@@ -1,10 +1,11 @@
 """One training step. In: a trial's rows. Out: batches, and the total loss of one with its terms.
 
-Source utterances and translations go through the encoder in one pass.
+Source utterances and what they are aligned with go through the encoder in one pass.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -23,14 +24,14 @@ BATCHES_A_READ = 16
 class StepRows:
     """The rows of one step: labelled source utterances, and the pairs, if anything is aligned.
 
-    `translations[i]` belongs to the utterance at `places[i]` of the pair batch, which is `task` unless `sources` has
-    the source utterances of the pairs.
+    `partners[i]` belongs to the utterance at `places[i]` of the pair batch, which is `task` unless `sources` has the
+    source utterances of the pairs. It is a translation, or for method `english_only` the utterance once more.
     """
 
     task: list[EncodedRow]
     places: list[int]
     sources: list[EncodedRow]
-    translations: list[EncodedRow]
+    partners: list[EncodedRow]
 
     def piece(self, number: int, count: int) -> "StepRows":
         """Return one of `count` pieces, which have about as many long utterances each."""
@@ -39,18 +40,18 @@ class StepRows:
             task=self.task[number::count],
             places=[self.places[pair] // count for pair in own],
             sources=[self.sources[pair] for pair in own] if self.sources else [],
-            translations=[self.translations[pair] for pair in own],
+            partners=[self.partners[pair] for pair in own],
         )
 
     def collate(self, collator: Collator) -> "StepBatch":
         """Return the step's input: all its rows in one batch."""
-        before_translations = len(self.task) + len(self.sources)
-        sources = torch.arange(len(self.task), before_translations) if self.sources else torch.tensor(self.places)
+        before_partners = len(self.task) + len(self.sources)
+        sources = torch.arange(len(self.task), before_partners) if self.sources else torch.tensor(self.places)
         return StepBatch(
             rows=self,
-            batch=collator(self.task, [*self.sources, *self.translations]),
+            batch=collator(self.task, [*self.sources, *self.partners]),
             sources=sources.to(torch.int64),
-            translations=torch.arange(len(self.translations)) + before_translations,
+            partners=torch.arange(len(self.partners)) + before_partners,
         )
 
 
@@ -58,13 +59,13 @@ class StepRows:
 class StepBatch:
     """One step's input: labelled source utterances, then what is aligned with their help, if anything.
 
-    Row `sources[i]` of the batch is the source utterance of its row `translations[i]`.
+    Row `sources[i]` of the batch is the source utterance of its row `partners[i]`.
     """
 
     rows: StepRows
     batch: Batch
     sources: torch.Tensor
-    translations: torch.Tensor
+    partners: torch.Tensor
 
     def to(self, device: torch.device) -> "StepBatch":
         """Return the step's input on a device."""
@@ -72,7 +73,7 @@ class StepBatch:
             rows=self.rows,
             batch=self.batch.to(device),
             sources=self.sources.to(device),
-            translations=self.translations.to(device),
+            partners=self.partners.to(device),
         )
 
 
@@ -90,16 +91,15 @@ def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, e
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
     lengths = data.source.lengths[data.train]
     aligns = settings.method != "zero_shot" and settings.align_weight > 0
-    independent = settings.pairing == "independent"
     task_batches = _order(lengths, settings, epoch, 0)
-    pair_batches = _order(lengths, settings, epoch, 1) if independent else task_batches
+    pair_batches = _order(lengths, settings, epoch, 1) if settings.pairing == "independent" else task_batches
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
         tasks = _read(data, task_batches[read])
         if not aligns:
-            steps = [StepRows(task=task, places=[], sources=[], translations=[]) for task in tasks]
+            steps = [StepRows(task=task, places=[], sources=[], partners=[]) for task in tasks]
         else:
-            steps = _add_pairs(data, tasks, pair_batches[read], epoch, independent)
+            steps = _add_pairs(data, tasks, pair_batches[read], settings, epoch)
         for rows in steps:
             yield rows.collate(collator)
 
@@ -109,9 +109,9 @@ def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings) 
     output = model(step.batch)
     intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
     align = intent.new_zeros(())
-    if len(step.translations):
-        sources, translations = output.sentence[step.sources], output.sentence[step.translations]
-        align = align_loss(sources, translations, settings.align_distance)
+    if len(step.partners):
+        sources, partners = output.sentence[step.sources], output.sentence[step.partners]
+        align = align_loss(sources, partners, settings.align_distance)
     return LossTerms(total=intent + slot + settings.align_weight * align, intent=intent, slot=slot, align=align)
 
 
@@ -126,19 +126,24 @@ def _read(data: TrialData, batches: list[np.ndarray]) -> list[list[EncodedRow]]:
 
 
 def _add_pairs(
-    data: TrialData, tasks: list[list[EncodedRow]], pair_batches: list[np.ndarray], epoch: int, independent: bool
+    data: TrialData, tasks: list[list[EncodedRow]], pair_batches: list[np.ndarray], settings: TrialSettings, epoch: int
 ) -> list[StepRows]:
-    sources = _read(data, pair_batches) if independent else [[] for _ in tasks]
-    translations = iter(data.paired_translations(np.concatenate(pair_batches), epoch))
+    independent = settings.pairing == "independent"
+    sources = _read(data, pair_batches) if independent else tasks
+    partners: Iterator[EncodedRow | None]
+    if settings.method == "english_only":
+        partners = chain.from_iterable(sources)
+    else:
+        partners = iter(data.paired_translations(np.concatenate(pair_batches), epoch))
     steps = []
-    for task, source, batch in zip(tasks, sources, pair_batches, strict=True):
-        found = [(place, other) for place in range(len(batch)) if (other := next(translations)) is not None]
+    for task, source in zip(tasks, sources, strict=True):
+        found = [(place, partner) for place in range(len(source)) if (partner := next(partners)) is not None]
         steps.append(
             StepRows(
                 task=task,
                 places=[place for place, _ in found],
                 sources=[source[place] for place, _ in found] if independent else [],
-                translations=[other for _, other in found],
+                partners=[partner for _, partner in found],
             )
         )
     return steps
