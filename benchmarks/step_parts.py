@@ -23,8 +23,9 @@ from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import TrialData, split_rows
 from xa_search.training.evaluate import labelled_metrics
 from xa_search.training.learner import Learner
+from xa_search.training.objective import compute_losses
 from xa_search.training.progress import save_progress
-from xa_search.training.steps import compute_losses, step_batches
+from xa_search.training.steps import step_batches
 from xa_search.training.trial import best_weights
 
 REPORTED_EPOCHS = 10
@@ -47,7 +48,7 @@ def time_step_parts(learner: Learner, data: TrialData, epoch: int) -> dict[str, 
         moved = step.to(device)
         note("data")
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=predictor.precision == "bf16"):
-            losses = compute_losses(learner.model, moved, settings)
+            losses = compute_losses(learner.model, moved, settings, learner.micro_batches.weights.factors())
         note("forward")
         learner.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from xa_search.corpora import CorpusCheck, CorpusStats
 from xa_search.display import console, percent, short
 from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
-from xa_search.records import EpochReport, Plan
+from xa_search.records import WEIGHTS, EpochReport, Plan
 from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
 
@@ -73,7 +73,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
-        unused = {"align_weight"} if trial.role == "baseline" else set()
+        unused = set(WEIGHTS) if trial.role == "baseline" else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
         score = "-" if trial.score is None else f"{trial.score:.1f}"

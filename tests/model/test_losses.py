@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,14 @@ import torch
 from xa_search.encoding.batches import IGNORED, Batch, Collator
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.joint import JointOutput
-from xa_search.model.losses import align_loss, intent_loss, slot_loss
+from xa_search.model.losses import (
+    align_loss,
+    contrastive_loss,
+    intent_loss,
+    slot_loss,
+    slot_presence_loss,
+    translate_intent_loss,
+)
 
 
 def output_and_batch(slots: list[int]) -> tuple[JointOutput, Batch]:
@@ -54,16 +62,56 @@ def test_cosine_distance_by_hand() -> None:
     assert align_loss(SOURCE, translation, "cosine").item() == pytest.approx((1 + 0) / 2)
 
 
-def test_contrastive_distance_by_hand() -> None:
-    similar, other = 1 / 0.05, 0.0
-    expected = math.log(math.exp(similar) + math.exp(other)) - similar
-    assert align_loss(SOURCE, SOURCE, "contrastive").item() == pytest.approx(expected, abs=1e-6)
+def test_contrastive_loss_by_hand() -> None:
+    root = 1 / math.sqrt(2)
+    partner = torch.tensor([[0.0, 3.0], [1.0, 1.0]])
+    cosines = [[0.0, root], [1.0, root]]  # of each source with each partner
+    rows = [_log_sum(row) - row[i] / 0.05 for i, row in enumerate(cosines)]
+    columns = [_log_sum(column) - column[i] / 0.05 for i, column in enumerate(zip(*cosines, strict=True))]
+    expected = (sum(rows) / 2 + sum(columns) / 2) / 2
+    assert contrastive_loss(SOURCE, partner).item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("distance", ["mse", "cosine", "contrastive"])
-def test_the_gradient_reaches_both_sides(distance: str) -> None:
+def _log_sum(cosines: Sequence[float]) -> float:
+    return math.log(sum(math.exp(cosine / 0.05) for cosine in cosines))
+
+
+def test_one_pair_alone_cannot_be_mistaken() -> None:
+    assert contrastive_loss(SOURCE[:1], TRANSLATION[1:]).item() == 0
+
+
+def test_translate_intent_loss_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
+    assert translate_intent_loss(logits, torch.tensor([1, 0])).item() == pytest.approx(
+        (math.log(2) + math.log(4 / 3)) / 2
+    )
+
+
+def test_slot_presence_loss_by_hand() -> None:
+    source = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
+    partner = torch.tensor([[-math.log(3), 0.0], [0.0, 0.0]])
+    present = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    of_source = (math.log(2) + math.log(4 / 3) + 2 * math.log(2)) / 4
+    of_partner = (math.log(4) + math.log(2) + 2 * math.log(2)) / 4
+    assert slot_presence_loss(source, partner, present).item() == pytest.approx(of_source + of_partner)
+
+
+def test_without_any_slot_type_the_slot_presence_loss_is_zero() -> None:
+    assert slot_presence_loss(torch.zeros(2, 0), torch.zeros(2, 0), torch.zeros(2, 0)).item() == 0
+
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "mse": lambda source, partner: align_loss(source, partner, "mse"),
+    "cosine": lambda source, partner: align_loss(source, partner, "cosine"),
+    "contrastive": contrastive_loss,
+    "slot presence": lambda source, partner: slot_presence_loss(source, partner, torch.eye(2)),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_gradient_reaches_both_sides(loss: str) -> None:
     source, translation = SOURCE.clone().requires_grad_(), torch.rand(2, 2, requires_grad=True)
-    align_loss(source, translation, distance).backward()
+    LOSSES[loss](source, translation).backward()
     assert source.grad is not None
     assert translation.grad is not None
     assert source.grad.abs().sum() > 0

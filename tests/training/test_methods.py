@@ -1,16 +1,19 @@
 """What each method learns from, and how little it reads and computes for it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from xa_search.model.joint import JointModel
+from xa_search.encoding.batches import Batch
+from xa_search.model.joint import JointModel, JointOutput
 from xa_search.records import TrialJob
+from xa_search.training.checkpoint import restore_model
 from xa_search.training.learner import Learner, build_learner
-from xa_search.training.steps import LossTerms, StepBatch, compute_losses, step_batches
-from xa_search.training.trial import train_trial
+from xa_search.training.objective import LossTerms, compute_losses
+from xa_search.training.steps import StepBatch, step_batches
+from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
 
@@ -22,7 +25,19 @@ def first_step(learner: Learner) -> StepBatch:
 
 def losses_of(learner: Learner, step: StepBatch) -> LossTerms:
     with torch.no_grad():
-        return compute_losses(learner.model, step, learner.job.settings)
+        return compute_losses(learner.model, step, learner.job.settings, learner.micro_batches.weights.factors())
+
+
+def remember_passes(monkeypatch: pytest.MonkeyPatch) -> list[JointOutput]:
+    """Return the list that the output of each pass through the model is added to."""
+    real, outputs = JointModel.forward, []
+
+    def remember(model: JointModel, batch: Batch) -> JointOutput:
+        outputs.append(real(model, batch))
+        return outputs[-1]
+
+    monkeypatch.setattr(JointModel, "forward", remember)
+    return outputs
 
 
 # ---- english_only
@@ -41,28 +56,97 @@ def test_english_only_pairs_each_utterance_with_itself(make_job: MakeJob, pairin
 def test_english_only_aligns_two_dropout_views_of_one_pass(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = build_learner(make_job(method="english_only", dropout=0.2))
     step = first_step(learner)
-    outputs: list[Any] = []
-    real = JointModel.forward
-
-    def remember(model: JointModel, batch: Any) -> Any:
-        outputs.append(real(model, batch))
-        return outputs[-1]
-
-    monkeypatch.setattr(JointModel, "forward", remember)
+    outputs = remember_passes(monkeypatch)
     losses = losses_of(learner, step)
     (output,) = outputs
     one, other = output.sentence.split(len(step.rows.task))
-    assert float(losses.align) == pytest.approx(float(((one - other) ** 2).sum() / one.numel()))
-    assert float(losses.align) > 0
-    assert float(losses.total) == pytest.approx(float(losses.intent + losses.slot + losses.align))
+    assert float(losses.terms["align"]) == pytest.approx(float(((one - other) ** 2).sum() / one.numel()))
+    assert float(losses.terms["align"]) > 0
+    assert float(losses.total) == pytest.approx(float(sum(losses.terms.values())))
 
 
 def test_without_dropout_the_two_views_are_one(make_job: MakeJob) -> None:
     learner = build_learner(make_job(method="english_only", dropout=0.0))
-    assert float(losses_of(learner, first_step(learner)).align) < 1e-12
+    assert float(losses_of(learner, first_step(learner)).terms["align"]) < 1e-12
 
 
 def test_a_short_english_only_trial(make_job: MakeJob) -> None:
     reports = list(train_trial(make_job(method="english_only", align_weight=10.0)))
     assert reports[-1].final
     assert reports[-1].metrics["train_loss_align"] > 0
+
+
+# ---- cross_aligner
+
+FOUR = {"align", "contrastive", "translate_intent", "slot_presence"}
+
+
+@pytest.mark.parametrize("pairing", ["shared", "independent"])
+def test_cross_aligner_sums_its_losses_from_one_pass(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, pairing: str
+) -> None:
+    weights = {"align_weight": 2.0, "contrastive_weight": 3.0, "translate_intent_weight": 5.0}
+    learner = build_learner(make_job(method="cross_aligner", pairing=pairing, **weights))
+    step = first_step(learner)
+    passes = remember_passes(monkeypatch)
+    losses = losses_of(learner, step)
+    assert len(passes) == 1
+    assert losses.terms.keys() == {"intent", "slot"} | FOUR
+    assert all(float(term) > 0 for term in losses.terms.values())
+    factors = {"align": 2, "contrastive": 3, "translate_intent": 5}
+    parts = sum(factors.get(name, 1) * float(term) for name, term in losses.terms.items())
+    assert float(losses.total) == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize("pairing", ["shared", "independent"])
+def test_each_pair_carries_the_labels_of_its_source(make_job: MakeJob, pairing: str) -> None:
+    learner = build_learner(make_job(method="cross_aligner", pairing=pairing))
+    step = first_step(learner)
+    intents, corpus = {row.id: row.intent for row in learner.data.source.rows(learner.data.train)}, learner.job.corpus
+    assert len(step.partners) == 8
+    assert [corpus.intents[number] for number in step.intents] == [intents[row.id] for row in step.rows.partners]
+    assert step.slot_presence.tolist() == [[1.0]] * 8
+    assert {row.words[0] for row in step.rows.partners} <= {"putze", "beleuchte", "ทำ", "เปิดไฟ"}
+
+
+def test_the_pairs_teach_the_task_heads_no_slots(make_job: MakeJob) -> None:
+    losses = []
+    for method in ("zero_shot", "cross_aligner"):
+        learner = build_learner(make_job(method=method, dropout=0.0))
+        losses.append(losses_of(learner, first_step(learner)).terms)
+    for name in ("intent", "slot"):
+        assert float(losses[0][name]) == pytest.approx(float(losses[1][name]), rel=1e-5)
+
+
+@pytest.mark.parametrize("left_out", sorted(FOUR))
+def test_a_weight_of_zero_leaves_a_loss_out(make_job: MakeJob, left_out: str) -> None:
+    learner = build_learner(make_job(method="cross_aligner", **{f"{left_out}_weight": 0}))
+    terms = losses_of(learner, first_step(learner)).terms
+    assert {name for name in FOUR if float(terms.get(name, 0)) > 0} == FOUR - {left_out}
+    assert (learner.model.presence_head is None) == (left_out == "slot_presence")
+
+
+def test_without_any_loss_between_pairs_no_translation_is_read(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = build_learner(make_job(method="cross_aligner", **{f"{name}_weight": 0 for name in FOUR}))
+    monkeypatch.setattr(type(learner.data), "paired_translations", lambda *_: pytest.fail("read a translation"))
+    assert not len(first_step(learner).partners)
+
+
+@pytest.mark.parametrize("loss_weighting", ["fixed", "coefficient_of_variation"])
+def test_a_short_cross_aligner_trial(make_job: MakeJob, loss_weighting: str) -> None:
+    job = make_job(method="cross_aligner", loss_weighting=loss_weighting)
+    metrics = list(train_trial(job))[-1].metrics
+    assert {f"train_loss_{name}" for name in FOUR} < metrics.keys()
+    shares = [metrics[f"loss_share_{name}"] for name in FOUR] if loss_weighting != "fixed" else [1.0]
+    assert sum(shares) == pytest.approx(1)
+    assert len(set(shares)) == len(shares)
+
+
+def test_what_only_training_needs_is_not_in_the_weights(make_job: MakeJob) -> None:
+    job = make_job(method="cross_aligner", epochs=1)
+    list(train_trial(job))
+    assert not [name for name in load_file(best_weights(job.directory)) if "presence" in name]
+    restored = restore_model(job.encoder, job.corpus, job.settings, best_weights(job.directory))
+    assert restored.presence_head is None

@@ -25,7 +25,15 @@ def untimed(reports: list[EpochReport]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("settings", [{}, {"schedule": "linear", "pairing": "independent"}, {"precision": "bf16"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"schedule": "linear", "pairing": "independent"},
+        {"precision": "bf16"},
+        {"method": "cross_aligner", "loss_weighting": "coefficient_of_variation"},
+    ],
+)
 @pytest.mark.parametrize("epochs_before", [1, 2])
 def test_a_trial_that_goes_on_gives_the_numbers_of_one_that_never_stopped(
     make_job: MakeJob, settings: dict[str, Any], epochs_before: int

@@ -10,7 +10,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
+from xa_search.encoding.labels import slot_types_of
 from xa_search.encoding.table import EncodedRow
+from xa_search.records import OUTSIDE
 
 IGNORED = -100
 
@@ -64,6 +66,9 @@ class Collator:
     def __init__(self, intents: Sequence[str], slot_tags: Sequence[str], rows_a_block: int = sys.maxsize) -> None:
         self._intents = {intent: number for number, intent in enumerate(intents)}
         self._slot_tags = {tag: number for number, tag in enumerate(slot_tags)}
+        types = {slot_type: number for number, slot_type in enumerate(slot_types_of(slot_tags))}
+        self._type_of_tag = {tag: types[tag[2:]] for tag in slot_tags if tag != OUTSIDE}
+        self._types = len(types)
         self._rows_a_block = rows_a_block
 
     def __call__(self, rows: Sequence[EncodedRow], unscored: Sequence[EncodedRow] = ()) -> Batch:
@@ -72,7 +77,7 @@ class Collator:
         lengths = np.array([len(row.input_ids) for row in everything], dtype=np.int64)
         word_counts = np.array([len(row.positions) for row in rows] + [0] * len(unscored), dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        intents = [self._intents.get(row.intent or "", IGNORED) for row in rows] + [IGNORED] * len(unscored)
+        intents = self._intent_numbers(rows) + [IGNORED] * len(unscored)
         slots = [number for row in rows for number in self._slot_numbers(row)]
         words = np.concatenate([row.positions for row in rows]) + np.repeat(starts, word_counts)
         return Batch(
@@ -85,6 +90,22 @@ class Collator:
             slots=torch.tensor(slots, dtype=torch.int64),
             blocks=self._blocks(lengths),
         )
+
+    def intents(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        """Return the intent number of each row, int64 [rows]."""
+        return torch.tensor(self._intent_numbers(rows), dtype=torch.int64)
+
+    def slot_presence(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        """Return which slot types each row has, float32 [rows, types]: 1 or 0."""
+        present = np.zeros((len(rows), self._types), dtype=np.float32)
+        for place, row in enumerate(rows):
+            for tag in row.slots or ():
+                if tag in self._type_of_tag:
+                    present[place, self._type_of_tag[tag]] = 1
+        return torch.from_numpy(present)
+
+    def _intent_numbers(self, rows: Sequence[EncodedRow]) -> list[int]:
+        return [self._intents.get(row.intent or "", IGNORED) for row in rows]
 
     def _slot_numbers(self, row: EncodedRow) -> list[int]:
         if row.slots is None:

@@ -3,7 +3,7 @@
 Labels come from the source training split alone; what only a target or a test split has can never be predicted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xa_search.records import OUTSIDE, Utterance
 
@@ -22,3 +22,8 @@ def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tu
     for slot_type in sorted(slot_types):
         tags += [f"B-{slot_type}", f"I-{slot_type}"]
     return tuple(sorted(intents)), tuple(tags)
+
+
+def slot_types_of(slot_tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the slot types of a label set's tags, in their order."""
+    return tuple(dict.fromkeys(tag[2:] for tag in slot_tags if tag != OUTSIDE))

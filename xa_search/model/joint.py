@@ -1,7 +1,7 @@
 """The joint model. In: a Batch. Out: a sentence embedding, intent logits, and slot logits a word.
 
 The architecture of XeroAlign (arXiv 2105.02472, section 3): one encoder, a linear intent classifier on the sentence
-embedding, a linear slot classifier on the first sub-word of each word.
+embedding, a linear slot classifier on the first sub-word of each word. CrossAligner trains one head more.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,26 @@ from torch import nn
 from xa_search.encoding.batches import Batch
 from xa_search.model.dropout import Dropout
 from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
+from xa_search.model.slot_presence import SlotPresence
 
 
 @dataclass(frozen=True, slots=True)
 class JointOutput:
-    """`sentence` [B, H] before dropout, `intent_logits` [B, intents], `slot_logits` [S, tags] of the scored words."""
+    """`sentence` [B, H] before dropout, `intent_logits` [B, intents], `slot_logits` [S, tags] of the scored words.
+
+    `presence_logits` [B, slot types] are there only while a model trains that has the head for them.
+    """
 
     sentence: torch.Tensor
     intent_logits: torch.Tensor
     slot_logits: torch.Tensor
+    presence_logits: torch.Tensor | None = None
 
 
 class JointModel(nn.Module):
     """An encoder with an intent head and a slot head. The encoder can be run through the model only."""
+
+    presence_head: SlotPresence | None
 
     def __init__(self, encoder: Any, embedding: str, intents: int, slot_tags: int, dropout: float) -> None:
         super().__init__()
@@ -34,6 +41,7 @@ class JointModel(nn.Module):
         self.dropout = Dropout(dropout)
         self.intent_head = nn.Linear(encoder.config.hidden_size, intents)
         self.slot_head = nn.Linear(encoder.config.hidden_size, slot_tags)
+        self.presence_head = None
         self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
 
     def forward(self, batch: Batch) -> JointOutput:
@@ -41,11 +49,12 @@ class JointModel(nn.Module):
         hidden = self._encode(self.encoder, batch)
         sentence = self._embed(hidden, batch)
         words = hidden.index_select(0, batch.words)
-        return JointOutput(
-            sentence=sentence,
-            intent_logits=self.intent_head(self.dropout(sentence)),
-            slot_logits=self.slot_head(self.dropout(words)),
-        )
+        intent_logits = self.intent_head(self.dropout(sentence))
+        slot_logits = self.slot_head(self.dropout(words))
+        presence_logits = None
+        if self.training and self.presence_head is not None:
+            presence_logits = self.presence_head(slot_logits, batch)
+        return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
 
     def _embed(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the sentence embeddings [B, H] of the hidden states [N, H]."""

@@ -21,6 +21,7 @@ from xa_search.records.search import (
     Spent,
 )
 from xa_search.records.trial import (
+    WEIGHTS,
     Embedding,
     EpochReport,
     FailureClass,
@@ -35,7 +36,7 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass",
+    "KEEP", "OUTSIDE", "SPLITS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass",
     "Method", "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "Spent",
     "Split", "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState",
     "Utterance",

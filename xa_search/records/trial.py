@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
-Method = Literal["zero_shot", "english_only", "xeroalign"]
+Method = Literal["zero_shot", "english_only", "xeroalign", "cross_aligner"]
 Selection = Literal["label_free", "source_dev", "target_dev"]
 Embedding = Literal["cls", "mean", "pooler"]
+PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
+WEIGHTS = tuple(f"{loss}_weight" for loss in PAIR_LOSSES)
+"""The settings that weight the losses between pairs; a zero-shot trial reads none of them."""
 
 
 class TrialSettings(BaseModel):
@@ -20,11 +23,20 @@ class TrialSettings(BaseModel):
 
     method: Method = "xeroalign"
     """How the trial learns: `zero_shot` ignores the pairs, `xeroalign` aligns them; `english_only` aligns each source
-    utterance with itself under another dropout: what alignment gains without a second language."""
+    utterance with itself under another dropout: what alignment gains without a second language. `cross_aligner` adds
+    up to four losses between the pairs."""
     model_size: str = "base"
     """tiny, small, base, large, a Hugging Face encoder id, or a directory that holds an encoder."""
     align_weight: float = Field(default=1.0, ge=0)
-    """The factor before the alignment loss."""
+    """The factor before the alignment loss: the distance between the sentence embeddings of a pair."""
+    contrastive_weight: float = Field(default=1.0, ge=0)
+    """For `cross_aligner`: the factor before the loss of finding each translation among those of the batch."""
+    translate_intent_weight: float = Field(default=1.0, ge=0)
+    """For `cross_aligner`: the factor before the loss of the source's intent on the translation."""
+    slot_presence_weight: float = Field(default=1.0, ge=0)
+    """For `cross_aligner`: the factor before CrossAligner's own loss, on which slot types an utterance has."""
+    loss_weighting: Literal["fixed", "coefficient_of_variation"] = "fixed"
+    """Whether the factors stay, or are multiplied by shares that follow how much each loss still varies."""
     learning_rate: float = Field(default=2e-5, gt=0)
     """The highest learning rate of the schedule."""
     head_learning_rate_factor: float = Field(default=1.0, gt=0)
@@ -35,7 +47,7 @@ class TrialSettings(BaseModel):
     """Source utterances a step."""
     pairing: Literal["shared", "independent"] = "shared"
     """`shared` aligns the task batch with its translations; `independent` draws the pairs separately."""
-    align_distance: Literal["mse", "cosine", "contrastive"] = "mse"
+    align_distance: Literal["mse", "cosine"] = "mse"
     """The distance between the sentence embeddings of a pair."""
     embedding: Embedding | None = None
     """The sentence embedding; none takes the default of the model size."""
@@ -61,6 +73,13 @@ class TrialSettings(BaseModel):
     """At most so many test utterances a language."""
     seed: int = Field(default=1, ge=0)
     """Fixes the order of the data, the initialisation of the heads and dropout."""
+
+    @property
+    def pair_losses(self) -> dict[str, float]:
+        """The losses between pairs that the method adds to the task loss, and the factor before each; none is 0."""
+        names = PAIR_LOSSES if self.method == "cross_aligner" else ("align",)
+        weights = {} if self.method == "zero_shot" else {name: getattr(self, f"{name}_weight") for name in names}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings
+from xa_search.records import WEIGHTS, Parameter, Plan, SearchSpace, TrialRole, TrialSettings
 
 NEAR = 1e-3
-ALIGN_WEIGHT = "align_weight"
 
 Proposal = dict[str, Any]
 
@@ -27,8 +26,8 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
         name: _fitted(name, parameter, given[name]) if name in given else _middle(name, parameter)
         for name, parameter in space.params.items()
     }
-    if role == "baseline" and ALIGN_WEIGHT in proposal:
-        proposal[ALIGN_WEIGHT] = _lowest(space.params[ALIGN_WEIGHT])
+    if role == "baseline":
+        proposal |= {name: _lowest(space.params[name]) for name in WEIGHTS if name in proposal}
     return proposal
 
 

@@ -11,14 +11,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from xa_search.encoding.labels import slot_types_of
 from xa_search.model.dropout import replace_dropout
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
+from xa_search.model.slot_presence import SlotPresence
 from xa_search.model.trimmed import load_trimmed_encoder
 from xa_search.model.vocabulary import restore_vocabulary, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
 
 KEPT_IDS = "kept_token_ids"
+PRESENCE_HEAD = "presence_head."
 
 
 def build_model(
@@ -27,13 +30,24 @@ def build_model(
     """Return a joint model whose vocabulary is trimmed to `token_ids`, and the ids that were kept."""
     files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
     encoder, kept_ids = load_trimmed_encoder(files, token_ids, corpus.directory)
-    return _joint_model(encoder, files.embedding, corpus, settings), kept_ids
+    model = _joint_model(encoder, files.embedding, corpus, settings)
+    if "slot_presence" in settings.pair_losses:
+        types = len(slot_types_of(corpus.slot_tags))
+        model.presence_head = SlotPresence(settings.max_tokens, len(corpus.slot_tags), types)
+    return model, kept_ids
 
 
 def save_checkpoint(model: JointModel, kept_ids: torch.Tensor, path: Path) -> None:
-    """Write the weights beside their place, then move them there: the file appears whole or not at all."""
+    """Write the weights beside their place, then move them there: the file appears whole or not at all.
+
+    What only training needs is left out.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(PRESENCE_HEAD)
+    }
     temporary = path.with_suffix(".partial")
     save_file({**tensors, KEPT_IDS: kept_ids}, temporary)
     os.replace(temporary, path)

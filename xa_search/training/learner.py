@@ -7,6 +7,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from xa_search.encoding.batches import Collator
 from xa_search.model.joint import JointModel
+from xa_search.model.loss_weights import LossWeights
 from xa_search.model.trimmed import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
@@ -14,10 +15,11 @@ from xa_search.training.data import TrialData, evaluation_collator, load_trial_d
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor
 from xa_search.training.micro_batches import MicroBatches
+from xa_search.training.objective import LossTerms
 from xa_search.training.precision import resolve_precision
 from xa_search.training.schedule import learning_rate_schedule
 from xa_search.training.selection import reads_target_labels
-from xa_search.training.steps import LossTerms, StepBatch
+from xa_search.training.steps import StepBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +69,15 @@ def build_learner(job: TrialJob) -> Learner:
         precision=resolve_precision(settings.precision, device, job.threads, job.home),
     )
     collator = training_collator(job.corpus, device)
+    weights = LossWeights(settings.pair_losses, by_variation=settings.loss_weighting == "coefficient_of_variation").to(
+        device
+    )
     return Learner(
         job=job,
         data=data,
         collator=collator,
         predictor=predictor,
-        micro_batches=MicroBatches(predictor=predictor, collator=collator, settings=settings),
+        micro_batches=MicroBatches(predictor=predictor, collator=collator, settings=settings, weights=weights),
         kept_ids=kept_ids,
         optimizer=optimizer,
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
@@ -82,10 +87,11 @@ def build_learner(job: TrialJob) -> Learner:
 
 def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
     head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
+    heads = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     return torch.optim.Adam(
         [
             {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
-            {"params": [*model.intent_head.parameters(), *model.slot_head.parameters()], "lr": head_learning_rate},
+            {"params": heads, "lr": head_learning_rate},
         ],
         fused=True,
     )

@@ -11,9 +11,11 @@ import torch
 
 from xa_search.encoding.batches import IGNORED, Collator
 from xa_search.errors import is_out_of_memory
+from xa_search.model.loss_weights import LossWeights
 from xa_search.records import TrialSettings
 from xa_search.training.evaluate import Predictor
-from xa_search.training.steps import LossTerms, StepBatch, compute_losses
+from xa_search.training.objective import Factors, LossTerms, compute_losses, total_loss
+from xa_search.training.steps import StepBatch
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class MicroBatches:
     predictor: Predictor
     collator: Collator
     settings: TrialSettings
+    weights: LossWeights
     halvings: int = 0
 
     def accumulate_gradients(self, step: StepBatch) -> LossTerms:
@@ -30,10 +33,14 @@ class MicroBatches:
         while True:
             pieces = self._pieces(step)
             try:
-                return self._run(step, pieces)
+                losses = self._run(step, pieces)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or pieces == self._most_pieces(step):
                     raise
+            else:
+                if len(step.partners):
+                    self.weights.learn(losses.terms)
+                return losses
             # Outside the handler: the error's traceback holds on to the tensors of the failed pass.
             self.halvings += 1
             self._free_memory()
@@ -43,35 +50,34 @@ class MicroBatches:
 
     def _most_pieces(self, step: StepBatch) -> int:
         """One utterance a piece; but a contrastive loss sets each pair against all others of the step."""
-        whole = self.settings.align_distance == "contrastive" and len(step.partners) > 0
+        whole = "contrastive" in self.settings.pair_losses and len(step.partners) > 0
         return 1 if whole else len(step.rows.task)
 
     def _run(self, step: StepBatch, pieces: int) -> LossTerms:
         self.predictor.model.zero_grad(set_to_none=True)
+        factors = self.weights.factors()
         if pieces == 1:
-            return self._backward(step, step)
-        parts = (step.rows.piece(number, pieces).collate(self.collator) for number in range(pieces))
-        terms = [self._backward(part, step) for part in parts]
+            return self._backward(step, step, factors)
+        parts = (
+            step.rows.piece(number, pieces).collate(self.collator, self.settings.pair_losses)
+            for number in range(pieces)
+        )
+        losses = [self._backward(part, step, factors) for part in parts]
         return LossTerms(
-            total=torch.stack([term.total for term in terms]).sum(),
-            intent=torch.stack([term.intent for term in terms]).sum(),
-            slot=torch.stack([term.slot for term in terms]).sum(),
-            align=torch.stack([term.align for term in terms]).sum(),
+            total=torch.stack([one.total for one in losses]).sum(),
+            terms={name: torch.stack([one.terms[name] for one in losses]).sum() for name in losses[0].terms},
         )
 
-    def _backward(self, part: StepBatch, whole: StepBatch) -> LossTerms:
+    def _backward(self, part: StepBatch, whole: StepBatch, factors: Factors) -> LossTerms:
         """Add a part's gradients to the model's. Return its share of the loss terms, without their graph."""
         device = self.predictor.device
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.predictor.precision == "bf16"):
-            losses = compute_losses(self.predictor.model, part.to(device), self.settings)
+            losses = compute_losses(self.predictor.model, part.to(device), self.settings, factors)
         if part is not whole:
-            losses = _share(losses, part, whole, self.settings.align_weight)
+            losses = _share(losses, part, whole, factors)
         losses.total.backward()  # type: ignore[no-untyped-call]
         return LossTerms(
-            total=losses.total.detach(),
-            intent=losses.intent.detach(),
-            slot=losses.slot.detach(),
-            align=losses.align.detach(),
+            total=losses.total.detach(), terms={name: term.detach() for name, term in losses.terms.items()}
         )
 
     def _free_memory(self) -> None:
@@ -81,12 +87,15 @@ class MicroBatches:
             torch.cuda.empty_cache()
 
 
-def _share(losses: LossTerms, part: StepBatch, whole: StepBatch, align_weight: float) -> LossTerms:
+def _share(losses: LossTerms, part: StepBatch, whole: StepBatch, factors: Factors) -> LossTerms:
     """Weight a part's means, which are over intents, over scored words and over pairs, by how many of each it has."""
-    intent = losses.intent * (_labels(part.batch.intents) / max(1, _labels(whole.batch.intents)))
-    slot = losses.slot * (_labels(part.batch.slots) / max(1, _labels(whole.batch.slots)))
-    align = losses.align * (len(part.partners) / max(1, len(whole.partners)))
-    return LossTerms(total=intent + slot + align_weight * align, intent=intent, slot=slot, align=align)
+    of_pairs = len(part.partners) / max(1, len(whole.partners))
+    shares = {
+        "intent": _labels(part.batch.intents) / max(1, _labels(whole.batch.intents)),
+        "slot": _labels(part.batch.slots) / max(1, _labels(whole.batch.slots)),
+    }
+    terms = {name: term * shares.get(name, of_pairs) for name, term in losses.terms.items()}
+    return LossTerms(total=total_loss(terms, factors), terms=terms)
 
 
 def _labels(numbers: torch.Tensor) -> int:

@@ -17,7 +17,7 @@ from xa_search.training.learner import Learner
 
 PROGRESS = "progress.json"
 STATES = "last-*.safetensors"
-MODEL, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
+MODEL, OPTIMIZER, RANDOM, WEIGHTS = "model.", "optimizer.", "random.", "weights."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,10 @@ def load_progress(directory: Path) -> Progress | None:
 
 
 def restore_progress(learner: Learner, progress: Progress) -> None:
-    """Put a new learner where the saved one was: weights, optimiser, schedule and random state."""
+    """Put a new learner where the saved one was: weights, loss weights, optimiser, schedule and random state."""
     tensors = load_file(_state(learner.job.directory, progress), device=str(learner.predictor.device))
     learner.model.load_state_dict(_below(tensors, MODEL))
+    learner.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():
         number, name = key.split(".")
@@ -96,6 +97,7 @@ def _state(directory: Path, progress: Progress) -> Path:
 
 def _tensors(learner: Learner) -> dict[str, torch.Tensor]:
     tensors = {f"{MODEL}{name}": tensor for name, tensor in learner.model.state_dict().items()}
+    tensors |= {f"{WEIGHTS}{name}": tensor for name, tensor in learner.micro_batches.weights.state_dict().items()}
     for number, parts in learner.optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{number}.{name}": tensor for name, tensor in parts.items()}
     tensors[f"{RANDOM}cpu"] = torch.get_rng_state()

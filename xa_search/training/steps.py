@@ -1,10 +1,10 @@
-"""One training step. In: a trial's rows. Out: batches, and the total loss of one with its terms.
+"""The input of each training step. In: a trial's rows. Out: batches.
 
 Source utterances and what they are aligned with go through the encoder in one pass.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -12,8 +12,6 @@ import torch
 
 from xa_search.encoding.batches import Batch, Collator, shuffled_batches
 from xa_search.encoding.table import EncodedRow
-from xa_search.model.joint import JointModel
-from xa_search.model.losses import align_loss, intent_loss, slot_loss
 from xa_search.records import TrialSettings
 from xa_search.training.data import TrialData
 
@@ -43,15 +41,23 @@ class StepRows:
             partners=[self.partners[pair] for pair in own],
         )
 
-    def collate(self, collator: Collator) -> "StepBatch":
-        """Return the step's input: all its rows in one batch."""
+    def collate(self, collator: Collator, losses: Container[str]) -> "StepBatch":
+        """Return the step's input: all its rows in one batch, with what these losses between pairs read."""
+        pairs = [*self.sources, *self.partners]
+        if "slot_presence" in losses:
+            batch = collator([*self.task, *map(_without_labels, pairs)])
+        else:
+            batch = collator(self.task, pairs)
         before_partners = len(self.task) + len(self.sources)
         sources = torch.arange(len(self.task), before_partners) if self.sources else torch.tensor(self.places)
+        labelled = self.sources or [self.task[place] for place in self.places]
         return StepBatch(
             rows=self,
-            batch=collator(self.task, [*self.sources, *self.partners]),
+            batch=batch,
             sources=sources.to(torch.int64),
             partners=torch.arange(len(self.partners)) + before_partners,
+            intents=collator.intents(labelled if "translate_intent" in losses else []),
+            slot_presence=collator.slot_presence(labelled if "slot_presence" in losses else []),
         )
 
 
@@ -59,13 +65,16 @@ class StepRows:
 class StepBatch:
     """One step's input: labelled source utterances, then what is aligned with their help, if anything.
 
-    Row `sources[i]` of the batch is the source utterance of its row `partners[i]`.
+    Row `sources[i]` of the batch is the source utterance of its row `partners[i]`; `intents[i]` is its intent, and
+    `slot_presence[i]` says which slot types it has, where a loss reads that.
     """
 
     rows: StepRows
     batch: Batch
     sources: torch.Tensor
     partners: torch.Tensor
+    intents: torch.Tensor
+    slot_presence: torch.Tensor
 
     def to(self, device: torch.device) -> "StepBatch":
         """Return the step's input on a device."""
@@ -74,45 +83,29 @@ class StepBatch:
             batch=self.batch.to(device),
             sources=self.sources.to(device),
             partners=self.partners.to(device),
+            intents=self.intents.to(device),
+            slot_presence=self.slot_presence.to(device),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossTerms:
-    """Scalars of one step; `total` carries the gradient."""
-
-    total: torch.Tensor
-    intent: torch.Tensor
-    slot: torch.Tensor
-    align: torch.Tensor
 
 
 def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, epoch: int) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
     lengths = data.source.lengths[data.train]
-    aligns = settings.method != "zero_shot" and settings.align_weight > 0
     task_batches = _order(lengths, settings, epoch, 0)
     pair_batches = _order(lengths, settings, epoch, 1) if settings.pairing == "independent" else task_batches
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
         tasks = _read(data, task_batches[read])
-        if not aligns:
+        if not settings.pair_losses:
             steps = [StepRows(task=task, places=[], sources=[], partners=[]) for task in tasks]
         else:
             steps = _add_pairs(data, tasks, pair_batches[read], settings, epoch)
         for rows in steps:
-            yield rows.collate(collator)
+            yield rows.collate(collator, settings.pair_losses)
 
 
-def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings) -> LossTerms:
-    """Run the encoder over one step's input and sum the loss terms."""
-    output = model(step.batch)
-    intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
-    align = intent.new_zeros(())
-    if len(step.partners):
-        sources, partners = output.sentence[step.sources], output.sentence[step.partners]
-        align = align_loss(sources, partners, settings.align_distance)
-    return LossTerms(total=intent + slot + settings.align_weight * align, intent=intent, slot=slot, align=align)
+def _without_labels(row: EncodedRow) -> EncodedRow:
+    return replace(row, intent=None, slots=None)
 
 
 def _order(lengths: np.ndarray, settings: TrialSettings, epoch: int, stream: int) -> list[np.ndarray]:

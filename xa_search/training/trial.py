@@ -99,8 +99,9 @@ def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str
     for step in step_batches(learner.data, learner.collator, settings, epoch):
         losses, norm = learner.take_step(step)
         steps += 1
-        for name in ("total", "intent", "slot", "align"):
-            sums[f"train_loss_{name}"] += getattr(losses, name).detach()
+        sums["train_loss_total"] += losses.total
+        for name, term in losses.terms.items():
+            sums[f"train_loss_{name}"] += term
         sums["gradient_norm"] += norm.detach()
         if steps % STEPS_BETWEEN_CHECKS == 0:
             _check_finite(sums, epoch, steps)
@@ -115,6 +116,7 @@ def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str
         "train_steps": float(steps),
         "bf16": float(predictor.precision == "bf16"),
         "oom_halvings": float(learner.micro_batches.halvings),
+        **learner.micro_batches.weights.report(),
     }
 
 
