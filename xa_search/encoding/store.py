@@ -6,39 +6,22 @@ apart (`encode_split`), after the winner is chosen.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from xa_search.encoding.labels import collect_labels
 from xa_search.encoding.pairs import share_of_text
 from xa_search.encoding.row_index import RowIndex
 from xa_search.encoding.table import EncodedTable
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
+from xa_search.encoding.writing import ROWS_A_CHUNK, write_table, write_whole
 from xa_search.errors import DataError
 from xa_search.records import EncodedCorpus, Split, Translation, Utterance
 
-ROWS_A_CHUNK = 1000
 FORMAT_VERSION = 2
-
-SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "words": pa.list_(pa.string()),
-        "input_ids": pa.list_(pa.int32()),
-        "positions": pa.list_(pa.int32()),
-        "intent": pa.string(),
-        "slots": pa.list_(pa.string()),
-        "share": pa.float64(),
-        "source_row": pa.int64(),
-    }
-)
 
 
 class ReadableCorpus(Protocol):
@@ -85,7 +68,7 @@ def encode_corpus(
     labels_file = directory / "labels.json"
     if not labels_file.exists():
         intents, slot_tags = collect_labels(corpus.utterances(corpus.source, "train"))
-        _write_whole(labels_file, lambda path: path.write_text(json.dumps([intents, slot_tags]), encoding="utf-8"))
+        write_whole(labels_file, lambda path: path.write_text(json.dumps([intents, slot_tags]), encoding="utf-8"))
     intents, slot_tags = json.loads(labels_file.read_text(encoding="utf-8"))
     if not intents:
         raise DataError(f"{corpus.name}: no {corpus.source} training utterances; run `xa-search data check`")
@@ -142,14 +125,8 @@ def _write_table_once(
     path: Path, rows: Callable[[], Iterable[Any]], columns: Callable[[list[Any]], dict[str, list[Any]]]
 ) -> None:
     if not path.exists():
-        _write_whole(path, lambda target: _write_table(target, rows(), columns))
-
-
-def _write_table(path: Path, rows: Iterable[Any], columns: Callable[[list[Any]], dict[str, list[Any]]]) -> None:
-    iterator = iter(rows)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as writer:
-        while chunk := list(islice(iterator, ROWS_A_CHUNK)):
-            writer.write_batch(pa.RecordBatch.from_pydict(columns(chunk), schema=SCHEMA))
+        iterator = iter(rows())
+        write_table(path, map(columns, iter(lambda: list(islice(iterator, ROWS_A_CHUNK)), [])))
 
 
 def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int) -> dict[str, list[Any]]:
@@ -182,11 +159,3 @@ def _token_columns(ids: list[str], tokenised: list[TokenisedWords]) -> dict[str,
         "positions": [row.positions for row in tokenised],
         "share": [share_of_text(row.words) for row in tokenised],
     }
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, then move it there: it appears whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        os.replace(temporary, path)
