@@ -14,7 +14,7 @@ from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
 from xa_search.model.sizes import resolve_size
-from xa_search.records import EncodedCorpus, EncoderFiles, Plan
+from xa_search.records import TARGET_METHODS, EncodedCorpus, EncoderFiles, Plan
 from xa_search.search.disk import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
 from xa_search.search.resources import slots_here
 from xa_search.training.progress import PROGRESS
@@ -23,10 +23,14 @@ from xa_search.training.selection import reads_target_labels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What every trial of a search shares; `encoders` by model size, `encoded` and `tokenizers` by fingerprint."""
+    """What every trial of a search shares; `encoders` by model size, `encoded` and `tokenizers` by theirs.
+
+    `fingerprint` is that of all raw files that the trials read.
+    """
 
     corpus: Corpus
     check: CorpusCheck
+    fingerprint: str
     encoders: dict[str, EncoderFiles]
     tokenizers: dict[str, Any]
     encoded: dict[str, EncodedCorpus]
@@ -38,11 +42,14 @@ def prepare_search(
     note: Callable[[str], None],
     download: Callable[[int, int | None], None] | None = None,
     trials: int = 1,
+    *,
+    methods: tuple[str, ...] | None = None,
 ) -> Prepared:
     """Check the disk for so many trials to come, model sizes and data; then load encoders and encode the corpus.
 
-    Raises all faults at once.
+    The data is what the plan's methods read, or those that are given. Raises all faults at once.
     """
+    with_target_train = not {*TARGET_METHODS}.isdisjoint(plan.space.methods if methods is None else methods)
     faults: list[XaSearchError] = []
     _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
     for size in sizes:
@@ -72,11 +79,19 @@ def prepare_search(
             fingerprint,
             max_tokens=max_tokens(plan),
             with_target_dev=reads_target_labels(plan.space.selection),
+            with_target_train=with_target_train,
             home=plan.home,
         )
         for fingerprint, tokenizer in tokenizers.items()
     }
-    return Prepared(corpus=corpus, check=check, encoders=files, tokenizers=tokenizers, encoded=encoded)
+    return Prepared(
+        corpus=corpus,
+        check=check,
+        fingerprint=corpus.fingerprint(with_target_train=with_target_train),
+        encoders=files,
+        tokenizers=tokenizers,
+        encoded=encoded,
+    )
 
 
 def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | None = None) -> Corpus:

@@ -127,7 +127,7 @@ def _folders(prepared: Prepared) -> list[Path]:
 def identity_of(prepared: Prepared) -> dict[str, str]:
     """Return what a search was begun with besides its plan, and has to go on with."""
     tokenizers = {f"tokenizer of {size}": found.tokenizer_fingerprint for size, found in prepared.encoders.items()}
-    return {"corpus": prepared.corpus.fingerprint(), "xa-search": version("xa-search"), **tokenizers}
+    return {"corpus": prepared.fingerprint, "xa-search": version("xa-search"), **tokenizers}
 
 
 def _note_precision(plan: Plan, audience: Audience) -> None:
@@ -147,7 +147,7 @@ def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
     return SearchStarted(
         search_id=plan.search_id,
         params={key: str(value) for key, value in params.items()} | {"seed": plan.seed},
-        tags=search_tags(space.corpus, space.method, space.selection),
+        tags=search_tags(space),
         texts={"plan.json": plan.model_dump_json(indent=2), "data_check.md": check_as_markdown(prepared.check)},
     )
 
@@ -222,7 +222,7 @@ def _register(
         job,
         best_weights(job.directory),
         corpus=plan.space.corpus,
-        corpus_fingerprint=prepared.corpus.fingerprint(),
+        corpus_fingerprint=prepared.fingerprint,
         texts=_texts_to_compare(prepared.corpus),
         uri=tracking_uri(plan.home),
         fresh=fresh,
@@ -270,7 +270,7 @@ def train_alone(
     from xa_search.training.trial import train_trial
 
     settings = plan.trial_settings(params)
-    prepared = prepare_search(plan, (settings.model_size,), lambda _: None)
+    prepared = prepare_search(plan, (settings.model_size,), lambda _: None, methods=(settings.method,))
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)
     forget_progress(job.directory)

@@ -36,5 +36,4 @@ def sync_search(search: SearchHistory, uri: str) -> Synced:
 
 
 def _started(plan: Plan) -> SearchStarted:
-    space = plan.space
-    return SearchStarted(search_id=plan.search_id, tags=search_tags(space.corpus, space.method, space.selection))
+    return SearchStarted(search_id=plan.search_id, tags=search_tags(plan.space))

@@ -73,7 +73,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
-        unused = set(WEIGHTS) if trial.role == "baseline" else set()
+        unused = {"method", *WEIGHTS} if trial.role == "baseline" else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
         score = "-" if trial.score is None else f"{trial.score:.1f}"
@@ -92,6 +92,9 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         say(str(region))
     if record.selection == "target_dev":
         say("not zero-shot: labelled target dev data chose the winner")
+    winner = record.trial(record.winner).settings
+    if winner.reads_target_labels:
+        say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
     if record.winner == record.baseline:
         say("the zero-shot trial itself scored best: on this search, alignment did not pay")
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
@@ -123,8 +126,9 @@ def print_models(models: Sequence["RegisteredVersion"]) -> None:
     rows = []
     for model in models:
         tests = [model.test_metrics.get(f"test_{kind}_mean") for kind in ("intent_acc", "slot_f1")]
+        chosen_by = model.selection if model.zero_shot else f"{model.selection}, not zero-shot"
         rows.append(
-            [model.name, str(model.version), " ".join(model.aliases), percent(model.selection_score), model.selection]
+            [model.name, str(model.version), " ".join(model.aliases), percent(model.selection_score), chosen_by]
             + [*map(percent, tests), model.search_id, str(model.trial)]
         )
     print_table("Registered models, scores in percent", columns, rows)

@@ -168,6 +168,16 @@ def test_the_fingerprint_follows_what_is_trained_on(write):
         assert (changed.fingerprint() != base) == changes, name
 
 
+def test_only_a_search_that_learns_from_them_follows_the_targets_training_files(write):
+    labelled = conll_block(("pon", "NoLabel"))
+    corpus, other = (
+        opened(write(mtod_files() | {"es/train-es.conllu": labelled * rows}, str(rows)), "mtod", ("es",))
+        for rows in (1, 2)
+    )
+    assert corpus.fingerprint() == other.fingerprint()
+    assert corpus.fingerprint(with_target_train=True) != other.fingerprint(with_target_train=True)
+
+
 def test_utterances_are_produced_lazily(write, monkeypatch):
     lines = "".join(mtop_line(f"wake me {i}", row_id=str(i)) for i in range(5000))
     corpus = opened(write(mtop_files() | {"en/train.txt": lines}))

@@ -166,6 +166,16 @@ def test_scores_are_compared_only_where_they_can_be(champion: Registration) -> N
     assert not champion_verdict(old, replace(new, selection="target_dev"))[0]
 
 
+def test_what_learned_from_target_labels_takes_no_zero_shot_champions_place(champion: Registration) -> None:
+    old, new = champion.version, replace(champion.version, version=2, selection_score=0.9)
+    assert old.zero_shot
+    moves, reason = champion_verdict(old, replace(new, zero_shot=False))
+    assert not moves
+    assert "labelled target data" in reason
+    assert champion_verdict(replace(old, zero_shot=False), replace(new, zero_shot=False))[0]
+    assert champion_verdict(replace(old, zero_shot=False), new)[0]
+
+
 def test_no_alias_moves_to_a_model_that_answers_otherwise(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

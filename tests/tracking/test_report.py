@@ -89,3 +89,12 @@ def test_a_search_that_read_target_labels_is_marked(
 ) -> None:
     write_report(replace(search_record, selection=selection), tmp_path)
     assert ("not zero-shot" in (tmp_path / "report.md").read_text(encoding="utf-8")) == marked
+
+
+def test_a_winner_that_learned_from_target_labels_is_marked(search_record: SearchRecord, tmp_path: Path) -> None:
+    baseline, winner, *others = search_record.trials
+    trained = replace(winner, settings=winner.settings.model_copy(update={"method": "target"}))
+    record = replace(search_record, trials=(baseline, trained, *others))
+    assert not record.is_zero_shot
+    write_report(record, tmp_path)
+    assert "trained by `target` on labelled target data: not zero-shot" in (tmp_path / "report.md").read_text("utf-8")

@@ -21,7 +21,6 @@ from xa_search.tracking.events import (
     SearchStarted,
     TrialEnded,
     TrialStarted,
-    search_tags,
     trial_ended,
     trial_started,
 )
@@ -30,6 +29,7 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
 
 DEADLINE_SECONDS = 90
+TAGS = {"corpus": "rooms", "method": "xeroalign", "selection": "label_free", "zero_shot": "yes"}
 
 
 def search_events(record: SearchRecord, plot: Path) -> list[Event]:
@@ -38,7 +38,7 @@ def search_events(record: SearchRecord, plot: Path) -> list[Event]:
         SearchStarted(
             search_id=record.search_id,
             params={"trials": 4, **{f"setting_{number}": number for number in range(130)}},
-            tags=search_tags("rooms", "xeroalign", record.selection),
+            tags=TAGS,
             texts={"plan.yaml": "corpus: rooms\n"},
         )
     ]
@@ -131,7 +131,7 @@ def test_replaying_the_whole_spool_changes_nothing(
 
 
 def test_a_new_tracker_goes_on_with_the_same_runs(search_record: SearchRecord, uri: str, tmp_path: Path) -> None:
-    started = SearchStarted(search_id="resumed", params={"trials": 4}, tags=search_tags("rooms", "x", "label_free"))
+    started = SearchStarted(search_id="resumed", params={"trials": 4}, tags=TAGS)
     path = tmp_path / "spool.jsonl"
     first = Tracker(Spool(path), uri, "resumed")
     for event in (started, trial_started(search_record.trials[1]), EpochLogged(number=1, step=1, metrics={"a": 0.1})):

@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from xa_search.errors import XaSearchError
-from xa_search.records import EpochReport, SearchRecord
+from xa_search.records import EpochReport, SearchRecord, SearchSpace, TrialRecord, TrialSettings
 from xa_search.tracking.events import (
     EpochLogged,
     FileLogged,
@@ -17,6 +18,7 @@ from xa_search.tracking.events import (
     search_tags,
     trial_ended,
     trial_started,
+    trial_tags,
 )
 from xa_search.tracking.spool import Progress, Spool
 
@@ -97,5 +99,34 @@ def test_events_of_a_trial(search_record: SearchRecord) -> None:
 
 def test_names_and_tags() -> None:
     assert flat_name("test_intent_acc_zh-TW") == "test_intent_acc_zh_tw"
-    assert search_tags("mtop", "xeroalign", "label_free")["zero_shot"] == "yes"
-    assert search_tags("mtop", "xeroalign", "target_dev")["zero_shot"] == "no"
+
+
+def space(**changes: Any) -> SearchSpace:
+    params = {"learning_rate": {"low": 1e-5, "high": 1e-3}}
+    return SearchSpace.model_validate({"corpus": "mtop", "targets": ["th"], "params": params} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "method", "zero_shot"),
+    [
+        ({}, "xeroalign", "yes"),
+        ({"selection": "target_dev"}, "xeroalign", "no"),
+        ({"method": "cross_aligner"}, "cross_aligner", "yes"),
+        ({"method": "target"}, "target", "no"),
+        ({"params": {"method": {"choices": ["xeroalign", "target_english"]}}}, "xeroalign, target_english", "no"),
+    ],
+)
+def test_a_search_that_reads_target_labels_is_tagged(changes: dict[str, Any], method: str, zero_shot: str) -> None:
+    tags = search_tags(space(**changes))
+    assert (tags["method"], tags["zero_shot"]) == (method, zero_shot)
+
+
+@pytest.mark.parametrize(
+    ("method", "selection", "zero_shot"),
+    [("xeroalign", "label_free", "yes"), ("target", "label_free", "no"), ("zero_shot", "target_dev", "no")],
+)
+def test_a_trial_says_for_itself_whether_it_is_zero_shot(method: str, selection: str, zero_shot: str) -> None:
+    searched = space(selection=selection, params={"method": {"choices": ["xeroalign", "target"]}})
+    settings = TrialSettings.model_validate({"method": method})
+    started = trial_started(TrialRecord(number=1, role="searched", settings=settings, params={}))
+    assert trial_tags(search_tags(searched), started.tags)["zero_shot"] == zero_shot

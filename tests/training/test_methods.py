@@ -1,15 +1,24 @@
 """What each method learns from, and how little it reads and computes for it."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from rooms import ROOMS, VERBS, RoomCorpus
 from safetensors.torch import load_file
 
 from xa_search.encoding.batches import Batch
+from xa_search.encoding.store import encode_corpus, encode_split
+from xa_search.encoding.table import EncodedTable
+from xa_search.errors import DataError
 from xa_search.model.joint import JointModel, JointOutput
-from xa_search.records import TrialJob
+from xa_search.records import Split, Translation, TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
+from xa_search.training.data import load_trial_data
 from xa_search.training.learner import Learner, build_learner
 from xa_search.training.objective import LossTerms, compute_losses
 from xa_search.training.steps import StepBatch, step_batches
@@ -150,3 +159,107 @@ def test_what_only_training_needs_is_not_in_the_weights(make_job: MakeJob) -> No
     assert not [name for name in load_file(best_weights(job.directory)) if "presence" in name]
     restored = restore_model(job.encoder, job.corpus, job.settings, best_weights(job.directory))
     assert restored.presence_head is None
+
+
+# ---- target and target_english
+
+
+@pytest.mark.parametrize(("method", "languages"), [("target", {"de", "th"}), ("target_english", {"en", "de", "th"})])
+def test_target_methods_learn_from_labelled_utterances_of_these_languages(
+    make_job: MakeJob, method: str, languages: set[str]
+) -> None:
+    learner = build_learner(make_job(method=method, epochs=3))
+    learner.model.train()
+    steps = list(step_batches(learner.data, learner.collator, learner.job.settings, 0))
+    rows = [row for step in steps for row in step.rows.task]
+    assert {lang for row in rows for lang in VERBS["clean"] if row.words[1] in ROOMS[lang]} == languages
+    assert len(rows) == len({tuple(row.words) for row in rows}) == len(learner.data.task_rows(method))
+    assert not any(len(step.partners) for step in steps)
+    assert all(step.batch.intents.min() >= 0 and step.batch.slots.min() >= 0 for step in steps)
+    assert learner.steps == 3 * len(steps)
+
+
+def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_job: MakeJob) -> None:
+    data = build_learner(make_job(method="target", held_out=0.3)).data
+    for lang in ("de", "th"):
+        table, rows = data.target_train[lang]
+        trained = {tuple(row.words) for row in table.rows(rows)}
+        held_out = {tuple(row.words) for row in data.translations[lang].rows(data.held_out_pairs[lang])}
+        assert held_out
+        assert trained.isdisjoint(held_out)
+        assert len(trained) + len(held_out) == 60
+
+
+def test_the_train_limit_counts_each_languages_utterances(make_job: MakeJob) -> None:
+    job = make_job(method="target_english", train_limit=20, held_out=0.3)
+    data = build_learner(job).data
+    assert len(data.train) + len(data.held_out) == 20
+    assert all(5 < len(rows) <= 20 for _, rows in data.target_train.values())
+
+
+def test_a_target_without_labelled_utterances_is_a_data_error(
+    make_job: MakeJob, room_corpus: Any, tiny_tokenizer: Any, tmp_path: Path
+) -> None:
+    job = make_job(method="target")
+    for path in job.corpus.directory.glob("*.arrow"):
+        shutil.copy(path, tmp_path)
+    corpus = replace(job.corpus, directory=tmp_path)
+    (tmp_path / "train.th.arrow").unlink()
+    encode_split(corpus, EmptyCorpus(), tiny_tokenizer, 64, "train", ("th",))
+    with pytest.raises(DataError, match="none of the 0 th training utterances is left"):
+        load_trial_data(corpus, job.settings)
+
+
+class EmptyCorpus(RoomCorpus):
+    def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
+        return iter(())
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "english_only", "xeroalign", "cross_aligner", "target"])
+def test_only_target_methods_open_the_targets_training_tables(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    opened: set[str] = set()
+    real = EncodedTable.__init__
+
+    def recording(table: EncodedTable, path: Path) -> None:
+        opened.add(path.name)
+        real(table, path)
+
+    monkeypatch.setattr(EncodedTable, "__init__", recording)
+    list(train_trial(make_job(method=method, epochs=1)))
+    labelled = {"train.de.arrow", "train.th.arrow"}
+    assert opened & labelled == (labelled if method == "target" else set())
+
+
+def test_the_targets_training_splits_are_encoded_only_if_asked(tiny_tokenizer: Any, tmp_path: Path) -> None:
+    read: set[tuple[str, str]] = set()
+
+    class Recorder(RoomCorpus):
+        def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
+            read.add((lang, split))
+            return super().utterances(lang, split)
+
+        def translations(self, lang: str) -> Iterator[Translation]:
+            return iter([Translation(source_id="train-0", lang=lang, words=("x",), running_text=False)])
+
+    corpus = Recorder()
+    for asked in (False, True):
+        read.clear()
+        encoded = encode_corpus(
+            corpus,
+            tiny_tokenizer,
+            "tiny",
+            max_tokens=64,
+            with_target_dev=False,
+            with_target_train=asked,
+            home=tmp_path,
+        )
+        assert ({("de", "train"), ("th", "train")} <= read) == asked
+        assert (encoded.directory / "train.th.arrow").exists() == asked
+
+
+@pytest.mark.parametrize("method", ["target", "target_english"])
+def test_a_short_target_trial(make_job: MakeJob, method: str) -> None:
+    reports = list(train_trial(make_job(method=method, epochs=8, learning_rate=5e-3, selection="target_dev")))
+    assert reports[-1].metrics["dev_intent_acc_de"] > 0.8

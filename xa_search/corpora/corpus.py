@@ -59,11 +59,15 @@ class Corpus:
         if self.file_of(lang, split) is None:
             raise DataError(self._no_file(lang, split))
 
-    def fingerprint(self) -> str:
-        """Hash names and bytes of the files that a search may look at: never a test file."""
+    def fingerprint(self, *, with_target_train: bool = False) -> str:
+        """Hash names and bytes of the files that a search may look at: never a test file.
+
+        The targets' labelled training files are among them only where a search learns from them.
+        """
         wanted = [self.file_of(self.source, "train"), self.file_of(self.source, "dev")]
         wanted += [self.file_of(lang, "dev") for lang in self.targets]
         wanted += [name for lang in self.targets for name in translation_files(self, lang)]
+        wanted += [self.file_of(lang, "train") for lang in self.targets if with_target_train]
         digest = hashlib.sha256()
         for name in dict.fromkeys(name for name in wanted if name is not None):
             content = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Which source rows train, which are held out, and which translation belongs to which row.
+"""Which rows train, which are held out, and which translation belongs to which row.
 
 In: the encoded source training table and the translation tables. Out: row numbers.
 """
@@ -29,11 +29,25 @@ def split_training_rows(table: EncodedTable, train_limit: int | None, held_out: 
 
     The draw does not depend on a trial's seed: all trials of a search learn from and are selected on the same rows.
     """
-    rows = np.arange(len(table))
-    if train_limit is not None and train_limit < len(table):
-        rows = np.sort(np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:train_limit])
+    rows = _sample(table, train_limit)
     kept_back = table.shares[rows] < held_out
     return TrainingRows(train=rows[~kept_back], held_out=rows[kept_back])
+
+
+def target_training_rows(table: EncodedTable, train_limit: int | None, held_out: np.ndarray) -> np.ndarray:
+    """Sample `train_limit` rows of a target's training table, and leave out each whose text has a share in `held_out`.
+
+    Those are the shares of the held-out translations: selection must not see what has trained.
+    """
+    rows = _sample(table, train_limit)
+    kept: np.ndarray = rows[~np.isin(table.shares[rows], held_out)]
+    return kept
+
+
+def _sample(table: EncodedTable, limit: int | None) -> np.ndarray:
+    if limit is None or limit >= len(table):
+        return np.arange(len(table))
+    return np.sort(np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:limit])
 
 
 def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.ndarray) -> np.ndarray:

@@ -45,8 +45,8 @@ class ReadableCorpus(Protocol):
     def translations(self, lang: str) -> Iterator[Translation]:
         """Yield the translations of the source training utterances."""
 
-    def fingerprint(self) -> str:
-        """Return a hash of the raw files."""
+    def fingerprint(self, *, with_target_train: bool = False) -> str:
+        """Return a hash of the raw files that are read."""
 
 
 def encode_corpus(
@@ -56,13 +56,15 @@ def encode_corpus(
     *,
     max_tokens: int,
     with_target_dev: bool,
+    with_target_train: bool,
     home: Path,
 ) -> EncodedCorpus:
-    """Encode the source training and dev splits and the translations, once; the targets' dev splits only if asked.
+    """Encode the source's training and dev splits and the translations, once; the targets' splits only if asked.
 
     Raises DataError when a needed split is empty.
     """
-    key = json.dumps([FORMAT_VERSION, corpus.fingerprint(), tokenizer_fingerprint, max_tokens, corpus.source])
+    fingerprint = corpus.fingerprint(with_target_train=with_target_train)
+    key = json.dumps([FORMAT_VERSION, fingerprint, tokenizer_fingerprint, max_tokens, corpus.source])
     directory = home / "encoded" / f"{corpus.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     labels_file = directory / "labels.json"
@@ -79,9 +81,10 @@ def encode_corpus(
         intents=tuple(intents),
         slot_tags=tuple(slot_tags),
     )
-    encode_split(encoded, corpus, tokenizer, max_tokens, "train", (corpus.source,))
-    dev_languages = (corpus.source, *corpus.targets) if with_target_dev else (corpus.source,)
-    encode_split(encoded, corpus, tokenizer, max_tokens, "dev", dev_languages)
+    asked: tuple[tuple[Split, bool], ...] = (("train", with_target_train), ("dev", with_target_dev))
+    for split, with_targets in asked:
+        languages = (corpus.source, *corpus.targets) if with_targets else (corpus.source,)
+        encode_split(encoded, corpus, tokenizer, max_tokens, split, languages)
     _encode_translations(encoded, corpus, tokenizer, max_tokens)
     return encoded
 

@@ -21,6 +21,7 @@ from xa_search.records.search import (
     Spent,
 )
 from xa_search.records.trial import (
+    TARGET_METHODS,
     WEIGHTS,
     Embedding,
     EpochReport,
@@ -36,8 +37,8 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "KEEP", "OUTSIDE", "SPLITS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles", "EpochReport", "FailureClass",
-    "Method", "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "Spent",
-    "Split", "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState",
-    "Utterance",
+    "KEEP", "OUTSIDE", "SPLITS", "TARGET_METHODS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles",
+    "EpochReport", "FailureClass", "Method", "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord",
+    "SearchSpace", "Selection", "Spent", "Split", "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole",
+    "TrialSettings", "TrialState", "Utterance",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
-from xa_search.records.trial import Selection, TrialRecord, TrialSettings
+from xa_search.records.trial import TARGET_METHODS, Selection, TrialRecord, TrialSettings
 
 KEEP = 3
 
@@ -63,6 +63,17 @@ class SearchSpace(Frozen):
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: float = Field(default=1.0, ge=0)
     """The share of a GPU that a trial takes, where the cluster has any."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that a trial may have; the baseline is zero-shot besides."""
+        searched = self.params.get("method")
+        return (self.method,) if searched is None else tuple(searched.choices or ())
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether neither the selection nor any method reads labelled target data."""
+        return self.selection != "target_dev" and not set(self.methods) & set(TARGET_METHODS)
 
 
 class Plan(Frozen):
@@ -139,6 +150,11 @@ class SearchRecord:
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether labelled target data neither chose the winner nor trained it."""
+        return self.selection != "target_dev" and not self.trial(self.winner).settings.reads_target_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

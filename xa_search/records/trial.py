@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
-Method = Literal["zero_shot", "english_only", "xeroalign", "cross_aligner"]
+Method = Literal["zero_shot", "english_only", "xeroalign", "cross_aligner", "target", "target_english"]
 Selection = Literal["label_free", "source_dev", "target_dev"]
 Embedding = Literal["cls", "mean", "pooler"]
 PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
 WEIGHTS = tuple(f"{loss}_weight" for loss in PAIR_LOSSES)
 """The settings that weight the losses between pairs; a zero-shot trial reads none of them."""
+TARGET_METHODS = ("target", "target_english")
+"""The methods that learn from labelled target data, so that they are not zero-shot."""
 
 
 class TrialSettings(BaseModel):
@@ -22,9 +24,15 @@ class TrialSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "xeroalign"
-    """How the trial learns: `zero_shot` ignores the pairs, `xeroalign` aligns them; `english_only` aligns each source
-    utterance with itself under another dropout: what alignment gains without a second language. `cross_aligner` adds
-    up to four losses between the pairs."""
+    """How the trial learns.
+
+    `zero_shot`: from the labelled source utterances alone; all others but `target` from these too.
+    `xeroalign`: and aligns them with their translations.
+    `english_only`: and aligns each with itself under another dropout: what alignment gains without a second language.
+    `cross_aligner`: and adds up to four losses between them and their translations.
+    `target_english`: and from the targets' labelled training utterances, which is not zero-shot.
+    `target`: from the targets' labelled training utterances alone, which is not zero-shot.
+    """
     model_size: str = "base"
     """tiny, small, base, large, a Hugging Face encoder id, or a directory that holds an encoder."""
     align_weight: float = Field(default=1.0, ge=0)
@@ -42,9 +50,9 @@ class TrialSettings(BaseModel):
     head_learning_rate_factor: float = Field(default=1.0, gt=0)
     """The heads, which start at random, learn at this multiple of the learning rate; the published recipe has 1."""
     epochs: int = Field(default=10, ge=1)
-    """Passes over the source training utterances: a trial's full budget."""
+    """Passes over the training utterances that the method learns from: a trial's full budget."""
     batch_size: int = Field(default=32, ge=1)
-    """Source utterances a step."""
+    """Labelled utterances a step."""
     pairing: Literal["shared", "independent"] = "shared"
     """`shared` aligns the task batch with its translations; `independent` draws the pairs separately."""
     align_distance: Literal["mse", "cosine"] = "mse"
@@ -66,7 +74,7 @@ class TrialSettings(BaseModel):
     held_out: float = Field(default=0.1, gt=0, lt=0.5)
     """The share of the source training utterances that is kept back, with its translations, for selection."""
     train_limit: int | None = Field(default=None, ge=10)
-    """At most so many source training utterances, the held-out ones included."""
+    """At most so many source training utterances, the held-out ones included, and so many of each target's."""
     dev_limit: int | None = Field(default=None, ge=1)
     """At most so many dev utterances a language."""
     test_limit: int | None = Field(default=None, ge=1)
@@ -77,9 +85,18 @@ class TrialSettings(BaseModel):
     @property
     def pair_losses(self) -> dict[str, float]:
         """The losses between pairs that the method adds to the task loss, and the factor before each; none is 0."""
-        names = PAIR_LOSSES if self.method == "cross_aligner" else ("align",)
-        weights = {} if self.method == "zero_shot" else {name: getattr(self, f"{name}_weight") for name in names}
+        names: tuple[str, ...] = ()
+        if self.method == "cross_aligner":
+            names = PAIR_LOSSES
+        elif self.method in ("english_only", "xeroalign"):
+            names = ("align",)
+        weights = {name: getattr(self, f"{name}_weight") for name in names}
         return {name: weight for name, weight in weights.items() if weight > 0}
+
+    @property
+    def reads_target_labels(self) -> bool:
+        """Whether the method learns from labelled target data, so that the trial is not zero-shot."""
+        return self.method in TARGET_METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

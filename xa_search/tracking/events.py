@@ -4,11 +4,12 @@ An event holds plain values only, so that it can wait in the spool for a server 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from xa_search.records import EpochReport, SearchCost, Selection, TrialRecord
+from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
 from xa_search.search.events import TRACEBACK
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
@@ -80,16 +81,29 @@ class SearchEnded:
 Event = SearchStarted | TrialStarted | EpochLogged | TrialEnded | FileLogged | SearchEnded
 
 
-def search_tags(corpus: str, method: str, selection: Selection) -> dict[str, str]:
+def search_tags(space: SearchSpace) -> dict[str, str]:
     """Return the tags that the runs of a search and of its trials share."""
-    zero_shot = "no" if selection == "target_dev" else "yes"
-    return {"corpus": corpus, "method": method, "selection": selection, "zero_shot": zero_shot}
+    return {
+        "corpus": space.corpus,
+        "method": ", ".join(space.methods),
+        "selection": space.selection,
+        "zero_shot": "yes" if space.is_zero_shot else "no",
+    }
+
+
+def trial_tags(search: Mapping[str, str], trial: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a trial's run: the search's, then its own; nothing is zero-shot that target labels chose."""
+    chosen_by_labels = {"zero_shot": "no"} if search.get("selection") == "target_dev" else {}
+    return {**search, **trial, **chosen_by_labels}
 
 
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
+    zero_shot = "no" if trial.settings.reads_target_labels else "yes"
     return TrialStarted(
-        number=trial.number, params=trial.settings.model_dump(), tags={"role": trial.role, "state": "RUNNING"}
+        number=trial.number,
+        params=trial.settings.model_dump(),
+        tags={"role": trial.role, "state": "RUNNING", "zero_shot": zero_shot},
     )
 
 

@@ -89,6 +89,8 @@ def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion)
         return False, f"{old} learned from other data, so that their scores cannot be compared"
     if champion.selection != new.selection:
         return False, f"{old} was chosen by {champion.selection}, not by {new.selection}"
+    if champion.zero_shot and not new.zero_shot:
+        return False, f"{old} is zero-shot, and the new one learned from labelled target data"
     scores = f"{100 * new.selection_score:.1f} % against {100 * champion.selection_score:.1f} %"
     if new.selection_score > champion.selection_score:
         return True, f"it scores higher than {old} did: {scores}"
@@ -106,6 +108,7 @@ def _create_version(
         "corpus_fingerprint": corpus_fingerprint,
         "method": winner.settings.method,
         "selection": record.selection,
+        "zero_shot": "yes" if record.is_zero_shot else "no",
         "selection_score": repr(winner.score),
         "tokenizer_fingerprint": job.encoder.tokenizer_fingerprint,
     }

@@ -39,6 +39,7 @@ class RegisteredVersion:
     corpus: str
     corpus_fingerprint: str
     selection: str
+    zero_shot: bool
     selection_score: float
     tokenizer_fingerprint: str
     test_metrics: dict[str, float]
@@ -146,6 +147,7 @@ def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVers
         corpus=tags["corpus"],
         corpus_fingerprint=tags["corpus_fingerprint"],
         selection=tags["selection"],
+        zero_shot=tags.get("zero_shot", "no" if tags["selection"] == "target_dev" else "yes") == "yes",
         selection_score=float(tags["selection_score"]),
         tokenizer_fingerprint=tags["tokenizer_fingerprint"],
         test_metrics={name: float(value) for name, value in tags.items() if name.startswith("test_")},

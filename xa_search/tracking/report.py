@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from xa_search.records import FailureClass, SearchCost, SearchRecord, TrialRole, TrialState
+from xa_search.records import TARGET_METHODS, FailureClass, SearchCost, SearchRecord, TrialRole, TrialState
 from xa_search.tracking.failure_regions import failure_regions
 
 MEAN = "mean"
@@ -116,7 +116,7 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     importances = sorted(record.importances.items(), key=lambda item: -item[1])
     lines = [f"- {name}: {100 * share:.0f} %" for name, share in importances]
     regions = failure_regions(record.trials)
-    marked = ", which reads labelled target data: not zero-shot" if record.selection == "target_dev" else ""
+    marked = _target_labels(record)
     text = f"""# {record.search_id}
 
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
@@ -152,6 +152,14 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": _csv(*_trial_cells(trials)),
     }
     return _write(directory, texts)
+
+
+def _target_labels(record: SearchRecord) -> str:
+    """Say where labelled target data came in; nothing where the winner is zero-shot."""
+    method = record.trial(record.winner).settings.method
+    parts = [", which reads labelled target data"] if record.selection == "target_dev" else []
+    parts += [f", trained by `{method}` on labelled target data"] if method in TARGET_METHODS else []
+    return "".join(parts) + ("" if record.is_zero_shot else ": not zero-shot")
 
 
 def cost_rows(cost: SearchCost) -> list[list[str]]:

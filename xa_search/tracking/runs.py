@@ -17,6 +17,7 @@ from xa_search.tracking.events import (
     SearchStarted,
     TrialEnded,
     TrialStarted,
+    trial_tags,
 )
 from xa_search.tracking.patience import first_line, impatient, is_permanent, without_password
 from xa_search.tracking.spool import Progress, Spool, SpooledEvent
@@ -135,7 +136,7 @@ class Tracker:
             for name, text in event.texts.items():
                 store.log_text(run, text, name)
         elif isinstance(event, TrialStarted):
-            tags = {**told.tags, **event.tags}
+            tags = trial_tags(told.tags, event.tags)
             run = self._trial_run(store, event.number, tags, stamp)
             self._describe(store, run, event.params, tags, max(0, told.starts - 1))
         elif isinstance(event, EpochLogged):

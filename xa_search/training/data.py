@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from xa_search.encoding.batches import Collator
-from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, translation_rows
+from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, target_training_rows, translation_rows
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
-from xa_search.records import EncodedCorpus, Split, TrialSettings
+from xa_search.records import EncodedCorpus, Method, Split, TrialSettings
+from xa_search.training.task_rows import TaskRows
 
 CPU_ROWS_A_BLOCK = 16
 
@@ -21,6 +22,7 @@ class TrialData:
     """The source table, its training and held-out rows, and each target's translations of them.
 
     `train_pairs[lang][i]` is the row in `translations[lang]` of the translation of source row `train[i]`.
+    `target_train[lang]` are the labelled training utterances of a target, where the method learns from them.
     """
 
     corpus: EncodedCorpus
@@ -30,6 +32,12 @@ class TrialData:
     held_out: np.ndarray
     train_pairs: dict[str, np.ndarray]
     held_out_pairs: dict[str, np.ndarray]
+    target_train: dict[str, tuple[EncodedTable, np.ndarray]]
+
+    def task_rows(self, method: Method) -> TaskRows:
+        """Return the labelled utterances that a method learns from, apart from translations."""
+        source = [] if method == "target" else [(self.source, self.train)]
+        return TaskRows([*source, *self.target_train.values()])
 
     def paired_translations(self, indices: np.ndarray, epoch: int) -> list[EncodedRow | None]:
         """Return a translation of each of these training rows: the targets take turns over rows and epochs."""
@@ -62,6 +70,12 @@ def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData
     for lang in corpus.targets:
         if (train_pairs[lang] == NO_TRANSLATION).all() or (held_out_pairs[lang] == NO_TRANSLATION).all():
             raise DataError(f"no {lang} translations of the training utterances; `xa-search data check` shows which")
+    target_train = {}
+    if settings.reads_target_labels:
+        target_train = {
+            lang: _target_train(corpus, lang, settings.train_limit, _shares(translations[lang], held_out_pairs[lang]))
+            for lang in corpus.targets
+        }
     return TrialData(
         corpus=corpus,
         source=source,
@@ -70,7 +84,27 @@ def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData
         held_out=rows.held_out,
         train_pairs=train_pairs,
         held_out_pairs=held_out_pairs,
+        target_train=target_train,
     )
+
+
+def _shares(translations: EncodedTable, pairs: np.ndarray) -> np.ndarray:
+    found: np.ndarray = translations.shares[pairs[pairs != NO_TRANSLATION]]
+    return found
+
+
+def _target_train(
+    corpus: EncodedCorpus, lang: str, train_limit: int | None, held_out: np.ndarray
+) -> tuple[EncodedTable, np.ndarray]:
+    """Return a target's training table and the rows that train. Raises DataError when there are none."""
+    table = EncodedTable(table_path(corpus, "train", lang))
+    rows = target_training_rows(table, train_limit, held_out)
+    if not len(rows):
+        raise DataError(
+            f"none of the {len(table)} {lang} training utterances is left to learn from; add more, "
+            "choose a method that learns from translations, or take the language out of targets"
+        )
+    return table, rows
 
 
 def split_rows(corpus: EncodedCorpus, split: Split, lang: str, limit: int | None) -> list[EncodedRow]:

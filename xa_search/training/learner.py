@@ -60,7 +60,7 @@ def build_learner(job: TrialJob) -> Learner:
     model, kept_ids = build_model(job.encoder, job.corpus, settings, _token_ids(job))
     model.to(device)
     optimizer = _optimizer(model, settings)
-    steps = settings.epochs * -(-len(data.train) // settings.batch_size)
+    steps = settings.epochs * -(-len(data.task_rows(settings.method)) // settings.batch_size)
     predictor = Predictor(
         model=model,
         collator=evaluation_collator(job.corpus),
@@ -102,6 +102,8 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
     tables += [("translations", lang) for lang in corpus.targets]
+    if job.settings.reads_target_labels:
+        tables += [("train", lang) for lang in corpus.targets]
     if reads_target_labels(job.selection):
         tables += [("dev", lang) for lang in corpus.targets]
     return distinct_token_ids(corpus, tables)

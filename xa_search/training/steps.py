@@ -12,15 +12,16 @@ import torch
 
 from xa_search.encoding.batches import Batch, Collator, shuffled_batches
 from xa_search.encoding.table import EncodedRow
-from xa_search.records import TrialSettings
+from xa_search.records import Method, TrialSettings
 from xa_search.training.data import TrialData
+from xa_search.training.task_rows import TaskRows
 
 BATCHES_A_READ = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRows:
-    """The rows of one step: labelled source utterances, and the pairs, if anything is aligned.
+    """The rows of one step: labelled utterances, and the pairs, if anything is aligned.
 
     `partners[i]` belongs to the utterance at `places[i]` of the pair batch, which is `task` unless `sources` has the
     source utterances of the pairs. It is a translation, or for method `english_only` the utterance once more.
@@ -63,7 +64,7 @@ class StepRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBatch:
-    """One step's input: labelled source utterances, then what is aligned with their help, if anything.
+    """One step's input: labelled utterances, then what is aligned with their help, if anything.
 
     Row `sources[i]` of the batch is the source utterance of its row `partners[i]`; `intents[i]` is its intent, and
     `slot_presence[i]` says which slot types it has, where a loss reads that.
@@ -90,16 +91,19 @@ class StepBatch:
 
 def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, epoch: int) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
-    lengths = data.source.lengths[data.train]
-    task_batches = _order(lengths, settings, epoch, 0)
-    pair_batches = _order(lengths, settings, epoch, 1) if settings.pairing == "independent" else task_batches
+    task_rows = data.task_rows(settings.method)
+    independent = settings.pairing == "independent"
+    task_batches = _order(task_rows, settings, epoch, 0)
+    pair_batches = _order(task_rows, settings, epoch, 1) if independent else task_batches
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
-        tasks = _read(data, task_batches[read])
+        tasks = _read(task_rows, task_batches[read])
         if not settings.pair_losses:
             steps = [StepRows(task=task, places=[], sources=[], partners=[]) for task in tasks]
         else:
-            steps = _add_pairs(data, tasks, pair_batches[read], settings, epoch)
+            sources = _read(task_rows, pair_batches[read]) if independent else tasks
+            partners = _partners(data, sources, pair_batches[read], settings.method, epoch)
+            steps = [_pair_up(task, source, partners, independent) for task, source in zip(tasks, sources, strict=True)]
         for rows in steps:
             yield rows.collate(collator, settings.pair_losses)
 
@@ -108,35 +112,33 @@ def _without_labels(row: EncodedRow) -> EncodedRow:
     return replace(row, intent=None, slots=None)
 
 
-def _order(lengths: np.ndarray, settings: TrialSettings, epoch: int, stream: int) -> list[np.ndarray]:
-    return shuffled_batches(lengths, settings.batch_size, np.random.default_rng([settings.seed, epoch, stream]))
+def _order(rows: TaskRows, settings: TrialSettings, epoch: int, stream: int) -> list[np.ndarray]:
+    return shuffled_batches(rows.lengths, settings.batch_size, np.random.default_rng([settings.seed, epoch, stream]))
 
 
-def _read(data: TrialData, batches: list[np.ndarray]) -> list[list[EncodedRow]]:
-    """Read the source rows of several batches at once."""
-    rows = iter(data.source.rows(data.train[np.concatenate(batches)]))
+def _read(task_rows: TaskRows, batches: list[np.ndarray]) -> list[list[EncodedRow]]:
+    """Read the rows of several batches at once."""
+    rows = iter(task_rows.read(np.concatenate(batches)))
     return [[next(rows) for _ in batch] for batch in batches]
 
 
-def _add_pairs(
-    data: TrialData, tasks: list[list[EncodedRow]], pair_batches: list[np.ndarray], settings: TrialSettings, epoch: int
-) -> list[StepRows]:
-    independent = settings.pairing == "independent"
-    sources = _read(data, pair_batches) if independent else tasks
-    partners: Iterator[EncodedRow | None]
-    if settings.method == "english_only":
-        partners = chain.from_iterable(sources)
-    else:
-        partners = iter(data.paired_translations(np.concatenate(pair_batches), epoch))
-    steps = []
-    for task, source in zip(tasks, sources, strict=True):
-        found = [(place, partner) for place in range(len(source)) if (partner := next(partners)) is not None]
-        steps.append(
-            StepRows(
-                task=task,
-                places=[place for place, _ in found],
-                sources=[source[place] for place, _ in found] if independent else [],
-                partners=[partner for _, partner in found],
-            )
-        )
-    return steps
+def _partners(
+    data: TrialData, sources: list[list[EncodedRow]], batches: list[np.ndarray], method: Method, epoch: int
+) -> Iterator[EncodedRow | None]:
+    """Yield what each source utterance of some batches is aligned with."""
+    if method == "english_only":
+        return chain.from_iterable(sources)
+    return iter(data.paired_translations(np.concatenate(batches), epoch))
+
+
+def _pair_up(
+    task: list[EncodedRow], sources: list[EncodedRow], partners: Iterator[EncodedRow | None], independent: bool
+) -> StepRows:
+    """Take a partner for each source utterance; those without one are left out of the pairs."""
+    found = [(place, partner) for place in range(len(sources)) if (partner := next(partners)) is not None]
+    return StepRows(
+        task=task,
+        places=[place for place, _ in found],
+        sources=[sources[place] for place, _ in found] if independent else [],
+        partners=[partner for _, partner in found],
+    )
