@@ -125,7 +125,7 @@ def _reason(trial: TrialRecord) -> str:
 def describe(trial: TrialRecord) -> str:
     """Name a trial's role and its searched settings."""
     role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
-    hidden = set(WEIGHTS) if trial.role == "baseline" else set()
+    hidden = {"method", *WEIGHTS} if trial.role == "baseline" else set()
     return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
 
 

@@ -19,7 +19,7 @@ from xa_search.records import Asha, Method, Parameter, Plan, Scheduler, SearchSp
 _CHECKOUT = Path(__file__).resolve().parents[1] / "search_spaces"
 SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
 METHODS: tuple[str, ...] = get_args(Method)
-SETTINGS = {name: field for name, field in TrialSettings.model_fields.items() if name != "method"}
+SETTINGS = TrialSettings.model_fields
 DEFAULT_HOME = Path.home() / ".xa-search"
 NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "held_out", "max_tokens"}
 
@@ -145,7 +145,9 @@ def _check_space(path: Path, space: SearchSpace) -> list[str]:
     faults = []
     for section, values in (("params", space.params), ("fixed", space.fixed)):
         for key in values:
-            if key not in SETTINGS:
+            if key == "method" and section == "fixed":
+                faults.append(f"{path}: fixed.method: is no setting of `fixed`; write `method: {values[key]}`")
+            elif key not in SETTINGS:
                 faults.append(f"{path}: {section}.{key}: unknown setting; {_suggestion(key, list(SETTINGS))}")
     for section, values in (("baseline", space.baseline), ("published", space.published)):
         for key in values:

@@ -38,6 +38,34 @@ def test_the_first_two_trials_are_the_baseline_and_the_published_recipe(tmp_path
     assert study.trials() == (baseline, published, searched)
 
 
+@pytest.mark.parametrize("choices", [["xeroalign", "target"], ["target", "zero_shot"]])
+def test_a_searched_method_is_used_but_the_baseline_stays_zero_shot(tmp_path: Path, choices: list[str]) -> None:
+    plan = plan_of(tmp_path, params={**PARAMS, "method": {"choices": choices}}, trials=12)
+    study = open_study(plan)
+    for _ in range(12):
+        complete(plan, study, study.propose())
+    baseline, *others = study.trials()
+    assert baseline.settings.method == "zero_shot"
+    assert baseline.params["method"] == ("zero_shot" if "zero_shot" in choices else choices[0])
+    assert {trial.settings.method for trial in others} == set(choices)
+    assert all(trial.settings.method == trial.params["method"] for trial in others)
+
+
+def test_a_baseline_of_no_searched_method_tells_the_sampler_nothing(tmp_path: Path) -> None:
+    """Two studies whose baselines alone differ, in their score, propose the same trials."""
+    proposed = []
+    for score in (0.1, 0.9):
+        plan = plan_of(tmp_path / str(score), params={**PARAMS, "method": {"choices": ["xeroalign", "target"]}})
+        study = open_study(plan)
+        baseline = study.propose()
+        study.report(baseline.number, report(4, score, final=True))
+        study.finish(baseline.number, "COMPLETE")
+        for _ in range(7):
+            complete(plan, study, study.propose())
+        proposed.append([trial.params for trial in study.trials()])
+    assert proposed[0] == proposed[1]
+
+
 def test_what_no_recipe_gives_is_the_middle_of_the_range(tmp_path: Path) -> None:
     params = {
         **PARAMS,

@@ -3,6 +3,7 @@
 The space of a search never changes, so that every parameter is drawn at once, and a draw can be taken back.
 TPE ranks trials so: by score those that used their full budget; below them the early-stopped ones, by how far they came
 and then by their score there, so that scores of different epochs never mix; below all, what the settings made fail.
+A baseline whose method is none of the choices is no proposal of the space: TPE does not see it.
 """
 
 # ruff: noqa: ARG002 (Optuna names the arguments)
@@ -70,7 +71,7 @@ class _Outcomes(InMemoryStorage):
 
     def __init__(self, trials: list[FrozenTrial]) -> None:
         super().__init__()
-        self._seen = [_outcome(trial) for trial in trials]
+        self._seen = [_outcome(trial) for trial in trials if _is_of_the_space(trial)]
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -80,6 +81,12 @@ class _Outcomes(InMemoryStorage):
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Do nothing: TPE leaves its draw for other processes, and there are none."""
+
+
+def _is_of_the_space(trial: FrozenTrial) -> bool:
+    """Whether a trial used the method that it was proposed with, where the method is searched."""
+    used = trial.user_attrs.get("settings", {}).get("method")
+    return used is None or bool(trial.params.get("method", used) == used)
 
 
 def _outcome(trial: FrozenTrial) -> FrozenTrial:

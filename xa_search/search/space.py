@@ -28,6 +28,8 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
     }
     if role == "baseline":
         proposal |= {name: _lowest(space.params[name]) for name in WEIGHTS if name in proposal}
+        if "method" in proposal and "zero_shot" in space.methods:
+            proposal["method"] = "zero_shot"
     return proposal
 
 
