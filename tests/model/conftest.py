@@ -55,7 +55,7 @@ def local_model(tiny: EncoderFiles, tmp_path: Path):
     def save(model_class: str, config_class: str, **settings: object) -> Path:
         tokenizer = load_tokenizer(tiny.directory)
         config = getattr(transformers, config_class)(
-            **SMALL_FORM, vocab_size=len(tokenizer), pad_token_id=1, **settings
+            **{**SMALL_FORM, "vocab_size": len(tokenizer), "pad_token_id": 1, **settings}
         )
         directory = tmp_path / "given" / config_class
         getattr(transformers, model_class)(config).save_pretrained(directory)

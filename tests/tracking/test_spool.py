@@ -111,7 +111,7 @@ def space(**changes: Any) -> SearchSpace:
     [
         ({}, "xeroalign", "yes"),
         ({"selection": "target_dev"}, "xeroalign", "no"),
-        ({"method": "cross_aligner"}, "cross_aligner", "yes"),
+        ({"method": "translate_train"}, "translate_train", "yes"),
         ({"method": "target"}, "target", "no"),
         ({"params": {"method": {"choices": ["xeroalign", "target_english"]}}}, "xeroalign, target_english", "no"),
     ],

@@ -215,7 +215,7 @@ class EmptyCorpus(RoomCorpus):
         return iter(())
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "english_only", "xeroalign", "cross_aligner", "target"])
+@pytest.mark.parametrize("method", ["zero_shot", "cross_aligner", "translate_train", "target"])
 def test_only_target_methods_open_the_targets_training_tables(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -263,3 +263,48 @@ def test_the_targets_training_splits_are_encoded_only_if_asked(tiny_tokenizer: A
 def test_a_short_target_trial(make_job: MakeJob, method: str) -> None:
     reports = list(train_trial(make_job(method=method, epochs=8, learning_rate=5e-3, selection="target_dev")))
     assert reports[-1].metrics["dev_intent_acc_de"] > 0.8
+
+
+# ---- translate_train
+
+
+def test_translate_train_learns_from_source_utterances_and_labelled_translations(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = build_learner(make_job(method="translate_train"))
+    step = first_step(learner)
+    source, translated = step.rows.task[:8], step.rows.task[8:]
+    assert [row.id for row in translated] == [row.id for row in source]
+    assert [row.intent for row in translated] == [row.intent for row in source]
+    assert {row.words[1] for row in translated} <= {*ROOMS["de"], *ROOMS["th"]}
+    assert all(len(row.slots or []) == len(row.words) for row in translated)
+    assert len(step.batch.intents) == 16
+    assert int(step.batch.intents.min()) >= 0
+    passes = remember_passes(monkeypatch)
+    losses = losses_of(learner, step)
+    assert len(passes) == 1
+    assert float(losses.total) == pytest.approx(float(losses.terms["intent"] + losses.terms["slot"]))
+
+
+def test_a_trial_that_labels_the_translations_gives_the_numbers_of_one_that_finds_them_labelled(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    job = make_job(method="translate_train", epochs=1)
+    for path in job.corpus.directory.glob("*.*"):
+        if not path.name.startswith("projected-"):
+            shutil.copy(path, tmp_path)
+    first = replace(job, corpus=replace(job.corpus, directory=tmp_path), directory=tmp_path / "first")
+    again = replace(first, directory=tmp_path / "again")
+    (labelling,), (reading,) = train_trial(first), train_trial(again)
+    assert len(list(tmp_path.glob("projected-*"))) == 2
+    assert labelling.score == reading.score
+    assert labelling.metrics["train_loss_total"] == reading.metrics["train_loss_total"]
+
+
+def test_a_short_translate_train_trial_counts_what_became_of_the_spans(make_job: MakeJob) -> None:
+    reports = list(train_trial(make_job(method="translate_train", epochs=8, learning_rate=5e-3)))
+    metrics = reports[-1].metrics
+    for lang in ("de", "th"):
+        assert metrics[f"projected_spans_{lang}"] > 0
+        assert metrics[f"projected_spans_{lang}"] + metrics[f"dropped_spans_{lang}"] == 60
+    assert metrics["held_out_intent_acc_de"] > 0.8

@@ -69,6 +69,7 @@ def untimed(reports: list[EpochReport], *, but: str = "") -> list[dict[str, floa
         {"pairing": "independent", "batch_size": 7},
         {"method": "zero_shot"},
         {"method": "english_only", "pairing": "independent"},
+        {"method": "translate_train", "batch_size": 7},
         {"method": "cross_aligner", "contrastive_weight": 0, "batch_size": 7, "translate_intent_weight": 3.0},
         {"method": "cross_aligner", "contrastive_weight": 0, "align_weight": 0, "pairing": "independent"},
     ],

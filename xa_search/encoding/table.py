@@ -47,6 +47,13 @@ class EncodedTable:
         """The source row that each translation belongs to, int64 [rows]; NO_ROW where there is none."""
         return np.asarray(self._dataset.data.column("source_row"))
 
+    @cached_property
+    def span_counts(self) -> np.ndarray:
+        """The number of slot spans of each row, int64 [rows]; 0 where it has no tags."""
+        tags = self._dataset.data.column("slots").combine_chunks()
+        row_of_tag, begins = pc.list_parent_indices(tags), pc.starts_with(pc.list_flatten(tags), "B-")
+        return np.bincount(np.asarray(row_of_tag)[np.asarray(begins)], minlength=len(self))
+
     def ids(self) -> Iterator[list[str]]:
         """Yield the ids of all rows, piece by piece."""
         for chunk in self._dataset.data.column("id").chunks:

@@ -16,6 +16,7 @@ from xa_search.encoding.batches import Batch, Block
 from xa_search.model.dropout import drop
 
 PACKED_ATTENTION = "xa_search_packed"
+LAST_LAYER = -1
 FIRST_POSITION = {"bert": 0, "xlm-roberta": 1}
 """What is added to the position of a token: XLM-R counts from its padding id + 1."""
 
@@ -31,8 +32,8 @@ def use_packed_attention(encoder: Any) -> bool:
     return True
 
 
-def encode_packed(encoder: Any, batch: Batch) -> torch.Tensor:
-    """Return the hidden states [N, H] of a batch, from an encoder with packed attention."""
+def encode_packed(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:
+    """Return a layer's hidden states [N, H] of a batch, from an encoder with packed attention."""
     first = FIRST_POSITION[encoder.config.model_type]
     offset = first + encoder.config.pad_token_id if first else 0
     output = encoder(
@@ -40,21 +41,30 @@ def encode_packed(encoder: Any, batch: Batch) -> torch.Tensor:
         position_ids=batch.positions[None] + offset,
         blocks=batch.blocks,
         real=[_real_tokens(block) for block in batch.blocks],
+        output_hidden_states=layer != LAST_LAYER,
     )
-    hidden: torch.Tensor = output.last_hidden_state[0]
-    return hidden
+    return _hidden_of(output, layer)[0]
 
 
-def encode_padded(encoder: Any, batch: Batch) -> torch.Tensor:
-    """Return the hidden states [N, H] of a batch, from any encoder."""
+def encode_padded(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:
+    """Return a layer's hidden states [N, H] of a batch, from any encoder."""
     rows, longest = len(batch.lengths), max(block.longest for block in batch.blocks)
     row_of_token = torch.arange(rows, device=batch.lengths.device).repeat_interleave(batch.lengths)
     places = row_of_token * longest + batch.positions
     input_ids = batch.input_ids.new_full((rows * longest,), encoder.config.pad_token_id or 0)
     mask = torch.zeros_like(input_ids)
     input_ids[places], mask[places] = batch.input_ids, 1
-    output = encoder(input_ids=input_ids.view(rows, longest), attention_mask=mask.view(rows, longest))
-    hidden: torch.Tensor = output.last_hidden_state.flatten(0, 1).index_select(0, places)
+    output = encoder(
+        input_ids=input_ids.view(rows, longest),
+        attention_mask=mask.view(rows, longest),
+        output_hidden_states=layer != LAST_LAYER,
+    )
+    return _hidden_of(output, layer).flatten(0, 1).index_select(0, places)
+
+
+def _hidden_of(output: Any, layer: int) -> torch.Tensor:
+    """Return the hidden states after a layer, counted from 1; those after the last one may be normalised once more."""
+    hidden: torch.Tensor = output.last_hidden_state if layer == LAST_LAYER else output.hidden_states[layer]
     return hidden
 
 

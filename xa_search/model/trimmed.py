@@ -36,7 +36,7 @@ def distinct_token_ids(corpus: EncodedCorpus, tables: Sequence[tuple[str, str]])
     """Return the token ids in these tables, each a split (or `translations`) and a language; sorted, int64."""
     paths = [table_path(corpus, split, lang) for split, lang in tables]
     states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    stored = corpus.directory / f"token-ids-{_key(states)}.safetensors"
+    stored = corpus.directory / f"token-ids-{content_key(states)}.safetensors"
     try:
         return _read(stored)[TOKEN_IDS]
     except (OSError, SafetensorError):  # not there yet, or damaged
@@ -57,7 +57,7 @@ def load_trimmed_encoder(
     kept_ids = trim_vocabulary(encoder, token_ids, [encoder.config.pad_token_id or 0])
     rows = hashlib.sha256(kept_ids.numpy().tobytes()).hexdigest()
     identity = [files.origin, files.revision, files.embedding == "pooler", stamp(files.directory), rows]
-    path = directory / f"encoder-{_key(identity)}.safetensors"
+    path = directory / f"encoder-{content_key(identity)}.safetensors"
     try:
         _fill(encoder, path)
     except (OSError, SafetensorError, RuntimeError):  # not there yet, damaged, or with another version's names
@@ -110,5 +110,6 @@ def _write(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
         ) from error
 
 
-def _key(content: Sequence[Any]) -> str:
+def content_key(content: Sequence[Any]) -> str:
+    """Return a short name for what a file is made of."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

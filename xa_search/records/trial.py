@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
-Method = Literal["zero_shot", "english_only", "xeroalign", "cross_aligner", "target", "target_english"]
+Method = Literal[
+    "zero_shot", "english_only", "xeroalign", "cross_aligner", "translate_train", "target", "target_english"
+]
 Selection = Literal["label_free", "source_dev", "target_dev"]
 Embedding = Literal["cls", "mean", "pooler"]
 PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
@@ -30,6 +32,7 @@ class TrialSettings(BaseModel):
     `xeroalign`: and aligns them with their translations.
     `english_only`: and aligns each with itself under another dropout: what alignment gains without a second language.
     `cross_aligner`: and adds up to four losses between them and their translations.
+    `translate_train`: and from their translations, with the source's intents and the slot tags of the words that match.
     `target_english`: and from the targets' labelled training utterances, which is not zero-shot.
     `target`: from the targets' labelled training utterances alone, which is not zero-shot.
     """

@@ -1,6 +1,7 @@
 """A trial's data. In: an encoded corpus and the settings. Out: the rows that train, the rows held out, their pairs."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, target_training_rows, translation_rows
+from xa_search.encoding.row_index import NO_ROW
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
@@ -23,6 +25,7 @@ class TrialData:
 
     `train_pairs[lang][i]` is the row in `translations[lang]` of the translation of source row `train[i]`.
     `target_train[lang]` are the labelled training utterances of a target, where the method learns from them.
+    `span_counts` tells what became of the slot spans of labelled translations, by metric name.
     """
 
     corpus: EncodedCorpus
@@ -33,6 +36,7 @@ class TrialData:
     train_pairs: dict[str, np.ndarray]
     held_out_pairs: dict[str, np.ndarray]
     target_train: dict[str, tuple[EncodedTable, np.ndarray]]
+    span_counts: dict[str, float]
 
     def task_rows(self, method: Method) -> TaskRows:
         """Return the labelled utterances that a method learns from, apart from translations."""
@@ -55,8 +59,13 @@ class TrialData:
         return found
 
 
-def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData:
-    """Open the tables. Raises DataError when nothing would train or be held out, or a target has no pairs."""
+def load_trial_data(
+    corpus: EncodedCorpus, settings: TrialSettings, labelled: Mapping[str, EncodedTable] | None = None
+) -> TrialData:
+    """Open the tables; `labelled` are those of the translations with labels, if the method learns from such.
+
+    Raises DataError when nothing would train or be held out, or a target has no pairs.
+    """
     source = EncodedTable(table_path(corpus, "train", corpus.source))
     rows = split_training_rows(source, settings.train_limit, settings.held_out)
     if not len(rows.train) or not len(rows.held_out):
@@ -64,7 +73,9 @@ def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData
             f"{len(source)} training utterances leave {len(rows.train)} to train and {len(rows.held_out)} held out; "
             f"raise fixed.train_limit (now {settings.train_limit}) or change fixed.held_out ({settings.held_out})"
         )
-    translations = {lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.targets}
+    translations = dict(labelled or {}) or {
+        lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.targets
+    }
     train_pairs = {lang: translation_rows(source, table, rows.train) for lang, table in translations.items()}
     held_out_pairs = {lang: translation_rows(source, table, rows.held_out) for lang, table in translations.items()}
     for lang in corpus.targets:
@@ -85,7 +96,19 @@ def load_trial_data(corpus: EncodedCorpus, settings: TrialSettings) -> TrialData
         train_pairs=train_pairs,
         held_out_pairs=held_out_pairs,
         target_train=target_train,
+        span_counts=_span_counts(source, labelled or {}),
     )
+
+
+def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable]) -> dict[str, float]:
+    """Count the spans that the labelled translations have, and those of their sources that were dropped."""
+    counts = {}
+    for lang, table in labelled.items():
+        known = table.source_rows[table.source_rows != NO_ROW]
+        projected = int(table.span_counts.sum())
+        counts[f"projected_spans_{lang}"] = float(projected)
+        counts[f"dropped_spans_{lang}"] = float(source.span_counts[known].sum() - projected)
+    return counts
 
 
 def _shares(translations: EncodedTable, pairs: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from xa_search.encoding.batches import Collator
 from xa_search.model.joint import JointModel
+from xa_search.model.labelled_translations import project_translations
 from xa_search.model.loss_weights import LossWeights
 from xa_search.model.trimmed import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
@@ -55,9 +56,12 @@ def build_learner(job: TrialJob) -> Learner:
     """Load a trial's data and model. Sets the thread count and the random state of this process."""
     settings, device = job.settings, trial_device()
     torch.set_num_threads(job.threads)
+    token_ids, labelled = _token_ids(job), None
+    if settings.method == "translate_train":
+        labelled = project_translations(job.encoder, job.corpus, token_ids, device)
     torch.manual_seed(settings.seed)
-    data = load_trial_data(job.corpus, settings)
-    model, kept_ids = build_model(job.encoder, job.corpus, settings, _token_ids(job))
+    data = load_trial_data(job.corpus, settings, labelled)
+    model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(settings.method)) // settings.batch_size)

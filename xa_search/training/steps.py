@@ -98,6 +98,8 @@ def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, e
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
         tasks = _read(task_rows, task_batches[read])
+        if settings.method == "translate_train":
+            tasks = _with_translations(data, tasks, task_batches[read], epoch)
         if not settings.pair_losses:
             steps = [StepRows(task=task, places=[], sources=[], partners=[]) for task in tasks]
         else:
@@ -120,6 +122,14 @@ def _read(task_rows: TaskRows, batches: list[np.ndarray]) -> list[list[EncodedRo
     """Read the rows of several batches at once."""
     rows = iter(task_rows.read(np.concatenate(batches)))
     return [[next(rows) for _ in batch] for batch in batches]
+
+
+def _with_translations(
+    data: TrialData, tasks: list[list[EncodedRow]], batches: list[np.ndarray], epoch: int
+) -> list[list[EncodedRow]]:
+    """Add a labelled translation of each utterance that has one."""
+    translations = iter(data.paired_translations(np.concatenate(batches), epoch))
+    return [[*task, *(other for _ in task if (other := next(translations)) is not None)] for task in tasks]
 
 
 def _partners(

@@ -117,6 +117,7 @@ def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str
         "bf16": float(predictor.precision == "bf16"),
         "oom_halvings": float(learner.micro_batches.halvings),
         **learner.micro_batches.weights.report(),
+        **learner.data.span_counts,
     }
 
 

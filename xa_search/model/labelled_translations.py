@@ -1,0 +1,115 @@
+"""Labelled translations. In: an encoder's files and encoded tables. Out: the translations with the source's labels.
+
+Intents are the source's own. Slot tags go to the words that match: two words match when each is the most similar one to
+the other, by the cosine of their contextual embeddings (mutual argmax, as in SimAlign, arXiv 2004.08728). A word's
+embedding is its first sub-word's in a middle layer of the untouched pretrained encoder. The tables are made once for
+an encoder and a corpus, beside the corpus's others.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from xa_search.encoding.batches import Collator, sorted_batches
+from xa_search.encoding.row_index import NO_ROW
+from xa_search.encoding.store import table_path
+from xa_search.encoding.table import EncodedRow, EncodedTable
+from xa_search.encoding.tag_projection import Link, project_tags
+from xa_search.encoding.writing import ROWS_A_CHUNK, write_table
+from xa_search.model.materialise import stamp
+from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
+from xa_search.model.trimmed import content_key, load_trimmed_encoder
+from xa_search.records import EncodedCorpus, EncoderFiles
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+METHOD_VERSION = 1
+TOKENS_A_BATCH = 4096
+
+
+def project_translations(
+    files: EncoderFiles, corpus: EncodedCorpus, token_ids: torch.Tensor, device: torch.device
+) -> dict[str, EncodedTable]:
+    """Return each target's table of translations with labels; `token_ids` are all tokens of these tables."""
+    key = content_key([METHOD_VERSION, files.origin, files.revision, stamp(files.directory)])
+    paths = {lang: table_path(corpus, f"projected-{key}", lang) for lang in corpus.targets}
+    missing = [lang for lang, path in paths.items() if not path.exists()]
+    if missing:
+        encoder, _ = load_trimmed_encoder(files, token_ids, corpus.directory)
+        words = WordEmbeddings(encoder, device)
+        source = EncodedTable(table_path(corpus, "train", corpus.source))
+        for lang in missing:
+            translations = EncodedTable(table_path(corpus, "translations", lang))
+            write_table(paths[lang], _labelled(source, translations, words))
+    return {lang: EncodedTable(path) for lang, path in paths.items()}
+
+
+class WordEmbeddings:
+    """Embeds the words of utterances with a pretrained encoder.
+
+    It takes the layer at two thirds of the depth: the 8th of 12, which SimAlign's authors use for multilingual BERT and
+    XLM-R base. For other depths, such as the 16th of 24 for XLM-R large, this is our guess, and not measured.
+    """
+
+    def __init__(self, encoder: "PreTrainedModel", device: torch.device) -> None:
+        self._encoder: Any = encoder.to(device)  # type: ignore[arg-type]
+        self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
+        self._layer = round(encoder.config.num_hidden_layers * 2 / 3)
+        self._device = device
+
+    @torch.inference_mode()
+    def embed(self, rows: Sequence[EncodedRow]) -> list[torch.Tensor]:
+        """Return the embeddings of each row's words, of length 1, [words, H]; of those only that are not cut off."""
+        found: dict[int, torch.Tensor] = {}
+        collator = Collator([], [])
+        lengths = np.array([len(row.input_ids) for row in rows], dtype=np.int64)
+        for indices in sorted_batches(lengths, TOKENS_A_BATCH):
+            batch = collator([rows[index] for index in indices])
+            hidden = self._encode(self._encoder, batch.to(self._device), self._layer).float().cpu()
+            words = functional.normalize(hidden.index_select(0, batch.words), dim=-1)
+            found |= zip(indices.tolist(), torch.split(words, batch.word_counts.tolist()), strict=True)
+        return [found[index] for index in range(len(rows))]
+
+
+def match_words(source: torch.Tensor, target: torch.Tensor) -> list[Link]:
+    """Return which words match, of embeddings [S, H] and [T, H] of length 1: each is the other's most similar one."""
+    if not len(source) or not len(target):
+        return []
+    similarity = source @ target.T
+    forth, back = similarity.argmax(1).tolist(), similarity.argmax(0).tolist()
+    return [(word, other) for word, other in enumerate(forth) if back[other] == word]
+
+
+def _labelled(source: EncodedTable, translations: EncodedTable, words: WordEmbeddings) -> Iterator[dict[str, Any]]:
+    """Yield the columns of the translations with labels, chunk by chunk; one of no source row has none."""
+    for start in range(0, len(translations), ROWS_A_CHUNK):
+        chunk = slice(start, start + ROWS_A_CHUNK)
+        source_rows = translations.source_rows[chunk]
+        rows = translations.rows(np.arange(len(translations))[chunk])
+        known = np.flatnonzero(source_rows != NO_ROW)
+        sources = dict(zip(known.tolist(), source.rows(source_rows[known]), strict=True))
+        tags = _project({place: (one, rows[place]) for place, one in sources.items()}, words)
+        yield {
+            "id": [row.id for row in rows],
+            "words": [row.words for row in rows],
+            "input_ids": [row.input_ids for row in rows],
+            "positions": [row.positions for row in rows],
+            "intent": [sources[place].intent if place in sources else None for place in range(len(rows))],
+            "slots": [tags.get(place) for place in range(len(rows))],
+            "share": translations.shares[chunk],
+            "source_row": source_rows,
+        }
+
+
+def _project(pairs: dict[int, tuple[EncodedRow, EncodedRow]], words: WordEmbeddings) -> dict[int, list[str]]:
+    """Return the tags of each pair's translation."""
+    sources = words.embed([source for source, _ in pairs.values()])
+    targets = words.embed([target for _, target in pairs.values()])
+    return {
+        place: project_tags(source.slots or [], match_words(here, there), len(target.words))
+        for (place, (source, target)), here, there in zip(pairs.items(), sources, targets, strict=True)
+    }
