@@ -29,6 +29,11 @@ class Curve:
         """The steps of all its epochs."""
         return self.steps_an_epoch * len(self.scores)
 
+    @property
+    def directory(self) -> Path:
+        """Where a trial's files would lie; a replay writes none."""
+        return Path("replayed")
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:

@@ -6,9 +6,8 @@ They stand beside the values of the trials that used their full budget: what lie
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xa_search.records import FailureClass, TrialRecord
+from xa_search.records import WEIGHTS, FailureClass, TrialRecord
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
-from xa_search.search.space import ALIGN_WEIGHT
 
 Value = float | int | str | bool
 
@@ -55,7 +54,7 @@ def _values(trials: Sequence[TrialRecord], name: str) -> tuple[Value, ...]:
 
 
 def _is_idle(trial: TrialRecord, name: str) -> bool:
-    return name == ALIGN_WEIGHT and trial.role == "baseline"
+    return name in WEIGHTS and trial.role == "baseline"
 
 
 def _span(values: tuple[Value, ...]) -> str:
