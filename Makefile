@@ -21,7 +21,7 @@ types: $(VENV)/installed-dev
 	$(VENV)/bin/mypy
 
 tests: $(VENV)/installed-dev
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

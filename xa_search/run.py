@@ -94,9 +94,9 @@ def _open(
     from xa_search.cleaning import folders_read
     from xa_search.search.study import open_study
 
-    with meter.stage("tracking"):
-        tracker.record(_search_started(plan, prepared))
     with meter.stage("start"):
+        # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
+        tracker.note(_search_started(plan, prepared))
         study = open_study(plan, identity)
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))

@@ -244,6 +244,21 @@ def test_where_the_runs_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri:
     assert tracking_uri(tmp_path) == "http://elsewhere"
 
 
+def test_what_is_noted_waits_for_what_is_recorded(
+    search_record: SearchRecord, uri: str, tmp_path: Path, plot: Path
+) -> None:
+    first, second, *_ = search_events(named(search_record, "noted"), plot)
+    path = tmp_path / "spool.jsonl"
+    tracker = Tracker(Spool(path), uri, "noted")
+    tracker.note(first)
+    assert tracker.state.left == 1
+    assert [spooled.event for spooled in Spool(path).read()] == [first]
+    assert everything(uri, "noted") == {}
+    tracker.record(second)
+    assert tracker.state.left == 0
+    assert set(everything(uri, "noted")) == {None, 0}
+
+
 @contextmanager
 def mlflow_server(uri: str, port: int, folder: Path) -> Iterator[str]:
     """Run a real server until the block ends, then kill it with its children."""

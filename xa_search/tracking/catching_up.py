@@ -3,7 +3,7 @@
 So a search whose spool was lost, or whose driver died between study and spool, is whole again in MLflow.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from xa_search.records import TrialRecord
@@ -20,12 +20,12 @@ from xa_search.tracking.runs import LAST_STEP_TAG, Tracker
 from xa_search.tracking.store import StoredRun
 
 
-def catch_up(tracker: Tracker, trials: Iterable[TrialRecord], directory_of: Callable[[int], Path]) -> int:
+def catch_up(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Callable[[int], Path]) -> int:
     """Tell what MLflow does not know of these trials, and return how many it were; none while MLflow is away.
 
     `directory_of` gives a trial's folder, where its traceback lies.
     """
-    runs = tracker.runs()
+    runs = tracker.runs() if trials else None
     if runs is None:
         return 0
     told, count = frozenset(tracker.told.trials), 0

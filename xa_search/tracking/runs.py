@@ -55,12 +55,19 @@ class Tracker:
         self._pending: list[SpooledEvent] = []
         self._rewind(self._progress.read())
 
+    def note(self, event: Event) -> None:
+        """Put an event into the spool; MLflow gets it with the next one that is recorded.
+
+        Raises XaSearchError only when the spool cannot be written.
+        """
+        self._pending.append(self._spool.append(event))
+
     def record(self, event: Event) -> None:
         """Put an event into the spool, then give MLflow what waits, for a few seconds at most.
 
         Raises XaSearchError only when the spool cannot be written.
         """
-        self._pending.append(self._spool.append(event))
+        self.note(event)
         if time.monotonic() >= self._next_try:
             self._apply_pending(time.monotonic() + PATIENCE_SECONDS)
 
