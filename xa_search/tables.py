@@ -96,7 +96,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     if winner.reads_target_labels:
         say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
     if record.winner == record.baseline:
-        say("the zero-shot trial itself scored best: on this search, alignment did not pay")
+        say("the zero-shot trial itself scored best: on this search, nothing else paid")
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
     say(cost_summary(result.cost))
     _say_registration(plan, result)

@@ -15,7 +15,7 @@ from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.encoding.writing import write_table
 from xa_search.model import labelled_translations
 from xa_search.model.encoder import load_encoder, prepare_encoder
-from xa_search.model.labelled_translations import WordEmbeddings, match_words, project_translations
+from xa_search.model.labelled_translations import WordEmbeddings, match_words, matching_layer, project_translations
 from xa_search.records import EncodedCorpus, EncoderFiles
 
 CPU = torch.device("cpu")
@@ -123,7 +123,7 @@ def test_a_words_embedding_is_its_first_sub_words_at_two_thirds_of_the_depth(
         )
         for text in ("AB", "CDE")
     ]
-    found = WordEmbeddings(load_encoder(files), CPU).embed(rows)
+    found = WordEmbeddings(load_encoder(files), matching_layer(3), CPU).embed(rows)
     plain: Any = load_encoder(files)
     for row, words in zip(rows, found, strict=True):
         with torch.inference_mode():
@@ -131,3 +131,7 @@ def test_a_words_embedding_is_its_first_sub_words_at_two_thirds_of_the_depth(
         assert len(states) == 4
         expected = functional.normalize(states[2][0, [1, 3]], dim=-1)
         torch.testing.assert_close(words, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_layer_that_matches_words() -> None:
+    assert [matching_layer(depth) for depth in (1, 2, 12, 24)] == [1, 1, 8, 16]

@@ -40,7 +40,7 @@ def project_translations(
     missing = [lang for lang, path in paths.items() if not path.exists()]
     if missing:
         encoder, _ = load_trimmed_encoder(files, token_ids, corpus.directory)
-        words = WordEmbeddings(encoder, device)
+        words = WordEmbeddings(encoder, matching_layer(encoder.config.num_hidden_layers), device)
         source = EncodedTable(table_path(corpus, "train", corpus.source))
         for lang in missing:
             translations = EncodedTable(table_path(corpus, "translations", lang))
@@ -48,17 +48,23 @@ def project_translations(
     return {lang: EncodedTable(path) for lang, path in paths.items()}
 
 
-class WordEmbeddings:
-    """Embeds the words of utterances with a pretrained encoder.
+def matching_layer(depth: int) -> int:
+    """Return the layer, counted from 1, whose embeddings match words: the one at two thirds of an encoder's depth.
 
-    It takes the layer at two thirds of the depth: the 8th of 12, which SimAlign's authors use for multilingual BERT and
-    XLM-R base. For other depths, such as the 16th of 24 for XLM-R large, this is our guess, and not measured.
+    That is the 8th of 12, which SimAlign's authors take for multilingual BERT and XLM-R base. With E5 small, as
+    `benchmarks/projected_tags.py` measures, the 6th to the 8th do about as well, and the last does worst. That the 16th
+    of XLM-R large's 24 is as good is a guess.
     """
+    return round(depth * 2 / 3)
 
-    def __init__(self, encoder: "PreTrainedModel", device: torch.device) -> None:
+
+class WordEmbeddings:
+    """Embeds the words of utterances with a layer of a pretrained encoder."""
+
+    def __init__(self, encoder: "PreTrainedModel", layer: int, device: torch.device) -> None:
         self._encoder: Any = encoder.to(device)  # type: ignore[arg-type]
         self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
-        self._layer = round(encoder.config.num_hidden_layers * 2 / 3)
+        self._layer = layer
         self._device = device
 
     @torch.inference_mode()
