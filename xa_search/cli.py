@@ -33,7 +33,7 @@ Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, m
 Data = Annotated[Path | None, typer.Option(help="A folder or zip with the raw corpus.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
-Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, jsonl, or a search space.")]
+Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, xsid, or a search space.")]
 
 
 @app.command()

@@ -7,7 +7,6 @@ from typing import Any
 
 from xa_search.corpora import (
     CATALOGUE,
-    CORPORA,
     Corpus,
     CorpusCheck,
     CorpusStats,
@@ -17,7 +16,6 @@ from xa_search.corpora import (
 )
 from xa_search.errors import DataError
 from xa_search.plan import make_plan, space_names
-from xa_search.preflight import open_plan_corpus
 from xa_search.tracking import registry
 from xa_search.tracking.store import tracking_uri
 
@@ -63,12 +61,16 @@ def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
 
 
 def _corpus_named(name: str, data: Path | None, home: Path) -> Corpus:
-    """Open a corpus by the name of a search space, whose languages it then has, or of the catalogue."""
-    if name in space_names() or name.endswith((".yaml", ".yml")):
-        return open_plan_corpus(make_plan(name, home=home, data=data))
-    languages = CATALOGUE[name].languages if name in CORPORA else ()
-    if name in CORPORA and not languages:
+    """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's."""
+    entry = CATALOGUE.get(name)
+    if entry is None and (name in space_names() or name.endswith((".yaml", ".yml"))):
+        space = make_plan(name, home=home).space
+        corpus, source, targets = space.corpus, space.source, space.targets
+    elif entry is not None and not entry.languages:
         raise DataError(
             f"{name}: which languages are meant is not known; give a search space (a YAML file) that names them"
         )
-    return open_corpus(name, source=languages[0] if languages else "en", targets=languages[1:], data=data, home=home)
+    else:
+        corpus, (source, *others) = name, entry.languages if entry else ("en",)
+        targets = tuple(others)
+    return open_corpus(corpus, source=source, targets=targets, data=data, home=home, to_train=False)

@@ -149,8 +149,11 @@ def print_corpus_check(check: CorpusCheck) -> None:
             say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
     for translation in check.translations:
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}")
-    for split_name, lang in check.absent:
-        say(f"no {split_name} file of {lang}")
+    for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
+        langs = [lang for absent, lang in check.absent if absent == split_name]
+        say(f"no {split_name} file of {', '.join(langs)}")
+    if ("train", check.source) in check.absent:
+        say("which labels are unseen is not known: that takes a training set of the source")
 
 
 def print_corpus_stats(stats: CorpusStats) -> None:

@@ -22,6 +22,16 @@ def mtop_line(
     return "\t".join(columns if row_id is None else [row_id, *columns]) + "\n"
 
 
+def xsid_block(
+    *rows: tuple[str, str], intent: str = "alarm/set_alarm", stated: str | None = None, row_id: str | None = "1"
+) -> str:
+    """Give a block of xSID's files from (word, tag), as the release has it in other languages than English."""
+    lines = [] if row_id is None else [f"# id = {row_id}", "# text-en = set an alarm"]
+    lines += [f"# text = {' '.join(word for word, _ in rows)}", f"# intent = {intent if stated is None else stated}"]
+    lines += [f"{i}\t{word}\t{intent}\t{tag}" for i, (word, tag) in enumerate(rows, 1)]
+    return "\n".join(lines) + "\n\n"
+
+
 def conll_block(*rows: tuple[str, str], intent: str = "alarm/set") -> str:
     """Give a block of MTOD's CoNLL files from (word, tag)."""
     text = " ".join(word for word, _ in rows)

@@ -4,7 +4,7 @@ import json
 import pickle
 
 import pytest
-from raw_samples import conll_block, mtop_line
+from raw_samples import conll_block, mtop_line, xsid_block
 
 from xa_search.corpora import check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.raw_files import RawFiles
@@ -137,6 +137,25 @@ def test_check(write_zip):
     assert check.absent == (("train", "es"), ("dev", "es"))
     (pairs,) = check.translations
     assert (pairs.lang, pairs.translations, pairs.missing) == ("es", 1, 1)
+
+
+def test_a_corpus_without_training_files_can_be_looked_at_and_not_trained_on(write_zip):
+    """As the release of xSID comes: tests and validation files only, dialects without validation here."""
+    files = {f"xsid/{lang}.test.conll": xsid_block(("stop", "O")) for lang in ("en", "de", "gsw")}
+    root = write_zip(files | {"xsid/en.valid.conll": xsid_block(("go", "O"), row_id=None)})
+    with pytest.raises(DataError, match=r"xsid has no train file of en in .*: add en.train.conll, or give another"):
+        opened(root, "xsid")
+    targets = ("de", "gsw", "nap")
+    corpus = open_corpus("xsid", source="en", targets=targets, data=root, home=root, to_train=False)
+    check = check_corpus(corpus)
+    assert [(split.split, split.lang, split.rows) for split in check.splits] == [
+        ("dev", "en", 1), ("test", "en", 1), ("test", "de", 1), ("test", "gsw", 1)
+    ]  # fmt: skip
+    assert [lang for split, lang in check.absent if split == "test"] == ["nap"]
+    assert check.translations == ()
+    assert [split.lang for split in corpus_stats(corpus).splits] == ["en", "en", "de", "gsw"]
+    with pytest.raises(DataError, match=r"mtop has no test file of en"):
+        open_corpus("mtop", source="en", targets=("de",), data=root, home=root, to_train=False)
 
 
 def test_stats(write):

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_samples import conll_block, mtop_line, tokens_json
+from raw_samples import conll_block, mtop_line, tokens_json, xsid_block
 
-from xa_search.corpora import jsonl, mtod, mtop, multiatis
+from xa_search.corpora import jsonl, mtod, mtop, multiatis, xsid
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import DROPS
@@ -43,6 +43,27 @@ def test_mtod_conll():
     assert (first.id, first.words, first.tags) == ("en-train-1", ("wake", "me"), ("O", "B-who"))
     assert (second.id, second.line, second.words) == ("en-train-8", 8, ("#", "7"))
     assert first.intent == second.intent == "alarm/set"
+
+
+def test_xsid():
+    english = "# text: Is it going to rain?\n# intent: weather/find\n# slots: 15:19:weather/attribute\n"
+    english += "1\train\tweather/find\tB-weather/attribute\n2\t?\tweather/find\tO\n\n"
+    swiss = "# id = 1\n# text-en = set it\n# text-de: Stell = ihn\n# text = Stell e = y\n# intent = alarm/set_alarm\n"
+    swiss += "1\tStell\talarm/set_alarm\tO\n2\ty\talarm/set_alarm\tB-reference-part\n\n"
+    (first,) = rows_of(xsid.LAYOUT, "en.test.conll", english)
+    assert (first.words, first.tags) == (("rain", "?"), ("B-weather/attribute", "O"))
+    assert first.intent == "weather/find"
+    again = [rows_of(xsid.LAYOUT, "gsw.test.conll", swiss * 2, "gsw", "test")]
+    assert [(row.id, row.own_id, row.intent) for row in again[0]] == [
+        ("gsw-test-1", False, "alarm/set_alarm"),
+        ("gsw-test-9", False, "alarm/set_alarm"),
+    ]
+
+
+def test_the_header_decides_where_words_state_another_intent():
+    block = xsid_block(("Lösch", "O"), ("des", "B-reference")).replace("\talarm/set_alarm\tO", "\tlarm/set_alarm\tO")
+    (row,) = rows_of(xsid.LAYOUT, "de-muc.valid.conll", block)
+    assert (row.intent, row.repairs, row.dropped) == ("alarm/set_alarm", ("odd_intent",), None)
 
 
 def test_multiatis_with_and_without_header():
@@ -96,6 +117,15 @@ DEFECTS = [
     ("mtod.conllu", "unknown tag", conll_block(("word", "datetime")), "bad_tag"),
     ("mtod.conllu", "stray I", conll_block(("a", "NoLabel"), ("b", "I-x")), "+stray_inside_tag"),
     ("mtod.conllu", "empty word", conll_block(("a", "NoLabel"), ("", "B-x")), "+empty_word"),
+    ("xsid", "a column too few", "# intent = a\n1\tword\ta\n\n", "wrong_columns"),
+    ("xsid", "only comments", "# text = hello\n# intent = alarm\n\n", "no_words"),
+    ("xsid", "no intent", xsid_block(("word", "O"), intent=""), "no_intent"),
+    ("xsid", "a tag of MTOD", xsid_block(("word", "NoLabel")), "bad_tag"),
+    ("xsid", "two intents, no header", "1\ta\tset\tO\n2\tb\tcancel\tO\n\n", "two_intents"),
+    ("xsid", "not UTF-8", xsid_block(("caf\udce9", "O")), "not_utf8"),
+    ("xsid", "a word slips", xsid_block(("a", "O"), intent="earch", stated="Search"), "+odd_intent"),
+    ("xsid", "stray I", xsid_block(("a", "O"), ("b", "I-x")), "+stray_inside_tag"),
+    ("xsid", "empty word", xsid_block(("a", "O"), ("", "O")), "+empty_word"),
     ("multiatis", "a label too many", "1\tfly to boston\tO O O B-city\tflight\n", "different_lengths"),
     ("multiatis", "a label too few", "1\tfly to boston\tO B-city\tflight\n", "different_lengths"),
     ("multiatis", "too few columns", "1\tfly\tO\n", "wrong_columns"),
@@ -122,6 +152,7 @@ LAYOUTS = {
     "mtod.tsv": (mtod.LAYOUT, "en/train-en.tsv"),
     "mtod.conllu": (mtod.LAYOUT, "en/train-en.conllu"),
     "multiatis": (multiatis.LAYOUT, "train_EN.tsv"),
+    "xsid": (xsid.LAYOUT, "en.train.conll"),
     "jsonl": (jsonl.LAYOUT, "train.en.jsonl"),
 }
 
@@ -185,6 +216,7 @@ def test_rows_come_one_by_one(layout):
         "mtod.tsv": f"alarm\t\t{TEXT}\ten\t{GOOD_JSON}\n",
         "mtod.conllu": conll_block(("a", "NoLabel")),
         "multiatis": "1\tfly\tO\tflight\n",
+        "xsid": xsid_block(("a", "O")),
         "jsonl": item() + "\n",
     }[layout].splitlines()
     read = 0

@@ -5,7 +5,7 @@ The only place that holds an address.
 
 from dataclasses import dataclass
 
-from xa_search.corpora import jsonl, mtod, mtop, multiatis
+from xa_search.corpora import jsonl, mtod, mtop, multiatis, xsid
 from xa_search.corpora.layout import Layout
 
 
@@ -63,6 +63,18 @@ CATALOGUE: dict[str, CatalogueEntry] = {
             layout=multiatis.LAYOUT,
             expects="train_EN.tsv, dev_EN.tsv, test_EN.tsv, and the same for each target (train_DE.tsv); "
             "columns id, utterance, slot_labels, intent",
+        ),
+        CatalogueEntry(
+            name="xsid",
+            title="xSID 0.7 (van der Goot et al. 2021, Aepli et al. 2023, Winkler et al. 2024)",
+            languages=(
+                *("en", "ar", "da", "de", "de-ba", "de-muc", "de-st", "gsw", "id"),
+                *("it", "ja", "kk", "lt", "nap", "nl", "sr", "tr", "zh"),
+            ),
+            licence="CC BY-SA 4.0",
+            layout=xsid.LAYOUT,
+            expects="en.test.conll and the same for each target to test a model; to train one also en.train.conll, "
+            "en.valid.conll and translations/de.txt with one translation for each row of en.train.conll",
         ),
         CatalogueEntry(
             name="jsonl",

@@ -32,7 +32,7 @@ class SplitCheck:
     repaired: int
     dropped: int
     reasons: Mapping[str, int]
-    unseen_intents: tuple[str, ...]  # not in the source training set
+    unseen_intents: tuple[str, ...]  # not in the source training set; none where there is no such set
     unseen_slot_types: tuple[str, ...]
     first_faults: tuple[Fault, ...]
 
@@ -54,34 +54,30 @@ class CorpusCheck:
     source: str
     targets: tuple[str, ...]
     splits: tuple[SplitCheck, ...]
-    absent: tuple[tuple[Split, str], ...]  # splits of a target language that have no file
+    absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
     translations: tuple[TranslationCheck, ...]
 
 
 def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
-    """Count rows, repairs and drops; the source training set is always read, for its labels."""
-    known_intents: set[str] = set()
-    known_types: set[str] = set()
-    usable = 0
-    for utterance in corpus.utterances(corpus.source, "train"):
-        usable += 1
-        known_intents.add(utterance.intent)
-        known_types.update(slot_types(utterance.slots))
+    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
+    known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
     found: list[SplitCheck] = []
     absent: list[tuple[Split, str]] = []
     for split in splits:
         for lang in (corpus.source, *corpus.targets):
-            if corpus.file_of(lang, split) is None and lang != corpus.source:
+            if corpus.file_of(lang, split) is None:
                 absent.append((split, lang))
             else:
-                found.append(_check_split(corpus, lang, split, known_intents, known_types))
+                found.append(_check_split(corpus, lang, split, known))
     return CorpusCheck(
         name=corpus.name,
         source=corpus.source,
         targets=corpus.targets,
         splits=tuple(found),
         absent=tuple(absent),
-        translations=tuple(_check_translations(corpus, lang, usable) for lang in corpus.targets),
+        translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
+        if known
+        else (),
     )
 
 
@@ -90,7 +86,27 @@ def slot_types(tags: Iterable[str]) -> set[str]:
     return {tag[2:] for tag in tags if tag != OUTSIDE}
 
 
-def _check_split(corpus: Corpus, lang: str, split: Split, known_intents: set[str], known_types: set[str]) -> SplitCheck:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the source training set has."""
+
+    utterances: int
+    intents: frozenset[str]
+    types: frozenset[str]
+
+
+def _training_labels(corpus: Corpus) -> _Known:
+    utterances = 0
+    intents: set[str] = set()
+    types: set[str] = set()
+    for utterance in corpus.utterances(corpus.source, "train"):
+        utterances += 1
+        intents.add(utterance.intent)
+        types.update(slot_types(utterance.slots))
+    return _Known(utterances, frozenset(intents), frozenset(types))
+
+
+def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
     rows = repaired = dropped = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
@@ -116,8 +132,8 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known_intents: set[str
         repaired=repaired,
         dropped=dropped,
         reasons=dict(reasons.most_common()),
-        unseen_intents=tuple(sorted(intents - known_intents)),
-        unseen_slot_types=tuple(sorted(types - known_types)),
+        unseen_intents=tuple(sorted(intents - known.intents)) if known else (),
+        unseen_slot_types=tuple(sorted(types - known.types)) if known else (),
         first_faults=tuple(faults.values()),
     )
 

@@ -6,6 +6,7 @@ tokens. CoNLL is preferred where both are there. `<lang>/train.tsv` holds one tr
 
 from collections.abc import Iterator
 
+from xa_search.corpora.conll import blocks, columns_of, comment_of
 from xa_search.corpora.layout import SPLIT_STEMS, Layout, line_id
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import Row, full_lines
@@ -13,8 +14,7 @@ from xa_search.corpora.spans import label_words
 from xa_search.records import OUTSIDE, Split
 
 NO_LABEL = "NoLabel"
-INTENT_COMMENT = "# intent:"
-COMMENT = "# "
+INTENT = "intent"
 CONLL_COLUMNS = 4
 TSV_COLUMNS = 5
 
@@ -38,15 +38,8 @@ def read(name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[
 
 def read_conll(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Yield a row for each block of lines between blank ones."""
-    block: list[Line] = []
-    for line in lines:
-        if line.text.strip():
-            block.append(line)
-        elif block:
-            yield _block(block, line_id(lang, split, block[0].number))
-            block = []
-    if block:
-        yield _block(block, line_id(lang, split, block[0].number))
+    for block in blocks(lines):
+        yield _row(block, line_id(lang, split, block[0].number))
 
 
 def read_tsv(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
@@ -71,25 +64,19 @@ def read_tsv(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
         )
 
 
-def _block(block: list[Line], row_id: str) -> Row:
-    """Read one block; a `#` that stands alone before a tab is a word's index gone wrong, not a comment."""
+def _row(block: list[Line], row_id: str) -> Row:
     first = block[0].number
-    rows = [line.text.split("\t") for line in block if not _is_comment(line.text)]
+    rows = columns_of(block)
     if any(len(columns) != CONLL_COLUMNS for columns in rows):
         return Row(line=first, id=row_id, own_id=False, dropped="wrong_columns")
-    stated = [line.text.removeprefix(INTENT_COMMENT).strip() for line in block if line.text.startswith(INTENT_COMMENT)]
     return Row(
         line=first,
         id=row_id,
         own_id=False,
         words=tuple(word for _, word, _, _ in rows),
         tags=tuple(OUTSIDE if tag == NO_LABEL else tag for _, _, _, tag in rows),
-        intent=rows[0][2] if rows else (stated[0] if stated else ""),
+        intent=rows[0][2] if rows else comment_of(block, INTENT),
     )
-
-
-def _is_comment(text: str) -> bool:
-    return text == "#" or (text.startswith(COMMENT) and "\t" not in text)
 
 
 LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)

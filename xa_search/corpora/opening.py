@@ -23,9 +23,11 @@ def open_corpus(
     data: Path | None,
     home: Path,
     progress: Progress | None = None,
+    to_train: bool = True,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
+    To train, every split of the source and the test split of each target must be there; else any test file will do.
     `progress` is called with the bytes so far and the total (None where unknown) during a download.
     """
     entry = CATALOGUE.get(name)
@@ -37,6 +39,10 @@ def open_corpus(
     if not entry.languages:
         _check_languages(f"{entry.name} in {files.root}", source, targets, jsonl.languages(files))
     corpus = Corpus(name, source, targets, files, entry.layout)
+    if not to_train:
+        if not any(corpus.file_of(lang, "test") for lang in (source, *targets)):
+            corpus.require(source, "test")
+        return corpus
     for split in SPLITS:
         corpus.require(source, split)
     for lang in targets:

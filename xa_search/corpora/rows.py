@@ -17,6 +17,7 @@ REPAIRS: dict[str, str] = {
     "nested_slot": "a slot inside another slot, left out",
     "byte_offsets": "slot offsets that count bytes, turned into characters",
     "unescaped_quote": "a quotation mark that breaks the JSON, escaped",
+    "odd_intent": "words that state another intent than the row's header, which counts",
 }
 DROPS: dict[str, str] = {
     "wrong_columns": "wrong number of columns",
@@ -25,6 +26,7 @@ DROPS: dict[str, str] = {
     "different_lengths": "different number of words and labels",
     "no_words": "no words",
     "no_intent": "no intent",
+    "two_intents": "words that state different intents, and no header that decides",
     "bad_tag": "a tag that is neither O, B-X nor I-X",
     "bad_span": "a slot that is not start:end:label",
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",

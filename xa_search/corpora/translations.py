@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def translation_files(corpus: "Corpus", lang: str) -> tuple[str, ...]:
     """Name the file that holds the translations, or nothing; only the source training file may be opened for this."""
+    if corpus.file_of(corpus.source, "train") is None:
+        return ()
     by_line = corpus.files.find(corpus.layout.line_translations(lang))
     if by_line is not None:
         return (by_line,)
