@@ -30,10 +30,10 @@ app.add_typer(search_commands)
 app.add_typer(data_app, name="data")
 
 Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
-Data = Annotated[Path | None, typer.Option(help="A folder or zip with the raw corpus.")]
+Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
-Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, xsid, or a search space.")]
+Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, or a search space.")]
 
 
 @app.command()

@@ -1,5 +1,7 @@
-"""Folders and zips of hand-written raw files."""
+"""Folders, zips and tars of hand-written raw files."""
 
+import io
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,6 +33,22 @@ def write_zip(tmp_path: Path) -> Write:
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for member, content in files.items():
                 archive.writestr(member, content)
+        return tmp_path / name
+
+    return _write
+
+
+@pytest.fixture
+def write_tar(tmp_path: Path) -> Write:
+    """Write files into a new tar.gz below tmp_path."""
+
+    def _write(files: Mapping[str, str | bytes], name: str = "raw.tar.gz") -> Path:
+        with tarfile.open(tmp_path / name, "w:gz") as archive:
+            for member, content in files.items():
+                raw = content if isinstance(content, bytes) else content.encode()
+                header = tarfile.TarInfo(member)
+                header.size = len(raw)
+                archive.addfile(header, io.BytesIO(raw))
         return tmp_path / name
 
     return _write

@@ -1,6 +1,7 @@
 """Lines of raw files, written by hand for the readers' tests."""
 
 import json
+import re
 
 
 def tokens_json(text: str, words: list[str] | None = None) -> str:
@@ -20,6 +21,14 @@ def mtop_line(
     """Give a line of MTOP: 8 columns, or 7 without an id."""
     columns = [intent, slots, text, "alarm", "en_XX", f"[{intent} ]", tokens_json(text) if tokens is None else tokens]
     return "\t".join(columns if row_id is None else [row_id, *columns]) + "\n"
+
+
+def massive_line(annotated: str = "wake me at [time : five am]", text: str | None = None, **changes: object) -> str:
+    """Give a line of MASSIVE; `None` leaves a key out."""
+    plain = re.sub(r"\[[^:\]]*: *([^\]]*)\]", r"\1", annotated) if text is None else text
+    row = {"id": "7", "locale": "en-US", "partition": "train", "scenario": "alarm", "intent": "alarm_set"}
+    row |= {"utt": plain, "annot_utt": annotated, "worker_id": "1", **changes}
+    return json.dumps({key: value for key, value in row.items() if value is not None}, ensure_ascii=False) + "\n"
 
 
 def xsid_block(

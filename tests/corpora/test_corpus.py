@@ -4,7 +4,7 @@ import json
 import pickle
 
 import pytest
-from raw_samples import conll_block, mtop_line, xsid_block
+from raw_samples import conll_block, massive_line, mtop_line, xsid_block
 
 from xa_search.corpora import check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.raw_files import RawFiles
@@ -156,6 +156,43 @@ def test_a_corpus_without_training_files_can_be_looked_at_and_not_trained_on(wri
     assert [split.lang for split in corpus_stats(corpus).splits] == ["en", "en", "de", "gsw"]
     with pytest.raises(DataError, match=r"mtop has no test file of en"):
         open_corpus("mtop", source="en", targets=("de",), data=root, home=root, to_train=False)
+
+
+def massive_files():
+    def line(number, text, partition="train", **changes):
+        return massive_line(text, id=str(number), partition=partition, **changes)
+
+    english = line(1, "wake me") + line(2, "stop [date : now]") + line(3, "go", "dev") + line(4, "go on", "test")
+    german = line(4, "weiter", "test") + line(2, "hör [date : jetzt", "train") + line(1, "weck mich", intent="x")
+    return {
+        "data/en-US.jsonl": english + line(2, "stop it"),
+        "data/de-DE.jsonl": german + line(3, "los", "dev"),
+        "LICENSE": "",
+    }
+
+
+def test_massive_as_a_tar_a_zip_and_a_folder(write, write_zip, write_tar):
+    """Pairs go by id, whatever is wrong with the target's labels; only training rows are pairs."""
+    files = massive_files()
+    topped = {f"1.1/{name}": text for name, text in files.items()}
+    flat = {name.removeprefix("data/"): text for name, text in files.items()}
+    for root in (
+        write_tar(topped),
+        write_tar({f"./{n}": text for n, text in flat.items()}, "flat.tgz"),
+        write_zip(topped),
+        write(flat),
+    ):
+        corpus = opened(root, "massive")
+        assert [utterance.words for utterance in corpus.utterances("en", "train")] == [("wake", "me"), ("stop", "now")]
+        assert [utterance.id for utterance in corpus.utterances("de", "test")] == ["4"]
+        pairs = {pair.source_id: pair.words for pair in corpus.translations("de")}
+        assert pairs["1"] == ("weck", "mich")
+        assert pairs.keys() == {"1", "2"}
+        check = check_corpus(corpus)
+        assert [(split.rows, split.dropped, split.reasons) for split in check.splits[:2]] == [
+            (3, 1, {"duplicate_id": 1}), (2, 1, {"bad_markup": 1})
+        ]  # fmt: skip
+        assert (check.translations[0].translations, check.translations[0].missing) == (2, 0)
 
 
 def test_stats(write):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from raw_samples import conll_block
+from raw_samples import conll_block, massive_line
 
 from xa_search.corpora import CATALOGUE, CORPORA, open_corpus
 from xa_search.errors import DataError, UsageError
@@ -27,7 +27,7 @@ def attempt(name, home, targets=("es",), source="en", data=None, **more):
 
 
 def test_catalogue():
-    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "xsid", "jsonl")
+    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "massive", "xsid", "jsonl")
     assert all(entry.licence and entry.expects for entry in CATALOGUE.values())
 
 
@@ -123,6 +123,16 @@ def test_download(served, write_zip, tmp_path, monkeypatch):
         assert (home / "corpora" / "mtod.zip").read_bytes() == raw
     (folder / "data.zip").unlink()
     attempt("mtod", tmp_path / "home0")  # the second time without the network
+
+
+def test_download_of_a_tar(served, write_tar, tmp_path, monkeypatch):
+    line = massive_line() + massive_line(partition="dev") + massive_line(partition="test")
+    write_tar({f"1.1/data/{locale}.jsonl": line for locale in ("en-US", "de-DE")}, "served/data.tar.gz")
+    list_address(monkeypatch, "massive", address=f"{served[0]}/data.tar.gz", sha256=None)
+    for _ in range(2):
+        attempt("massive", tmp_path / "home", targets=("de",))
+        assert [path.name for path in (tmp_path / "home" / "corpora").iterdir()] == ["massive.tar.gz"]
+        (served[1] / "data.tar.gz").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(

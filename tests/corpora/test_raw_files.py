@@ -9,8 +9,8 @@ from xa_search.errors import DataError
 FILES = {"mtop/en/train.txt": "\ufeffone\r\ntwo\u2028\x85still two\n\nthree", "mtop/notes.jsonl": "{}"}
 
 
-def test_folder_and_zip_give_the_same_lines(write, write_zip):
-    for root in (write(FILES), write_zip(FILES)):
+def test_folder_and_archives_give_the_same_lines(write, write_zip, write_tar):
+    for root in (write(FILES), write_zip(FILES), write_tar(FILES)):
         files = RawFiles.open(root)
         assert files.find(("nowhere.txt", "en/train.txt")) == "en/train.txt"
         assert [(line.number, line.text) for line in files.lines("en/train.txt")] == [
@@ -28,9 +28,9 @@ def test_bytes_that_are_no_text_stay_visible(write):
     assert next(files.lines("en/train.txt")).text == "caf\udce9"
 
 
-def test_two_top_level_folders_are_an_error(write, write_zip):
+def test_two_top_level_folders_are_an_error(write, write_zip, write_tar):
     twice = {"a/en/train.txt": "x", "b/en/train.txt": "y"}
-    for root in (write(twice), write_zip(twice)):
+    for root in (write(twice), write_zip(twice), write_tar(twice)):
         with pytest.raises(DataError, match=r"holds both a/en/train.txt and b/en/train.txt"):
             RawFiles.open(root).find(("en/train.txt",))
 
@@ -55,6 +55,18 @@ def test_truncated_zip(write_zip):
     path = write_zip({"en/train.txt": "line\n" * 1000})
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DataError, match=r"neither a folder nor a readable zip"):
+        RawFiles.open(path)
+
+
+def test_a_broken_tar(write, write_tar):
+    with pytest.raises(DataError, match=r"neither a folder nor a readable tar.gz"):
+        RawFiles.open(write({"corpus.tar.gz": "this is no tar"}) / "corpus.tar.gz")
+    path = write_tar({"en/train.txt": "".join(f"line {i}\n" for i in range(5000))})
+    files = RawFiles.open(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DataError, match=r"broken tar.gz, at en/train.txt"):
+        list(files.lines("en/train.txt"))
+    with pytest.raises(DataError, match=r"neither a folder nor a readable tar.gz"):
         RawFiles.open(path)
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_samples import conll_block, mtop_line, tokens_json, xsid_block
+from raw_samples import conll_block, massive_line, mtop_line, tokens_json, xsid_block
 
-from xa_search.corpora import jsonl, mtod, mtop, multiatis, xsid
+from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, xsid
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import DROPS
@@ -64,6 +64,66 @@ def test_the_header_decides_where_words_state_another_intent():
     block = xsid_block(("Lösch", "O"), ("des", "B-reference")).replace("\talarm/set_alarm\tO", "\tlarm/set_alarm\tO")
     (row,) = rows_of(xsid.LAYOUT, "de-muc.valid.conll", block)
     assert (row.intent, row.repairs, row.dropped) == ("alarm/set_alarm", ("odd_intent",), None)
+
+
+@pytest.mark.parametrize(
+    ("lang", "annotated", "text", "words", "tags"),
+    [
+        ("en", "[date : tomorrow] at [time : 5:30] wake me", None, "tomorrow|at|5:30|wake|me", "B-date O B-time O O"),
+        ("de", "um [time : fünf uhr] bitte", " um  fünf\u00a0uhr bitte", "um|fünf|uhr|bitte", "O B-time I-time O"),
+        ("ja", "[time : 5 時] に", "5時に", "5|時|に", "B-time I-time O"),
+        (
+            "zh",
+            "播放 [artist : taylor swift] 的歌",
+            "播放taylor swift的歌",
+            "播|放|taylor|swift|的|歌",
+            "O O B- I- O O",
+        ),
+        ("th", "ปลุก [time : ตีห้า] ที", None, "ปลุก|ตีห้า|ที", "O B-time O"),
+        ("en", "[a : one][b : two] three", "one two three", "one|two|three", "B-a B-b O"),
+    ],
+)
+def test_massive(lang, annotated, text, words, tags):
+    line = massive_line(annotated, text, locale="xx")
+    (row,) = rows_of(massive.LAYOUT, "data/en-US.jsonl", line, lang)
+    assert (row.id, row.own_id, row.intent, row.dropped, row.repairs) == ("7", True, "alarm_set", None, ())
+    assert row.words == tuple(words.split("|"))
+    assert [tag if tag[-1] != "-" else tag + "artist" for tag in tags.split()] == list(row.tags)
+
+
+def test_massive_keeps_its_splits_in_one_file_and_tells_of_each_row_once():
+    text = "".join(
+        massive_line(id=str(n), partition=p) for n, p in enumerate(["test", "dev", "train", "MMNLU-22", None])
+    )
+    text += "{broken\n[]\n" + massive_line(partition=["train"])
+    by_split = {split: rows_of(massive.LAYOUT, "en-US.jsonl", text, split=split) for split in ("train", "dev", "test")}
+    assert [[(row.line, row.dropped) for row in by_split[split]] for split in ("dev", "test")] == [
+        [(2, None)], [(1, None)]
+    ]  # fmt: skip
+    assert [(row.line, row.dropped) for row in by_split["train"]] == [
+        (3, None), (4, "unknown_split"), (5, "unknown_split"), (6, "bad_json"), (7, "bad_json"), (8, "unknown_split")
+    ]  # fmt: skip
+
+
+WORD = st.text(alphabet="abcé:7時ü\u200b.", min_size=1, max_size=4)
+SEGMENT = st.tuples(st.none() | st.sampled_from(["time", "date_x"]), st.lists(WORD, min_size=1, max_size=3))
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=6))
+def test_the_markup_of_massive_there_and_back(segments):
+    """What was marked is what is read, word by word, wherever the spaces lie."""
+    annotated = " ".join(
+        " ".join(words) if label is None else f"[{label} : {' '.join(words)}]" for label, words in segments
+    )
+    expected = [
+        ("" if label is None else f"{'I' if place else 'B'}-{label}") or "O"
+        for label, words in segments
+        for place, _ in enumerate(words)
+    ]
+    words = [word for _, segment in segments for word in segment]
+    line = massive_line(annotated, "  ".join(words))
+    (row,) = massive.read("", iter([Line(1, line)]), "en", "train")
+    assert (row.dropped, list(row.words), list(row.tags)) == (None, words, expected)
 
 
 def test_multiatis_with_and_without_header():
@@ -126,6 +186,25 @@ DEFECTS = [
     ("xsid", "a word slips", xsid_block(("a", "O"), intent="earch", stated="Search"), "+odd_intent"),
     ("xsid", "stray I", xsid_block(("a", "O"), ("b", "I-x")), "+stray_inside_tag"),
     ("xsid", "empty word", xsid_block(("a", "O"), ("", "O")), "+empty_word"),
+    ("massive", "no JSON", "{'id': '1'}\n", "bad_json"),
+    ("massive", "no text", massive_line(utt=None), "bad_json"),
+    ("massive", "no annotated text", massive_line(annot_utt=None), "bad_json"),
+    ("massive", "no id", massive_line(id=None), "bad_json"),
+    ("massive", "no intent", massive_line(intent=None), "no_intent"),
+    ("massive", "unknown partition", massive_line(partition="trial"), "unknown_split"),
+    ("massive", "no partition", massive_line(partition=None), "unknown_split"),
+    ("massive", "bracket left open", massive_line("at [time : five am", "at five am"), "bad_markup"),
+    ("massive", "bracket never opened", massive_line("at five] am", "at five am"), "bad_markup"),
+    ("massive", "bracket in a bracket", massive_line("[time : five [x : am]]", "five am"), "bad_markup"),
+    ("massive", "no label", massive_line("at [ : five]", "at five"), "bad_markup"),
+    ("massive", "no colon", massive_line("at [five am]", "at five am"), "bad_markup"),
+    ("massive", "empty slot", massive_line("at [time : ] five", "at five"), "bad_markup"),
+    ("massive", "another text", massive_line("at [time : five]", "at six"), "text_differs"),
+    ("massive", "no words", massive_line("", ""), "no_words"),
+    ("massive", "not UTF-8", massive_line("caf\udce9"), "not_utf8"),
+    ("massive", "slot in the middle of a word", massive_line("w [x : ak] e", "wake"), "span_misfit"),
+    ("massive", "slot ends inside a word", massive_line("[x : wake m] e", "wake me"), "+snapped_span"),
+    ("massive", "zero width", massive_line("wa\u200bke me"), "+invisible_character"),
     ("multiatis", "a label too many", "1\tfly to boston\tO O O B-city\tflight\n", "different_lengths"),
     ("multiatis", "a label too few", "1\tfly to boston\tO B-city\tflight\n", "different_lengths"),
     ("multiatis", "too few columns", "1\tfly\tO\n", "wrong_columns"),
@@ -153,6 +232,7 @@ LAYOUTS = {
     "mtod.conllu": (mtod.LAYOUT, "en/train-en.conllu"),
     "multiatis": (multiatis.LAYOUT, "train_EN.tsv"),
     "xsid": (xsid.LAYOUT, "en.train.conll"),
+    "massive": (massive.LAYOUT, "en-US.jsonl"),
     "jsonl": (jsonl.LAYOUT, "train.en.jsonl"),
 }
 
@@ -195,7 +275,9 @@ def test_any_text_is_read_or_counted(layout, text):
         st.none() | st.booleans() | st.integers() | st.text(max_size=3),
         lambda inner: (
             st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["id", "tokens", "slots", "intent", "text"]), inner)
+            | st.dictionaries(
+                st.sampled_from(["id", "tokens", "slots", "intent", "text", "utt", "annot_utt", "partition"]), inner
+            )
         ),
     )
 )
@@ -203,6 +285,7 @@ def test_any_json_is_read_or_counted(value):
     for read in (
         jsonl.read("", iter([Line(1, json.dumps(value))]), "en", "train"),
         jsonl.read_translation_rows(iter([Line(1, json.dumps(value))]), "de"),
+        massive.read("", iter([Line(1, json.dumps(value))]), "ja", "train"),
     ):
         for row in read:
             assert repair(row).dropped in (None, *DROPS)
@@ -217,6 +300,7 @@ def test_rows_come_one_by_one(layout):
         "mtod.conllu": conll_block(("a", "NoLabel")),
         "multiatis": "1\tfly\tO\tflight\n",
         "xsid": xsid_block(("a", "O")),
+        "massive": massive_line(),
         "jsonl": item() + "\n",
     }[layout].splitlines()
     read = 0

@@ -5,7 +5,7 @@ The only place that holds an address.
 
 from dataclasses import dataclass
 
-from xa_search.corpora import jsonl, mtod, mtop, multiatis, xsid
+from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, xsid
 from xa_search.corpora.layout import Layout
 
 
@@ -63,6 +63,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
             layout=multiatis.LAYOUT,
             expects="train_EN.tsv, dev_EN.tsv, test_EN.tsv, and the same for each target (train_DE.tsv); "
             "columns id, utterance, slot_labels, intent",
+        ),
+        CatalogueEntry(
+            name="massive",
+            title="MASSIVE 1.1 (FitzGerald et al. 2022)",
+            languages=massive.LANGUAGES,
+            licence="CC BY 4.0",
+            layout=massive.LAYOUT,
+            expects="en-US.jsonl (or data/en-US.jsonl) and the same for each target, all splits in one file",
+            address="https://amazon-massive-nlu-dataset.s3.amazonaws.com/amazon-massive-dataset-1.1.tar.gz",
+            # Not published with the download; it is what those who pin the archive agree on.
+            sha256="4cba5faa11c71437928e17cb1b9b3d8b8e727e7ea363a3a9a8045e19c0491577",
         ),
         CatalogueEntry(
             name="xsid",

@@ -60,7 +60,7 @@ class Corpus:
             raise DataError(self._no_file(lang, split))
 
     def fingerprint(self, *, with_target_train: bool = False) -> str:
-        """Hash names and bytes of the files that a search may look at: never a test file.
+        """Hash names and bytes of the files that a search may look at: never a file of test rows alone.
 
         The targets' labelled training files are among them only where a search learns from them.
         """

@@ -27,7 +27,7 @@ def download(entry: CatalogueEntry, path: Path, progress: Progress | None) -> Pa
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f".{path.name}")
         part = Path(name)
         with os.fdopen(handle, "wb") as out:
             sha256 = _fetch(entry, path, out, progress)

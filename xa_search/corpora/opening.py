@@ -1,6 +1,6 @@
 """From a name to a corpus at hand. In: a catalogue name, languages, where the raw files may lie. Out: a Corpus.
 
-Looks at `data`, then at the search home; then generates (mtop-mini) or downloads (mtop, mtod).
+Looks at `data`, then at the search home; then generates (mtop-mini) or downloads (mtop, mtod, massive).
 """
 
 import difflib
@@ -10,7 +10,7 @@ from xa_search.corpora import jsonl
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.download import Progress, download
-from xa_search.corpora.raw_files import RawFiles
+from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
 
@@ -73,7 +73,7 @@ def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Pat
         from xa_search.corpora.mini.generate import generate_once
 
         return generate_once(folder / entry.name)
-    for path in (folder / entry.name, folder / f"{entry.name}.zip"):
+    for path in (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS))):
         if path.exists():
             return path
     if entry.name == "multiatis":
@@ -83,4 +83,5 @@ def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Pat
         )
     if entry.address is None:
         raise DataError(f"{entry.name} needs --data PATH, a folder or zip with {entry.expects}")
-    return download(entry, folder / f"{entry.name}.zip", progress)
+    ending = next((ending for ending in TAR_ENDINGS if entry.address.endswith(ending)), ".zip")
+    return download(entry, folder / f"{entry.name}{ending}", progress)

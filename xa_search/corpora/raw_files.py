@@ -1,8 +1,9 @@
-"""The raw files of a corpus. In: a folder or a zip and a file's name. Out: its lines, one by one, as UTF-8 text.
+"""The raw files of a corpus. In: a folder, zip or tar.gz and a file's name. Out: its lines, one by one, as UTF-8 text.
 
 Nothing is extracted, and one top-level folder (`mtop/en/train.txt` for `en/train.txt`) is looked through.
 """
 
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from xa_search.errors import DataError
 LONGEST_LINE = 1 << 20
 CHUNK = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+TAR_ENDINGS = (".tar.gz", ".tgz")
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +31,23 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class RawFiles:
-    """A folder or a zip that holds a corpus. It keeps no file open."""
+    """A folder, zip or tar.gz that holds a corpus. It keeps no file open."""
 
     root: Path
-    members: tuple[str, ...] | None  # the names in the zip; None for a folder
+    members: tuple[str, ...] | None  # the names in the archive; None for a folder
 
     @classmethod
     def open(cls, root: Path) -> "RawFiles":
-        """Look at a folder or a zip; raises DataError where it is neither."""
+        """Look at a folder, zip or tar.gz; raises DataError where it is none."""
         if root.is_dir():
             return cls(root, None)
         if not root.is_file():
             raise DataError(f"no such folder or zip: {root}; give the raw corpus with --data PATH")
         try:
-            with zipfile.ZipFile(root) as archive:
-                names = tuple(name for name in archive.namelist() if not name.endswith("/"))
-        except BROKEN_ZIP as error:
-            raise DataError(f"{root} is neither a folder nor a readable zip ({error}); fetch it again") from error
+            names = _names_in(root)
+        except BROKEN as error:
+            kind = "tar.gz" if _is_tar(root) else "zip"
+            raise DataError(f"{root} is neither a folder nor a readable {kind} ({error}); fetch it again") from error
         except OSError as error:
             raise DataError(f"cannot read {root} ({error.strerror}); check its permissions") from error
         return cls(root, tuple(name for name in names if not name.startswith("__MACOSX/")))
@@ -93,10 +95,11 @@ class RawFiles:
                 with (self.root / place).open("rb") as stream:
                     yield stream
             else:
-                with zipfile.ZipFile(self.root) as archive, archive.open(place) as stream:
+                with _member(self.root, place) as stream:
                     yield stream
-        except BROKEN_ZIP as error:
-            raise DataError(f"{self.root} is a broken zip, at {place} ({error}); fetch it again") from error
+        except BROKEN as error:
+            kind = "tar.gz" if _is_tar(self.root) else "zip"
+            raise DataError(f"{self.root} is a broken {kind}, at {place} ({error}); fetch it again") from error
         except OSError as error:
             raise DataError(f"cannot read {self.where(name)} ({error.strerror or error})") from error
 
@@ -115,3 +118,31 @@ class RawFiles:
 
     def _exists(self, place: str) -> bool:
         return (self.root / place).is_file() if self.members is None else place in self.members
+
+
+def _is_tar(root: Path) -> bool:
+    return root.name.endswith(TAR_ENDINGS)
+
+
+def _names_in(root: Path) -> tuple[str, ...]:
+    """List the files in an archive."""
+    if _is_tar(root):
+        with tarfile.open(root, "r|gz") as archive:
+            return tuple(member.name.removeprefix("./") for member in archive if member.isfile())
+    with zipfile.ZipFile(root) as packed:
+        return tuple(name for name in packed.namelist() if not name.endswith("/"))
+
+
+@contextmanager
+def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
+    """Open a file in an archive; a tar is read from its beginning to there, as it has no index."""
+    if not _is_tar(root):
+        with zipfile.ZipFile(root) as packed, packed.open(place) as stream:
+            yield stream
+        return
+    with tarfile.open(root, "r|gz") as archive:
+        found = next(member for member in archive if member.name.removeprefix("./") == place)
+        content = archive.extractfile(found)
+        assert content is not None
+        with content:
+            yield content
