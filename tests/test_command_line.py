@@ -92,6 +92,7 @@ USAGE = [
     (("train", "mtop-mini", "--params", "{lr: 1"), 2, "not valid JSON"),
     (("run", "mtop-mini", "--trials", "1"), 2, "--trials"),
     (("run", "mtop-mini", "--tirals", "9"), 2, "No such option"),
+    (("test", "mtop-mini", "--corpus", "xsid", "--label-map", "mtod-to-xsit"), 2, "one of these: mtod-to-xsid"),
     (("serch",), 2, "No such command"),
 ]
 
@@ -152,6 +153,16 @@ DATA: list[tuple[str, Callable[[Path], tuple[str, ...]], int, str]] = [
     ("a licensed corpus", lambda path: ("run", "multiatis"), 3, "LDC"),
     ("an unknown corpus", lambda path: ("data", "check", "mtopp"), 2, "did you mean mtop"),
     ("a model that is not registered", lambda path: ("predict", "hello"), 3, "no model is registered yet"),
+    ("a test of nothing", lambda path: ("test", "mtop", "--corpus", "mtop-mini"), 2, "holds no search yet"),
+    (
+        "a language without a test file",
+        lambda path: (
+            *("test", "mtop", "--corpus", "mtop", "--languages", "de,fr"),
+            *("--data", str(mtop_folder(path / "raw", ("en", "de")))),
+        ),
+        3,
+        "mtop has no test file of fr",
+    ),
     ("a version that is not registered", lambda path: ("promote", "xa-search-mtop", "3"), 3, "no model is registered"),
 ]
 
@@ -241,4 +252,5 @@ def test_the_options_are_those_we_know() -> None:
     ]
     assert options["train"] == ["--data", "--debug", "--home", "--params", "--seed", "--set", "--test"]
     assert options["predict"] == ["--debug", "--home", "--model"]
+    assert options["test"] == [*("--corpus", "--data", "--debug", "--home", "--label-map", "--languages", "--trial")]
     assert options["ui"] == ["--debug", "--home", "--port"]

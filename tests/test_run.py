@@ -6,16 +6,20 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from xa_search import cli
 from xa_search.errors import XaSearchError
 from xa_search.plan import make_plan
-from xa_search.records import EpochReport, Plan, TrialRecord
+from xa_search.preflight import open_plan_corpus
+from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.run import SearchResult, run_search
 from xa_search.search.locks import only_driver
+from xa_search.transfer import model_or_trial
 
 TINY = (
     "params.model_size.choices=[tiny]",
@@ -143,6 +147,50 @@ def _intents(result: SearchResult) -> set[str]:
     from xa_search.corpora.mini.frames import read_frames
 
     return {frame.intent for frame in read_frames()}
+
+
+def jsonl_of(rows: list[Utterance], folder: Path, lang: str) -> None:
+    """Write rows as a corpus with labels of its own, and one row of a kind that the model does not know."""
+    renamed = [{"tokens": row.words, "intent": f"our {row.intent}", "slots": _lower(row.slots)} for row in rows]
+    strange = {"tokens": ["sing"], "intent": "our SING", "slots": ["B-song"]}
+    lines = [json.dumps(row) for row in (*renamed, strange)] + ["{broken"]
+    (folder / f"test.{lang}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _lower(tags: tuple[str, ...]) -> list[str]:
+    return [tag if tag == "O" else tag[:2] + tag[2:].lower() for tag in tags]
+
+
+def test_the_model_is_scored_on_another_corpus_through_a_label_map(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows under other labels give the same scores, by the registered model and by the search."""
+    plan, _, _ = finished
+    corpus = open_plan_corpus(plan)
+    rows = {lang: list(corpus.utterances(lang, "test"))[:60] for lang in ("en", "de")}
+    for lang in rows:
+        jsonl_of(rows[lang], tmp_path, lang)
+    bundle = model_or_trial(plan.home, plan.search_id, None, lambda _: None)
+    known = bundle.predictor.corpus
+    types = sorted({tag[2:] for tag in known.slot_tags if tag != "O"})
+    labels = {"intents": {name: f"our {name}" for name in known.intents}, "slots": {t: t.lower() for t in types}}
+    (tmp_path / "map.yaml").write_text(json.dumps({**labels, "leave_out": True}), encoding="utf-8")
+    options = ["--corpus", "jsonl", "--data", str(tmp_path), "--languages", "en,de", "--home", str(plan.home)]
+    printed = []
+    for model in ("xa-search-mtop-mini@champion", plan.search_id):
+        monkeypatch.setattr(
+            sys, "argv", ["xa-search", "test", model, *options, "--label-map", str(tmp_path / "map.yaml")]
+        )
+        with suppress(SystemExit):
+            cli.main()
+        printed.append(capsys.readouterr().out)
+    tables = [[line for line in text.splitlines() if line.startswith("│")] for text in printed]
+    assert tables[0] == tables[1]
+    assert "their rows are left out: our SING (2)" in printed[0]
+    assert "de: 1 faulty rows are not counted" in printed[0]
+    said = bundle.parse_words([row.words for row in rows["de"]])
+    accuracy = sum(row.intent == answer.intent for row, answer in zip(rows["de"], said, strict=True)) / 60
+    assert f"│ de       │   60 │        1 │ {100 * accuracy:.1f} [" in tables[0][1]
 
 
 def test_the_report_and_the_plots_are_files_of_the_search(finished: Finished) -> None:

@@ -7,12 +7,11 @@ Exit codes: 0 done, 1 the search failed, 2 wrong usage or space, 3 data or model
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xa_search.options import DEFAULT_HOME, Debug, Home, absolute
+from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 from xa_search.search_commands import search_commands
 
 INTERRUPTED = 130
@@ -30,7 +29,6 @@ app.add_typer(search_commands)
 app.add_typer(data_app, name="data")
 
 Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
-Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
 Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, or a search space.")]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xa_search.corpora import (
     CATALOGUE,
@@ -19,15 +19,23 @@ from xa_search.plan import make_plan, space_names
 from xa_search.tracking import registry
 from xa_search.tracking.store import tracking_uri
 
+if TYPE_CHECKING:
+    from xa_search.tracking.bundle import Bundle
+
 
 def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return intent and slots of each text; `model` is NAME, NAME@ALIAS or NAME/VERSION, none means the champion."""
+    """Return intent and slots of each text; no model means the champion of the only one."""
+    bundle = named_bundle(home, model)
+    return [{"text": text, **parsed.record()} for text, parsed in zip(texts, bundle.predict(texts), strict=True)]
+
+
+def named_bundle(home: Path, model: str | None) -> "Bundle":
+    """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion."""
     name, alias_or_version = model, registry.CHAMPION
     for separator in ("@", "/"):
         if model and separator in model:
             name, _, alias_or_version = model.partition(separator)
-    bundle = registry.load_registered(tracking_uri(home), name, alias_or_version)
-    return [{"text": text, **parsed.record()} for text, parsed in zip(texts, bundle.predict(texts), strict=True)]
+    return registry.load_registered(tracking_uri(home), name, alias_or_version)
 
 
 def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
@@ -52,25 +60,31 @@ def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str],
 
 def checked_corpus(name: str, data: Path | None, home: Path) -> CorpusCheck:
     """Check all splits of a corpus in all its languages."""
-    return check_corpus(_corpus_named(name, data, home))
+    return check_corpus(corpus_named(name, data, home))
 
 
 def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
     """Count all splits of a corpus in all its languages."""
-    return corpus_stats(_corpus_named(name, data, home))
+    return corpus_stats(corpus_named(name, data, home))
 
 
-def _corpus_named(name: str, data: Path | None, home: Path) -> Corpus:
-    """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's."""
+def corpus_named(name: str, data: Path | None, home: Path, languages: tuple[str, ...] = ()) -> Corpus:
+    """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's.
+
+    `languages` are those that are meant, and have to be there. Raises DataError or UsageError.
+    """
     entry = CATALOGUE.get(name)
     if entry is None and (name in space_names() or name.endswith((".yaml", ".yml"))):
         space = make_plan(name, home=home).space
-        corpus, source, targets = space.corpus, space.source, space.targets
-    elif entry is not None and not entry.languages:
+        corpus, found = space.corpus, (space.source, *space.targets)
+    elif entry is not None and not (entry.languages or languages):
         raise DataError(
             f"{name}: which languages are meant is not known; give a search space (a YAML file) that names them"
         )
     else:
-        corpus, (source, *others) = name, entry.languages if entry else ("en",)
-        targets = tuple(others)
-    return open_corpus(corpus, source=source, targets=targets, data=data, home=home, to_train=False)
+        corpus, found = name, entry.languages if entry else ("en",)
+    source, *targets = languages or found
+    opened = open_corpus(corpus, source=source, targets=tuple(targets), data=data, home=home, to_train=False)
+    for lang in languages:
+        opened.require(lang, "test")
+    return opened

@@ -10,6 +10,7 @@ DEFAULT_HOME = Path.home() / ".xa-search"
 Home = Annotated[
     Path, typer.Option(envvar="XA_SEARCH_HOME", help="The folder that holds everything.", show_default=False)
 ]
+Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

@@ -1,4 +1,4 @@
-"""The commands about searches that were begun. In: words and options. Out: printed lines; an error is an exception.
+"""The commands about searches and their models. In: words and options. Out: printed lines; an error is an exception.
 
 They belong to the command line, which adds them to its own.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from xa_search.options import DEFAULT_HOME, Debug, Home, absolute
+from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 
 search_commands = typer.Typer(rich_markup_mode=None)
 
@@ -103,3 +103,28 @@ def replay(trial: Trial, search: OfSearch = None, home: Home = DEFAULT_HOME, deb
     from xa_search.search_tables import print_replay, print_replayed_epoch
 
     print_replay(replay_trial(find_search(absolute(home), search), trial, typer.echo, print_replayed_epoch))
+
+
+@search_commands.command("test")
+def score_elsewhere(
+    model: Annotated[str, typer.Argument(help="A registered model (NAME, NAME@ALIAS, NAME/VERSION), or a search.")],
+    corpus: Annotated[str, typer.Option(help="The corpus to test on, or a search space.")],
+    data: Data = None,
+    label_map: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="What that corpus calls the model's labels: mtod-to-xsid.")
+    ] = None,
+    languages: Annotated[str | None, typer.Option(metavar="de,th", help="Test these only.")] = None,
+    trial: Annotated[int | None, typer.Option(min=0, help="A search's trial; its best unless given.")] = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
+    """Score a model on the test splits of another corpus, with 95% intervals."""
+    from xa_search.commands import corpus_named
+    from xa_search.tables import print_transfer
+    from xa_search.training.label_map import read_label_map
+    from xa_search.transfer import model_or_trial, score_on_corpus
+
+    home, wanted = absolute(home), tuple(lang.strip() for lang in (languages or "").split(",") if lang.strip())
+    labels = None if label_map is None else read_label_map(label_map)
+    opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted)
+    print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels))

@@ -18,6 +18,7 @@ from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, lan
 if TYPE_CHECKING:
     from xa_search.run import SearchResult
     from xa_search.tracking.registry import RegisteredVersion
+    from xa_search.transfer import TransferTest
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -167,6 +168,22 @@ def print_corpus_stats(stats: CorpusStats) -> None:
     print_table(f"{stats.name}: share also in train in percent", columns, rows)
     for lang, pairs in stats.pairs.items():
         say(f"translations {lang}: {pairs}")
+
+
+def print_transfer(model: str, test: "TransferTest") -> None:
+    """Print the scores of a model on another corpus, by language, and what was left open."""
+    columns = ["language", "rows", "left out", "intent accuracy", "slot F1", "exact match"]
+    rows = [
+        [score.lang, str(score.rows), str(score.left_out)]
+        + [
+            f"{percent(part.value)} [{percent(part.low)}, {percent(part.high)}]"
+            for part in (score.intent_accuracy, score.slot_f1, score.exact_match)
+        ]
+        for score in test.languages
+    ]
+    print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
+    for note in test.notes:
+        say(note)
 
 
 def say(text: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from xa_search.encoding.table import EncodedRow
-from xa_search.encoding.tokenisation import tokenise_running_text
+from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import ModelError
 from xa_search.model.encoder import load_encoder, load_tokenizer, tokenizer_fingerprint
 from xa_search.model.joint import JointModel
@@ -26,7 +26,7 @@ from xa_search.tracking.answers import ParsedUtterance, parse_slots
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import evaluation_collator
 from xa_search.training.device import trial_device
-from xa_search.training.evaluate import Predictor
+from xa_search.training.evaluate import Prediction, Predictor
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.precision import resolve_precision
 
@@ -48,18 +48,7 @@ class Bundle:
     def predict(self, texts: Sequence[str]) -> list[ParsedUtterance]:
         """Return the intent and the slots of each text, in any language."""
         tokenised = tokenise_running_text(self.tokenizer, texts, self.max_tokens)
-        rows = [
-            EncodedRow(
-                id=str(number),
-                words=list(row.words),
-                input_ids=np.array(row.input_ids, dtype=np.int64),
-                positions=np.array(row.positions, dtype=np.int64),
-                intent=None,
-                slots=None,
-            )
-            for number, row in enumerate(tokenised)
-        ]
-        predictions = self.predictor.predict(rows)
+        predictions = self.predictor.predict(_rows(tokenised))
         return [
             ParsedUtterance(
                 intent=prediction.intent,
@@ -68,8 +57,26 @@ class Bundle:
                 words=tuple(row.words),
                 tags=prediction.slots,
             )
-            for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True))
+            for number, (row, prediction) in enumerate(zip(tokenised, predictions, strict=True))
         ]
+
+    def parse_words(self, sentences: Sequence[Sequence[str]]) -> list[Prediction]:
+        """Return the intent of each sentence, and a tag for each of its words as they are given."""
+        return self.predictor.predict(_rows(tokenise_words(self.tokenizer, sentences, self.max_tokens)))
+
+
+def _rows(tokenised: Sequence[TokenisedWords]) -> list[EncodedRow]:
+    return [
+        EncodedRow(
+            id=str(number),
+            words=list(row.words),
+            input_ids=np.array(row.input_ids, dtype=np.int64),
+            positions=np.array(row.positions, dtype=np.int64),
+            intent=None,
+            slots=None,
+        )
+        for number, row in enumerate(tokenised)
+    ]
 
 
 def trial_bundle(job: TrialJob, weights: Path) -> Bundle:
