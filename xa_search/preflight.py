@@ -60,6 +60,8 @@ def prepare_search(
         check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
         for lang in plan.space.targets:
             _collect(faults, partial(_first_translation, corpus, lang))
+            if with_target_train:
+                _collect(faults, partial(corpus.require, lang, "train"))
     encoders = {}
     if not faults:
         for size in sizes:
@@ -72,25 +74,25 @@ def prepare_search(
     for size, found in files.items():
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in files.values()}
-    encoded = {
-        fingerprint: encode_corpus(
-            corpus,
-            tokenizer,
-            fingerprint,
-            max_tokens=max_tokens(plan),
-            with_target_dev=reads_target_labels(plan.space.selection),
-            with_target_train=with_target_train,
-            home=plan.home,
-        )
-        for fingerprint, tokenizer in tokenizers.items()
-    }
     return Prepared(
         corpus=corpus,
         check=check,
         fingerprint=corpus.fingerprint(with_target_train=with_target_train),
         encoders=files,
         tokenizers=tokenizers,
-        encoded=encoded,
+        encoded={name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers},
+    )
+
+
+def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:
+    return encode_corpus(
+        corpus,
+        tokenizer,
+        fingerprint,
+        max_tokens=max_tokens(plan),
+        with_target_dev=reads_target_labels(plan.space.selection),
+        with_target_train=with_target_train,
+        home=plan.home,
     )
 
 

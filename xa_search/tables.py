@@ -11,7 +11,7 @@ from xa_search.corpora import CorpusCheck, CorpusStats
 from xa_search.display import console, percent, short
 from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
-from xa_search.records import WEIGHTS, EpochReport, Plan
+from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
 from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
 
@@ -84,6 +84,13 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
             + [str(trial.best_epoch or "-"), str(trial.epochs), f"{trial.seconds:.0f}"]
         )
     print_table(f"Trials by {record.selection} score", trial_columns, shown)
+    _say_findings(record)
+    print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
+    say(cost_summary(result.cost))
+    _say_registration(plan, result)
+
+
+def _say_findings(record: SearchRecord) -> None:
     if record.importances:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
@@ -98,9 +105,6 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
     if record.winner == record.baseline:
         say("the zero-shot trial itself scored best: on this search, nothing else paid")
-    print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
-    say(cost_summary(result.cost))
-    _say_registration(plan, result)
 
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
