@@ -15,12 +15,12 @@ from xa_search.journal import trial_directory
 from xa_search.records import TrialRecord
 from xa_search.replay import REPLAYS
 from xa_search.search.locks import only_driver
+from xa_search.search.runner import RAY
 from xa_search.search.winner import without_weights
 from xa_search.tracking.deleted_runs import deleted_runs, remove_for_good
 from xa_search.training.progress import PROGRESS, STATES
 from xa_search.training.trial import best_weights
 
-RAY = "ray"
 PARTIAL = "*.partial"
 SHARED = ("encoded", "encoders")
 

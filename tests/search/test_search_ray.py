@@ -29,7 +29,8 @@ def run(plan: Plan, trainer: Trainer, recorder: Recorder | None = None) -> tuple
 
 
 def test_states_tell_finished_from_stopped(tmp_path: Path) -> None:
-    study, recorder = run(plan_of(tmp_path, local=False, trials=16, scheduler=ASHA), fake_trainers.rising)
+    plan = plan_of(tmp_path, local=False, trials=16, scheduler=ASHA)
+    study, recorder = run(plan, fake_trainers.rising)
     trials = study.trials()
     assert [trial.role for trial in trials[:3]] == ["baseline", "published", "searched"]
     assert states(study) == {
@@ -42,6 +43,7 @@ def test_states_tell_finished_from_stopped(tmp_path: Path) -> None:
         job = job_maker(plan_of(tmp_path))(trial)
         assert trial.scores[-1] == fake_trainers.quality(job) * len(trial.scores) / 4
     assert sorted(recorder.started) == sorted(trial.number for trial in recorder.ended) == list(range(16))
+    assert not (plan.directory / "ray").exists()
 
 
 def test_failures_keep_their_class_and_only_a_lost_worker_is_retried(tmp_path: Path) -> None:

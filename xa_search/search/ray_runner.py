@@ -4,7 +4,6 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 """
 
 import logging
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from xa_search.search.ray_callbacks import (
     StudyStopper,
 )
 from xa_search.search.resources import Resources, node_resources, trial_resources
+from xa_search.search.runner import RAY
 from xa_search.search.watchdog import watched
 
 LOST_WORKER_RETRIES = 3
@@ -50,8 +50,6 @@ def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> N
 
 
 def _tuner(plan: Plan, link: Link, trainer: Trainer | None, asked: Resources) -> tune.Tuner:
-    storage = plan.directory.absolute() / "ray"
-    shutil.rmtree(storage, ignore_errors=True)
     trainable = _trainable(f"{plan.search_id}-{uuid.uuid4().hex[:8]}", trainer)
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": asked.cpus, "gpu": asked.gpus}),
@@ -64,7 +62,7 @@ def _tuner(plan: Plan, link: Link, trainer: Trainer | None, asked: Resources) ->
             trial_dirname_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
         ),
         run_config=tune.RunConfig(
-            storage_path=str(storage),
+            storage_path=str(plan.directory.absolute() / RAY),
             failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
             callbacks=[StudyCallback(link)],
             stop=StudyStopper(link),

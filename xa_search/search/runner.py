@@ -4,6 +4,7 @@ One loop, two ways to run a trial: in this process, or through Ray on this machi
 """
 
 import os
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from xa_search.search.study import SearchStudy
 if TYPE_CHECKING:
     from xa_search.search.bookkeeper import Bookkeeper
 
+RAY = "ray"
+"""The folder in which Ray keeps what it knows of a search's trials."""
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -51,6 +54,7 @@ def run_trials(
         bookkeeper.stop("it was interrupted")
     finally:
         bookkeeper.settle()
+        shutil.rmtree(plan.directory / RAY, ignore_errors=True)
     bookkeeper.conclude()
 
 
