@@ -12,7 +12,8 @@ from xa_search.search.runner import RAY_ENVIRONMENT
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    os.environ.update({"RAY_AUTH_MODE": "disabled", **RAY_ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parent)})
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.update({"RAY_AUTH_MODE": "disabled", **RAY_ENVIRONMENT, "PYTHONPATH": path})
     import ray
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)

@@ -199,13 +199,14 @@ def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
     check_paused(tmp_path, "it was interrupted")
 
 
-def test_a_ray_that_is_killed_pauses_what_it_ran(tmp_path: Path) -> None:
+@pytest.mark.parametrize("daemon", ["raylet", "gcs_server"])
+def test_a_ray_that_is_killed_pauses_what_it_ran(tmp_path: Path, daemon: str) -> None:
     with started_driver(tmp_path) as driver:
         children = subprocess.run(
             ["ps", "-o", "pid=,comm=", "--ppid", str(driver.pid)], capture_output=True, text=True, check=True
         )
-        (raylet,) = [line.split()[0] for line in children.stdout.splitlines() if line.split()[1] == "raylet"]
-        os.kill(int(raylet), signal.SIGKILL)
+        (number,) = [line.split()[0] for line in children.stdout.splitlines() if line.split()[1] == daemon]
+        os.kill(int(number), signal.SIGKILL)
         output, _ = driver.communicate()
     assert "stopped after 0 of 8 trials: its Ray died; the same command goes on from here" in output
     check_paused(tmp_path, "its Ray died")

@@ -21,3 +21,13 @@ def check_address(address: str) -> None:
             f"--address {address}: no Ray answers ({error.strerror or error}); "
             "start it there with `ray start --head`, or leave --address out to use this machine"
         ) from None
+
+
+def answers(address: str) -> bool:
+    """Tell whether somebody listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True

@@ -5,6 +5,7 @@ Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand e
 
 # ruff: noqa: ARG002 (Ray names the arguments of its callbacks)
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,22 +27,39 @@ BETWEEN_LOOKS = 2.0
 Answer = TypeVar("Answer")
 
 
+class Abandoned(BaseException):
+    """Nobody waits for Tune any more. Were it an Exception, Tune would tidy up first, and wait for a Ray that died."""
+
+
 class Link:
-    """What ties Ray's callbacks to the bookkeeper: an error of ours ends the search instead of vanishing in Ray."""
+    """What ties Ray's callbacks to the bookkeeper: an error of ours ends the search instead of vanishing in Ray.
+
+    Tune has a thread of its own. When that is abandoned, nothing of what it still does reaches the bookkeeper.
+    """
 
     def __init__(self, bookkeeper: Bookkeeper, slots: int | None) -> None:
         self.bookkeeper = bookkeeper
         self.slots = slots
         self.trials: dict[int, Trial] = {}
         self.fault: Exception | None = None
+        self.is_abandoned = False
+        self._lock = threading.Lock()
 
     def ask(self, call: Callable[[], Answer], otherwise: Answer) -> Answer:
-        """Return the call's answer; keep its error and return `otherwise`."""
-        try:
-            return call()
-        except Exception as error:
-            self.fault = self.fault or error
-            return otherwise
+        """Return the call's answer; keep its error and return `otherwise`, as when Tune is abandoned."""
+        with self._lock:
+            if self.is_abandoned:
+                return otherwise
+            try:
+                return call()
+            except Exception as error:
+                self.fault = self.fault or error
+                return otherwise
+
+    def abandon(self) -> None:
+        """Let no call through any more; one that is under way ends first."""
+        with self._lock:
+            self.is_abandoned = True
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return object, ()
@@ -123,7 +141,9 @@ class StudyStopper(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Tell whether the whole search ends now."""
+        """Tell whether the whole search ends now. Raises Abandoned."""
+        if self._link.is_abandoned:
+            raise Abandoned
         now = time.monotonic()
         if now - self._looked >= BETWEEN_LOOKS:
             self._looked = now

@@ -4,6 +4,7 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 """
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from ray import tune
 
 from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
-from xa_search.search.address import check_address
+from xa_search.search.address import answers, check_address
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.process import own_signals, quiet_log
@@ -23,6 +24,7 @@ from xa_search.search.ray_callbacks import (
     JOB,
     NUMBER,
     PATIENCE,
+    Abandoned,
     Link,
     StudyCallback,
     StudyScheduler,
@@ -34,6 +36,8 @@ from xa_search.search.runner import RAY
 from xa_search.search.watchdog import watched
 
 LOST_WORKER_RETRIES = 3
+BETWEEN_LOOKS = 1.0
+LAST_WORD_SECONDS = 5.0
 
 
 def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> None:
@@ -44,9 +48,37 @@ def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> N
         slots = sum(node.fit(asked) for node in nodes)
         bookkeeper.begin(slots, asked.gpus)
         link = Link(bookkeeper, slots if plan.address is None else None)
-        _tuner(plan, link, trainer, asked).fit()
+        _run_tune(_tuner(plan, link, trainer, asked), link)
         if link.fault is not None:
             raise link.fault
+
+
+def _run_tune(tuner: tune.Tuner, link: Link) -> None:
+    """Run Tune in a thread of its own: once Ray's head has died, each call to Ray hangs until Ray ends the process."""
+    errors: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            tuner.fit()
+        except Abandoned:
+            pass
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=fit, name="tune", daemon=True)
+    thread.start()
+    try:
+        head = ray.get_runtime_context().gcs_address
+        # The head of a cluster may come back; nobody starts this machine's own again.
+        while thread.is_alive() and (link.slots is None or answers(head)):
+            thread.join(BETWEEN_LOOKS)
+        if thread.is_alive():
+            link.bookkeeper.stop("its Ray died")
+    finally:
+        link.abandon()
+        thread.join(LAST_WORD_SECONDS)
+    if errors:
+        raise errors[0]
 
 
 def _tuner(plan: Plan, link: Link, trainer: Trainer | None, asked: Resources) -> tune.Tuner:
@@ -99,9 +131,8 @@ def _connected(address: str | None) -> Iterator[None]:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         where, reason = address or "this machine", " ".join(str(error).split())[:200]
-        raise InfeasibleError(
-            f"no Ray on {where} ({reason}); start it with `ray start --head`, or run the trials here with --local"
-        ) from None
+        remedy = "type the same command again" if address is None else "start it with `ray start --head`"
+        raise InfeasibleError(f"no Ray on {where} ({reason}); {remedy}, or run the trials here with --local") from None
     try:
         yield
     finally:
