@@ -58,6 +58,7 @@ def test_an_interrupted_trial_is_killed_and_goes_on_in_its_run(
     first = runs_of(uri, "paused")[1]
     assert (first.status, first.tags["state"]) == ("KILLED", "PAUSED")
     assert first.tags["interruption"] == "the driver of the search died"
+    assert history_of(uri, "paused", 1, "selection_score") == []
     tracker.record(trial_started(paused))
     again = runs_of(uri, "paused")[1]
     assert (again.run_id, again.status, again.tags["state"]) == (first.run_id, "RUNNING", "RUNNING")

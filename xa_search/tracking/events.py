@@ -113,12 +113,10 @@ def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
 
 
 def trial_ended(trial: TrialRecord) -> TrialEnded:
-    """Return the event of a trial's end, or of its interruption; `STATUSES` says what its state becomes."""
-    metrics = {**trial.metrics, "seconds": trial.seconds}
-    if trial.score is not None:
-        metrics |= {"selection_score": trial.score, "selection_score_last": trial.scores[-1]}
-    if trial.best_epoch is not None:
-        metrics["best_epoch"] = float(trial.best_epoch)
+    """Return the event of a trial's end, or of its interruption; `STATUSES` says what its state becomes.
+
+    Only an end has metrics: those of the best epoch, told between two others, would be a false point of its curves.
+    """
     tags: dict[str, str] = {"state": trial.state}
     if trial.failure is not None:
         tags |= {"failure_class": trial.failure, "failure_text": trial.failure_text}
@@ -126,7 +124,17 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
         tags["failure_frame"] = trial.failure_frame
     if trial.interruptions:
         tags |= {"interruptions": str(trial.interruptions), "interruption": trial.interruption}
+    metrics = {} if trial.state == "PAUSED" else _last_metrics(trial)
     return TrialEnded(number=trial.number, status=STATUSES[trial.state], metrics=metrics, tags=tags)
+
+
+def _last_metrics(trial: TrialRecord) -> dict[str, float]:
+    metrics = {**trial.metrics, "seconds": trial.seconds}
+    if trial.score is not None:
+        metrics |= {"selection_score": trial.score, "selection_score_last": trial.scores[-1]}
+    if trial.best_epoch is not None:
+        metrics["best_epoch"] = float(trial.best_epoch)
+    return metrics
 
 
 def traceback_logged(trial: TrialRecord, folder: Path) -> tuple[FileLogged, ...]:
