@@ -25,7 +25,7 @@ from xa_search.tracking.registration import Registration, champion_verdict, regi
 from xa_search.tracking.registry import find_version, list_models, load_registered, promote
 from xa_search.tracking.runs import Tracker
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import connect
+from xa_search.tracking.store import connect, find_runs, open_experiment
 
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
 TEXTS = ("clean the kitchen", "putze die Küche", "เปิดไฟในครัว", "झाड़ू लगाओ now", "")
@@ -287,3 +287,20 @@ def _ask(port: int, server: "subprocess.Popen[bytes]", body: dict[str, Any]) -> 
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the server does not answer, its exit code is {server.poll()}")
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_a_registration_that_was_killed_goes_on_with_its_logged_model(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    found = finish_search(search_record, "halfway", 0.7, make_trial(), uri)
+    client, first = connect(uri), found.register("halfway")
+    client.delete_model_version("xa-search-halfway", str(first.version.version))
+    assert found.register("halfway").is_new
+    run = find_runs(client, open_experiment(client), "halfway")[1]
+    logged = client.search_logged_models([open_experiment(client)], filter_string=f"source_run_id = '{run.run_id}'")
+    assert len(logged) == 1
+    assert len(client.get_run(run.run_id).outputs.model_outputs) == 1
+    assert load_registered(uri, "xa-search-halfway").predict(TEXTS) == trial_bundle(found.job, found.weights).predict(
+        TEXTS
+    )
