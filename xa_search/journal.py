@@ -1,5 +1,6 @@
 """The news of a running search. In: what happens to its trials. Out: the same, told to all who want to know."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -69,3 +70,12 @@ class Journal:
         for event in traceback_logged(record, folder):
             self._tracker.record(event)
         self._audience.trial_ended(record)
+
+
+def forget_left_overs(search: Path, trials: Iterable[TrialRecord]) -> None:
+    """Drop what a driver that was killed left in the folders of trials that had ended."""
+    from xa_search.training.progress import forget_progress
+
+    for trial in trials:
+        if trial.state not in ("RUNNING", "PAUSED"):
+            forget_progress(trial_directory(search, trial.number))

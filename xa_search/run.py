@@ -18,7 +18,7 @@ from xa_search.corpora.check import check_as_markdown
 from xa_search.cost import CostMeter
 from xa_search.encoding.store import encode_split
 from xa_search.errors import StoppedEarly
-from xa_search.journal import Audience, Journal, trial_directory
+from xa_search.journal import Audience, Journal, forget_left_overs, trial_directory
 from xa_search.preflight import Prepared, max_tokens, prepare_search, searched_sizes
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.tracking.catching_up import catch_up
@@ -101,6 +101,7 @@ def _open(
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
+        forget_left_overs(plan.directory, study.trials())
         _note_precision(plan, audience)
     return study
 

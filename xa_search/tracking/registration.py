@@ -4,8 +4,9 @@ The version is loaded in a fresh process and must give there what the trial's ow
 alias move.
 """
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _create_version(
     text = f"Winner of the search {record.search_id}, in percent:\n\n{language_table(language_rows(record))}"
     # MLflow looks the model up once more, with no other address than this variable
     settings = {"MLFLOW_TRACKING_URI": uri}
-    with plainly(uri), environment(settings), tempfile.TemporaryDirectory(dir=job.directory) as folder:
+    with plainly(uri), environment(settings), _workplace(job.directory) as folder:
         client = connect(uri)
         experiment = open_experiment(client)
         run = find_runs(client, experiment, record.search_id).get(winner.number)
@@ -124,10 +125,21 @@ def _create_version(
             raise XaSearchError(
                 f"MLflow has no run of trial {winner.number} of {record.search_id}; run the search again"
             )
-        bundle = Path(folder) / "bundle"
+        bundle = folder / "bundle"
         write_bundle(job, weights, bundle, origin)
         model_id = log_model(client, experiment, run, bundle)
         return create_version(client, f"{PREFIX}{corpus}", run.run_id, model_id, {**origin, **tests}, text)
+
+
+@contextmanager
+def _workplace(directory: Path) -> Iterator[Path]:
+    """Give an empty folder in a trial's own. What a killed registration leaves, the next run of the search drops."""
+    folder = directory / "registration.partial"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _check(model: str, here: Bundle, texts: Sequence[str], fresh: FreshProcess) -> None:

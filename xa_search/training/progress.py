@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,9 +87,12 @@ def restore_progress(learner: Learner, progress: Progress) -> None:
 
 
 def forget_progress(directory: Path) -> None:
-    """Remove what only a trial that goes on needs; the best weights stay."""
+    """Remove what only a trial that goes on needs, and what was left half-written; the best weights stay."""
     for path in (directory / PROGRESS, *directory.glob(STATES), *directory.glob("*.partial")):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _state(directory: Path, progress: Progress) -> Path:
