@@ -14,11 +14,15 @@ import pytest
 
 from xa_search import cli
 from xa_search.errors import XaSearchError
+from xa_search.journal import trial_directory
 from xa_search.plan import make_plan
 from xa_search.preflight import open_plan_corpus
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.run import SearchResult, run_search
 from xa_search.search.locks import only_driver
+from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment, tracking_uri
+from xa_search.training.progress import PROGRESS
+from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.transfer import model_or_trial
 
 TINY = (
@@ -207,11 +211,53 @@ def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -
     assert left == {str(result.record.winner), str(result.record.baseline)}
 
 
-def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finished: Finished) -> None:
+@dataclasses.dataclass
+class ForgettingAudience(Audience):
+    """Lets MLflow have missed the end of a trial, as one has that was away while a killed search was begun again."""
+
+    home: Path = Path()
+    number: int = 0
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        if text.startswith("winner"):
+            self.client().update_run(self.run_of_the_trial().info.run_id, status="RUNNING")
+
+    def client(self) -> Any:
+        return connect(tracking_uri(self.home))
+
+    def run_of_the_trial(self) -> Any:
+        return self.client().search_runs([open_experiment(self.client())], f"tags.`{TRIAL_TAG}` = '{self.number}'")[0]
+
+
+Again = tuple[SearchResult, ForgettingAudience]
+
+
+@pytest.fixture(scope="module")
+def again(finished: Finished) -> Again:
+    """The same command once more, after a driver that was killed left files behind."""
     plan, result, _ = finished
-    again = Audience()
-    repeated = run_search(plan, again)
-    assert again.ended == []
+    twice_told = (result.record.winner, result.record.baseline)
+    other = next(trial.number for trial in result.record.trials if trial.number not in twice_told)
+    folder = trial_directory(plan.directory, other)
+    for path in (folder / PROGRESS, folder / "last-1.safetensors", folder / "registration.partial" / "model"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("left over")
+    audience = ForgettingAudience(home=plan.home, number=other)
+    return run_search(plan, audience), audience
+
+
+def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
+    audience = again[1]
+    folder = trial_directory(finished[0].directory, audience.number)
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS}
+    assert audience.run_of_the_trial().info.status in ("FINISHED", "KILLED")
+
+
+def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finished: Finished, again: Again) -> None:
+    _, result, _ = finished
+    repeated, audience = again
+    assert audience.ended == []
     assert repeated.registration is not None
     assert result.registration is not None
     assert not repeated.registration.is_new

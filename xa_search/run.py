@@ -188,6 +188,7 @@ def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
     from xa_search.tracking.plots import write_plots
     from xa_search.tracking.report import language_rows, language_table, write_report
 
+    catch_up(tracker, record.trials, partial(trial_directory, plan.directory))
     for trial in record.trials:
         if trial.number in record.test_metrics:
             tracker.record(trial_ended_event(replace(trial, metrics=trial.metrics | record.test_metrics[trial.number])))
