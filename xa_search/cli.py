@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from xa_search.data_commands import data_commands
 from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 from xa_search.search_commands import search_commands
 
@@ -24,14 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at a corpus.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(search_commands)
-app.add_typer(data_app, name="data")
+app.add_typer(data_commands, name="data")
 
 Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
-Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, or a search space.")]
 
 
 @app.command()
@@ -171,24 +170,6 @@ def ui(
     command, environment, address = mlflow_ui_command(absolute(home), port)
     typer.echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})
-
-
-@data_app.command("check")
-def data_check(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
-    """Print rows, repaired, dropped and unseen labels by split and language."""
-    from xa_search.commands import checked_corpus
-    from xa_search.tables import print_corpus_check
-
-    print_corpus_check(checked_corpus(corpus, data, absolute(home)))
-
-
-@data_app.command("stats")
-def data_stats(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
-    """Print sizes, lengths and labels by split and language."""
-    from xa_search.commands import counted_corpus
-    from xa_search.tables import print_corpus_stats
-
-    print_corpus_stats(counted_corpus(corpus, data, absolute(home)))
 
 
 def main() -> None:

@@ -153,7 +153,8 @@ def print_corpus_check(check: CorpusCheck) -> None:
             count = split.reasons.get(fault.reason, 0)
             say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
     for translation in check.translations:
-        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}")
+        where = f", {translation.where}" if translation.where else ""
+        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
     for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
         langs = [lang for absent, lang in check.absent if absent == split_name]
         say(f"no {split_name} file of {', '.join(langs)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.rows import DROPS, REPAIRS, Row
-from xa_search.corpora.translations import translation_files
+from xa_search.corpora.translations import find_translations
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 
@@ -44,6 +44,7 @@ class TranslationCheck:
     lang: str
     translations: int
     missing: int
+    where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +144,12 @@ def _reasons(row: Row) -> tuple[str, ...]:
 
 
 def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCheck:
-    count = sum(1 for _ in corpus.translations(lang)) if translation_files(corpus, lang) else 0
-    return TranslationCheck(lang=lang, translations=count, missing=usable - count)
+    found = find_translations(corpus, lang)
+    if found is None:
+        return TranslationCheck(lang=lang, translations=0, missing=usable, where="")
+    count = sum(1 for _ in corpus.translations(lang))
+    where = found.name if found.files is corpus.files else found.files.where(found.name)
+    return TranslationCheck(lang=lang, translations=count, missing=usable - count, where=where)
 
 
 def check_as_markdown(check: CorpusCheck) -> str:

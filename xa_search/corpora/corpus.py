@@ -11,7 +11,7 @@ from xa_search.corpora.layout import Layout
 from xa_search.corpora.raw_files import RawFiles
 from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import Row
-from xa_search.corpora.translations import read_translations, translation_files
+from xa_search.corpora.translations import find_translations, read_translations
 from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
 
@@ -25,6 +25,7 @@ class Corpus:
     targets: tuple[str, ...]
     files: RawFiles = field(repr=False)
     layout: Layout = field(repr=False)
+    machine_translations: RawFiles | None = field(default=None, repr=False)
 
     def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
         """Yield the utterances of a split, repaired; dropped rows are left out."""
@@ -64,14 +65,16 @@ class Corpus:
 
         The targets' labelled training files are among them only where a search learns from them.
         """
-        wanted = [self.file_of(self.source, "train"), self.file_of(self.source, "dev")]
-        wanted += [self.file_of(lang, "dev") for lang in self.targets]
-        wanted += [name for lang in self.targets for name in translation_files(self, lang)]
-        wanted += [self.file_of(lang, "train") for lang in self.targets if with_target_train]
+        names = [self.file_of(self.source, "train"), self.file_of(self.source, "dev")]
+        names += [self.file_of(lang, "dev") for lang in self.targets]
+        names += [self.file_of(lang, "train") for lang in self.targets if with_target_train]
+        wanted = [(self.files, name) for name in names if name is not None]
+        found = [find_translations(self, lang) for lang in self.targets]
+        wanted += [(one.files, one.name) for one in found if one is not None]
         digest = hashlib.sha256()
-        for name in dict.fromkeys(name for name in wanted if name is not None):
+        for files, name in dict.fromkeys(wanted):
             content = hashlib.sha256()
-            for chunk in self.files.chunks(name):
+            for chunk in files.chunks(name):
                 content.update(chunk)
             digest.update(f"{name}\n{content.hexdigest()}\n".encode())
         return digest.hexdigest()

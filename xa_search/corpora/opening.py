@@ -4,12 +4,14 @@ Looks at `data`, then at the search home; then generates (mtop-mini) or download
 """
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 from xa_search.corpora import jsonl
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.download import Progress, download
+from xa_search.corpora.machine_translations import find_translations_folder
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
@@ -39,6 +41,8 @@ def open_corpus(
     if not entry.languages:
         _check_languages(f"{entry.name} in {files.root}", source, targets, jsonl.languages(files))
     corpus = Corpus(name, source, targets, files, entry.layout)
+    if (made := find_translations_folder(corpus, home)) is not None:
+        corpus = replace(corpus, machine_translations=RawFiles.open(made))
     if not to_train:
         if not any(corpus.file_of(lang, "test") for lang in (source, *targets)):
             corpus.require(source, "test")

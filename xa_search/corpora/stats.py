@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xa_search.corpora.check import slot_types
 from xa_search.corpora.corpus import Corpus
-from xa_search.corpora.translations import translation_files
+from xa_search.corpora.translations import find_translations
 from xa_search.records import SPLITS, Split
 
 
@@ -52,7 +52,7 @@ def corpus_stats(corpus: Corpus) -> CorpusStats:
             _split_stats(corpus, lang, split, train) for split in SPLITS if corpus.file_of(lang, split) is not None
         ]
     pairs = {
-        lang: sum(1 for _ in corpus.translations(lang)) if translation_files(corpus, lang) else 0
+        lang: sum(1 for _ in corpus.translations(lang)) if find_translations(corpus, lang) is not None else 0
         for lang in corpus.targets
     }
     order = sorted(found, key=lambda stats: SPLITS.index(stats.split))

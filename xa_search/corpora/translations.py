@@ -1,12 +1,16 @@
 """Translations of the source training utterances. In: a corpus and a target language. Out: Translations, no labels.
 
-First choice: a file of translations (one line for each row of the source training file, or rows with its ids);
-second: the target's training file where it shares ids with the source's. Its labels are not looked at.
+First choice: what `xa-search data translate` made; second: a file of translations (one line for each row of the source
+training file, or rows with its ids); third: the target's training file where it shares ids with the source's. Its
+labels are not looked at.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xa_search.corpora.machine_translations import machine_file
+from xa_search.corpora.raw_files import RawFiles
 from xa_search.corpora.repair import clean_words, split_text
 from xa_search.corpora.rows import Row
 from xa_search.errors import DataError
@@ -16,39 +20,46 @@ if TYPE_CHECKING:
     from xa_search.corpora.corpus import Corpus
 
 
-def translation_files(corpus: "Corpus", lang: str) -> tuple[str, ...]:
-    """Name the file that holds the translations, or nothing; only the source training file may be opened for this."""
+@dataclass(frozen=True, slots=True)
+class TranslationFile:
+    """A file that holds translations: one line for each row of the source training file, or rows with its ids."""
+
+    files: RawFiles
+    name: str
+    by_line: bool
+
+
+def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
+    """Find the translations into a language; only the source training file may be opened for this."""
     if corpus.file_of(corpus.source, "train") is None:
-        return ()
-    by_line = corpus.files.find(corpus.layout.line_translations(lang))
-    if by_line is not None:
-        return (by_line,)
-    by_id = corpus.files.find(corpus.layout.id_translations(lang))
-    return (by_id,) if by_id is not None and _source_has_ids(corpus) else ()
+        return None
+    made = corpus.machine_translations
+    if made is not None and (name := made.find((machine_file(lang),))) is not None:
+        return TranslationFile(made, name, by_line=True)
+    if (name := corpus.files.find(corpus.layout.line_translations(lang))) is not None:
+        return TranslationFile(corpus.files, name, by_line=True)
+    name = corpus.files.find(corpus.layout.id_translations(lang))
+    return TranslationFile(corpus.files, name, by_line=False) if name is not None and _source_has_ids(corpus) else None
 
 
 def read_translations(corpus: "Corpus", lang: str) -> Iterator[Translation]:
     """Yield one translation at most for each source training utterance; raises DataError where there are none."""
-    by_line = corpus.files.find(corpus.layout.line_translations(lang))
-    by_id = corpus.files.find(corpus.layout.id_translations(lang))
-    if by_line is not None:
-        yield from _by_line(corpus, lang, by_line)
-    elif by_id is not None and _source_has_ids(corpus):
-        yield from _by_id(corpus, lang, by_id)
-    else:
+    found = find_translations(corpus, lang)
+    if found is None:
         raise DataError(_no_translations(corpus, lang))
+    yield from _by_line(corpus, lang, found) if found.by_line else _by_id(corpus, lang, found.name)
 
 
-def _by_line(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
+def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Translation]:
     """Walk through the source training rows and the lines side by side."""
-    lines = corpus.files.lines(name)
+    lines = found.files.lines(found.name)
     rows = 0
     for row in corpus.rows(corpus.source, "train"):
         rows += 1
         line = next(lines, None)
         if line is None:
             raise DataError(
-                f"{corpus.files.where(name)} has fewer lines than {corpus.source} training rows "
+                f"{found.files.where(found.name)} has fewer lines than {corpus.source} training rows "
                 f"(it ends before the row at line {row.line}): write one line for each row"
             )
         words = split_text(line.text)
@@ -57,7 +68,7 @@ def _by_line(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
     extra = next((line for line in lines if line.text.strip()), None)
     if extra is not None:
         raise DataError(
-            f"{corpus.files.where(name, extra.number)}: a line too many, the {corpus.source} training file has "
+            f"{found.files.where(found.name, extra.number)}: a line too many, the {corpus.source} training file has "
             f"{rows} rows: write one line for each row"
         )
 
@@ -96,4 +107,7 @@ def _no_translations(corpus: "Corpus", lang: str) -> str:
         advice = f"add {by_line[0]}, one line for each row of the {corpus.source} training file"
     else:
         advice = f"add {by_id[0]}, with the ids of the {corpus.source} training file"
-    return f"no translations of {corpus.name} into {lang} in {corpus.files.root}: {advice}"
+    return (
+        f"no translations of {corpus.name} into {lang} in {corpus.files.root}: {advice}, "
+        f"or type `xa-search data translate` with --to {lang}"
+    )

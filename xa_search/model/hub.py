@@ -14,10 +14,11 @@ _TIMEOUT_SECONDS = 5.0
 _TRUE = {"1", "ON", "YES", "TRUE"}
 _SAFE_WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spm.model", "vocab.txt")
+_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spm.model", "source.spm", "vocab.txt")
 _SMALL_FILES = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spm.model",
+    "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spm.model", "source.spm", "target.spm",
+    "generation_config.json",
 )  # fmt: skip
 
 
