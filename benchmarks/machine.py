@@ -61,3 +61,9 @@ def peak_memory(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e9
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1e9
+
+
+def anonymous_memory() -> float:
+    """Return the memory in GB that is this process's own; the pages of mapped files, which can be dropped, are not."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1e9

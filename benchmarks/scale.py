@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe_machine, peak_memory
+from machine import anonymous_memory, describe_machine, peak_memory
 from results_file import command_line, write_json
 
 from xa_search.plan import make_plan
@@ -106,12 +106,6 @@ def train(plan: Plan, steps: int) -> dict[str, float]:
         "peak_gb": peak_memory(CPU),
         "anonymous_gb": anonymous_memory(),
     }
-
-
-def anonymous_memory() -> float:
-    """Return the memory in GB that is this process's own; the pages of mapped files, which can be dropped, are not."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1e9
 
 
 def alone(task: Any, *arguments: Any) -> dict[str, float]:

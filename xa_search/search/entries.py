@@ -66,6 +66,23 @@ def record_of(trial: Entry) -> TrialRecord | None:
     )
 
 
+class Records:
+    """The records of a study's trials. That of an ended trial is made once, as nothing changes it any more."""
+
+    def __init__(self) -> None:
+        self._ended: dict[int, TrialRecord] = {}
+
+    def of(self, trial: Entry) -> TrialRecord | None:
+        """Return the record of a trial; none where it never began."""
+        known = self._ended.get(trial.number)
+        if known is not None:
+            return known
+        record = record_of(trial)
+        if record is not None and trial.state.is_finished():
+            self._ended[trial.number] = record
+        return record
+
+
 def notes_of(report: EpochReport, earlier: Notes, seconds: float, stopped: StoppedAt | None) -> dict[str, Any]:
     """Return what a trial's notes become by an epoch's report. `stopped` says that it ends here, before it does end."""
     before = earlier.get("spent", {})

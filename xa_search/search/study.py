@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from xa_search.errors import XaSearchError
 from xa_search.records import EpochReport, Plan, Spent, StoppedAt, TrialRecord, TrialRole
 from xa_search.records import TrialState as RecordState
-from xa_search.search.entries import NOT_CHARGED, decided_state, is_charged, is_paused, notes_of, record_of
+from xa_search.search.entries import NOT_CHARGED, Records, decided_state, is_charged, is_paused, notes_of
 from xa_search.search.failures import Failure
 from xa_search.search.locks import JournalLock
 from xa_search.search.sampler import DistinctSampler, distributions_of, importances_of, sampler_of
@@ -77,6 +77,7 @@ class SearchStudy:
         self._study_id = storage.get_study_id_from_name(plan.search_id)
         self._distributions = distributions_of(plan.space)
         self._offered: set[TrialRole] = set()
+        self._records = Records()
 
     def propose(self, batch: int | None = None) -> TrialRecord:
         """Begin a trial: a paused one goes on; then the two fixed recipes, then what the sampler proposes."""
@@ -140,11 +141,11 @@ class SearchStudy:
 
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return all trials that were begun, by number."""
-        return tuple(record for trial in self._frozen() if (record := record_of(trial)) is not None)
+        return tuple(record for trial in self._frozen() if (record := self._records.of(trial)) is not None)
 
     def trial(self, number: int) -> TrialRecord:
         """Return one trial."""
-        record = record_of(self._get(number))
+        record = self._records.of(self._get(number))
         if record is None:
             raise XaSearchError(f"trial {number} of {self._plan.search_id} never began; choose another number")
         return record
