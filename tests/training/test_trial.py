@@ -154,6 +154,15 @@ def test_too_few_utterances_are_a_data_error(encoded_rooms: EncodedCorpus, make_
         load_trial_data(encoded_rooms, make_job(train_limit=10, held_out=1e-9).settings)
 
 
+def test_a_table_that_is_gone_or_damaged_is_a_data_error(encoded_rooms: EncodedCorpus, tmp_path: Path) -> None:
+    whole = table_path(encoded_rooms, "train", "en").read_bytes()
+    for content in (None, b"", b"rubbish", whole[: len(whole) // 2]):
+        if content is not None:
+            (tmp_path / "train.en.arrow").write_bytes(content)
+        with pytest.raises(DataError, match=r"train\.en\.arrow is unreadable \(.*\); remove its folder, and type"):
+            EncodedTable(tmp_path / "train.en.arrow")
+
+
 def test_the_restored_model_predicts_as_the_trials_own(
     make_job: MakeJob, encoded_rooms: EncodedCorpus, room_corpus: Any, tiny_tokenizer: Any
 ) -> None:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from xa_search.errors import DataError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedRow:
@@ -24,10 +26,16 @@ class EncodedRow:
 
 
 class EncodedTable:
-    """A memory-mapped table of encoded rows."""
+    """A memory-mapped table of encoded rows. Raises DataError where its file is gone or damaged."""
 
     def __init__(self, path: Path) -> None:
-        self._dataset = Dataset.from_file(str(path)).with_format("arrow")
+        try:
+            self._dataset = Dataset.from_file(str(path)).with_format("arrow")
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(
+                f"{path} is unreadable ({reason}); remove its folder, and type the same command again"
+            ) from error
 
     def __len__(self) -> int:
         return len(self._dataset)
