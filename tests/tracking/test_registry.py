@@ -157,6 +157,26 @@ def test_the_champion_moves_only_to_a_better_version(
     assert find_version(uri, "xa-search-climb", "champion").version == 2
 
 
+@pytest.mark.usefixtures("no_fresh_process")
+def test_a_better_champion_that_another_home_made_during_the_check_stays(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse, better = (finish_search(search_record, f"race-{score}", score, make_trial(), uri) for score in (0.6, 0.9))
+    elsewhere = replace(better, job=replace(better.job, home=tmp_path))
+    answer = fresh_process.FreshProcess.predict
+    with monkeypatch.context() as patch:
+
+        def answer_late(*question: Any) -> list[dict[str, Any]]:
+            patch.undo()
+            assert elsewhere.register("race").is_champion
+            return answer(*question)
+
+        patch.setattr(fresh_process.FreshProcess, "predict", answer_late)
+        late = worse.register("race")
+    assert (late.is_champion, late.version.version) == (False, 1)
+    assert "60.0 % against 90.0 %" in late.reason
+
+
 def test_scores_are_compared_only_where_they_can_be(champion: Registration) -> None:
     old, new = champion.version, replace(champion.version, version=2, selection_score=0.9)
     assert champion_verdict(old, new)[0]

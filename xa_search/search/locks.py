@@ -1,4 +1,4 @@
-"""The locks of a search. In: its folder or its journal. Out: one driver at a time, and whole lines in the journal.
+"""The locks of searches. In: a folder or a file. Out: one driver a search, one writer of a journal or a registry.
 
 All of them belong to the kernel: they end with the process that holds them, however it ends.
 """
@@ -33,6 +33,14 @@ def only_driver(directory: Path) -> Iterator[None]:
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
+        yield
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the lock file `path`."""
+    with path.open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -14,6 +14,7 @@ import torch
 
 from xa_search.errors import XaSearchError
 from xa_search.records import SearchRecord, TrialJob
+from xa_search.search.locks import one_at_a_time
 from xa_search.tracking.bundle import Bundle, trial_bundle, write_bundle
 from xa_search.tracking.fresh_process import FreshProcess
 from xa_search.tracking.logged_model import log_model
@@ -33,6 +34,7 @@ from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, find_runs, open_experiment, plainly
 
 PROBABILITY_SLACK = 1e-3
+LOCK = "registry.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +65,26 @@ def register_winner(
     aliases then stay where they are.
     """
     name = f"{PREFIX}{corpus}"
-    earlier = [version for version in list_models(uri) if version.name == name]
-    mine = next((v for v in earlier if (v.search_id, v.trial) == (record.search_id, record.winner)), None)
-    if mine is not None and mine.checked:
-        reason = "registered and checked before; the aliases stay as they are"
-        return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
-    number = mine.version if mine else _create_version(record, job, weights, corpus, corpus_fingerprint, uri)
-    _check(f"models:/{name}/{number}", trial_bundle(job, weights), texts, fresh)
-    champion = next((version for version in earlier if CHAMPION in version.aliases), None)
-    moves, reason = champion_verdict(champion, find_version(uri, name, str(number)))
-    for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
-        set_alias(uri, name, alias, number)
-    mark_checked(uri, name, number)
-    version = find_version(uri, name, str(number))
+    with one_at_a_time(job.home / LOCK):
+        earlier = _versions(uri, name)
+        mine = next((v for v in earlier if (v.search_id, v.trial) == (record.search_id, record.winner)), None)
+        if mine is not None and mine.checked:
+            reason = "registered and checked before; the aliases stay as they are"
+            return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
+        number = mine.version if mine else _create_version(record, job, weights, corpus, corpus_fingerprint, uri)
+        _check(f"models:/{name}/{number}", trial_bundle(job, weights), texts, fresh)
+        # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
+        champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
+        moves, reason = champion_verdict(champion, find_version(uri, name, str(number)))
+        for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
+            set_alias(uri, name, alias, number)
+        mark_checked(uri, name, number)
+        version = find_version(uri, name, str(number))
     return Registration(version=version, is_new=mine is None, is_champion=moves, reason=reason)
+
+
+def _versions(uri: str, name: str) -> list[RegisteredVersion]:
+    return [version for version in list_models(uri) if version.name == name]
 
 
 def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion) -> tuple[bool, str]:

@@ -124,8 +124,13 @@ def mark_checked(uri: str, name: str, version: int) -> None:
 
 def create_version(client: Any, name: str, run_id: str, model_id: str, tags: dict[str, str], text: str) -> int:
     """Register a logged model under a name, and return the version's number."""
-    if not client.search_registered_models(f"name = '{name}'"):
+    from mlflow.exceptions import MlflowException
+
+    try:
         client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
     created = client.create_model_version(
         name, f"models:/{model_id}", run_id, tags=tags, description=text, model_id=model_id, await_creation_for=60
     )
