@@ -231,11 +231,10 @@ def test_an_unreadable_journal_is_one_clear_line(tmp_path: Path) -> None:
         open_study(plan)
 
 
-def test_two_searches_in_one_home_do_not_see_each_other(tmp_path: Path) -> None:
-    one, other = open_study(plan_of(tmp_path)), open_study(plan_of(tmp_path, fixed={"epochs": 3}))
-    one.propose()
-    assert (len(one.trials()), len(other.trials())) == (1, 0)
-    assert open_study(plan_of(tmp_path, trials=99)).trials() == one.trials()
+def test_more_trials_are_of_the_same_search(tmp_path: Path) -> None:
+    study = open_study(plan_of(tmp_path))
+    study.propose()
+    assert open_study(plan_of(tmp_path, trials=99)).trials() == study.trials()
 
 
 def test_only_one_process_runs_a_search(tmp_path: Path) -> None:
