@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 XA_SEARCH_HOME ?= $(CURDIR)/.xa-search
 export XA_SEARCH_HOME
+# uv compiles nothing by default: each process of a search would compile its libraries anew where Python writes none.
 # uv does not read pip's setting for further places to find packages.
 FIND_LINKS := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS=$(PIP_FIND_LINKS))
 
@@ -29,7 +30,7 @@ $(VENV)/bin/python:
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	if [ -x $(VENV)/bin/uv ]; then \
-	  $(FIND_LINKS) $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -c constraints.txt -e '.[$*]'; \
+	  $(FIND_LINKS) $(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python -c constraints.txt -e '.[$*]'; \
 	else \
 	  $(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[$*]'; \
 	fi
