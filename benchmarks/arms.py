@@ -1,7 +1,8 @@
 """The arms that are compared. In: a corpus and settings. Out: a TrialJob for each arm, and what trains it on some rows.
 
-`published` is the published step, `ours` the product's, `ours_as_published` the product's with the published
-hyper-parameters: between the first and the last only the execution differs.
+`published` is the published step, `ours` the product's, `ours_batch_10` the product's with as many steps as the
+published one takes, `ours_as_published` the product's with the published hyper-parameters: between the first and the
+last only the execution differs.
 """
 
 import shutil
@@ -33,6 +34,7 @@ PUBLISHED_SETTINGS = {"batch_size": 10, "pairing": "independent", "embedding": "
 ARMS: dict[str, dict[str, Any]] = {
     "published": PUBLISHED_SETTINGS,
     "ours": {"batch_size": 32},
+    "ours_batch_10": {"batch_size": 10},
     "ours_as_published": PUBLISHED_SETTINGS,
 }
 DIMENSIONS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from xa_search.errors import NonFiniteError
 from xa_search.plan import make_plan
 from xa_search.preflight import Prepared, prepare_search, searched_sizes
 from xa_search.records import Plan
-from xa_search.run import make_trial_job
+from xa_search.trial_jobs import make_trial_job
 
 
 def random_params(plan: Plan, number: int) -> dict[str, Any]:

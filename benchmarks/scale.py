@@ -86,9 +86,9 @@ def encode(plan: Plan) -> dict[str, float]:
 def train(plan: Plan, steps: int) -> dict[str, float]:
     """What a worker does: open the tables, load the model, take steps."""
     from xa_search.preflight import prepare_search, searched_sizes
-    from xa_search.run import make_trial_job
     from xa_search.training.learner import build_learner
     from xa_search.training.steps import step_batches
+    from xa_search.trial_jobs import make_trial_job
 
     prepared = prepare_search(plan, searched_sizes(plan), lambda _: None)
     params = {"align_weight": 1.0, "learning_rate": 2e-4, "model_size": plan.space.params["model_size"].choices}

@@ -47,12 +47,13 @@ def run_arm(arm: str, job: TrialJob, pad_length: int) -> dict[str, Any]:
 
 def jobs_of(options: argparse.Namespace, plan: Plan, prepared: Prepared) -> list[tuple[str, TrialJob]]:
     """Return the jobs of all arms, seed by seed."""
-    ours = {"learning_rate": options.learning_rate, "precision": "auto"}
+    ours = {"learning_rate": options.learning_rate, "precision": options.precision}
     published = {"learning_rate": options.published_learning_rate}
     own = {
         "published": {**published, "precision": "fp32"},
         "ours": ours,
-        "ours_as_published": {**published, "precision": "auto"},
+        "ours_batch_10": ours,
+        "ours_as_published": {**published, "precision": options.precision},
     }
     same = {
         "epochs": options.epochs,
@@ -65,7 +66,7 @@ def jobs_of(options: argparse.Namespace, plan: Plan, prepared: Prepared) -> list
     return [
         (arm, arm_job(plan, prepared, arm, "small", seed=seed, **same, **own[arm]))
         for seed in options.seeds
-        for arm in ARMS
+        for arm in options.arms
     ]
 
 
@@ -141,6 +142,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--home", type=Path, default=Path.home() / ".xa-search")
+    parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of our arms")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--train-limit", type=int, default=400)
     parser.add_argument("--dev-limit", type=int, default=500)
