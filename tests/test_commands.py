@@ -371,9 +371,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A search whose two trials really trained, on another corpus as its notes have it."""
     from xa_search.plan import make_plan
     from xa_search.preflight import prepare_search
-    from xa_search.run import make_trial_job
     from xa_search.search.runner import run_trials
     from xa_search.search.study import open_study
+    from xa_search.trial_jobs import make_trial_job
 
     changes = (
         "params={learning_rate: {low: 1.0e-5, high: 1.0e-2, log: true}}",

@@ -36,7 +36,23 @@ class Prepared:
     encoded: dict[str, EncodedCorpus]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A corpus without faults that would end a search; trials read the targets' labels only if that is said here."""
+
+    corpus: Corpus
+    check: CorpusCheck
+    with_target_train: bool
+
+
 def prepare_search(
+    plan: Plan, sizes: tuple[str, ...], note: Callable[[str], None], *, methods: tuple[str, ...] | None = None
+) -> Prepared:
+    """Check and prepare what one trial needs; the data is what the plan's methods read, or those that are given."""
+    return prepare_checked(plan, check_search(plan, sizes, note, methods=methods), sizes, note)
+
+
+def check_search(
     plan: Plan,
     sizes: tuple[str, ...],
     note: Callable[[str], None],
@@ -44,11 +60,8 @@ def prepare_search(
     trials: int = 1,
     *,
     methods: tuple[str, ...] | None = None,
-) -> Prepared:
-    """Check the disk for so many trials to come, model sizes and data; then load encoders and encode the corpus.
-
-    The data is what the plan's methods read, or those that are given. Raises all faults at once.
-    """
+) -> Checked:
+    """Check the disk for so many trials to come, model sizes and data. Raises all faults at once."""
     with_target_train = not {*TARGET_METHODS}.isdisjoint(plan.space.methods if methods is None else methods)
     faults: list[XaSearchError] = []
     _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
@@ -62,26 +75,34 @@ def prepare_search(
             _collect(faults, partial(_first_translation, corpus, lang))
             if with_target_train:
                 _collect(faults, partial(corpus.require, lang, "train"))
-    encoders = {}
-    if not faults:
-        for size in sizes:
-            encoders[size] = _collect(faults, partial(prepare_encoder, size, plan.home))
-    if faults:
-        raise type(faults[0])("\n".join(dict.fromkeys(str(fault) for fault in faults)))
+    _raise_all(faults)
     assert corpus is not None
     assert check is not None
-    files = {size: found for size, found in encoders.items() if found is not None}
-    for size, found in files.items():
+    return Checked(corpus=corpus, check=check, with_target_train=with_target_train)
+
+
+def prepare_checked(plan: Plan, checked: Checked, sizes: tuple[str, ...], note: Callable[[str], None]) -> Prepared:
+    """Load the encoders and encode the corpus. Raises all faults at once."""
+    faults: list[XaSearchError] = []
+    encoders = {size: _collect(faults, partial(prepare_encoder, size, plan.home)) for size in sizes}
+    _raise_all(faults)
+    for size, found in encoders.items():
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
-    tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in files.values()}
+    tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
+    corpus, with_target_train = checked.corpus, checked.with_target_train
     return Prepared(
         corpus=corpus,
-        check=check,
+        check=checked.check,
         fingerprint=corpus.fingerprint(with_target_train=with_target_train),
-        encoders=files,
+        encoders=encoders,
         tokenizers=tokenizers,
         encoded={name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers},
     )
+
+
+def _raise_all(faults: list[XaSearchError]) -> None:
+    if faults:
+        raise type(faults[0])("\n".join(dict.fromkeys(str(fault) for fault in faults)))
 
 
 def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:

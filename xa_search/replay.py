@@ -12,9 +12,10 @@ from xa_search.errors import UsageError
 from xa_search.history import SearchHistory
 from xa_search.preflight import prepare_search
 from xa_search.records import Plan, TrialJob, TrialRecord
-from xa_search.run import identity_of, make_trial_job
+from xa_search.run import identity_of
 from xa_search.search.events import trial_events
 from xa_search.training.progress import forget_progress
+from xa_search.trial_jobs import make_trial_job
 
 REPLAYS = "replays"
 DRIFTS = {

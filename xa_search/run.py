@@ -6,34 +6,30 @@ prepare -> open the study -> run the trials -> choose the winner -> test -> regi
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xa_search.corpora import Corpus
+from xa_search.conclusion import finish_search
 from xa_search.corpora.check import check_as_markdown
 from xa_search.cost import CostMeter
-from xa_search.encoding.store import encode_split
 from xa_search.errors import StoppedEarly
 from xa_search.journal import Audience, Journal, forget_left_overs, trial_directory
-from xa_search.preflight import Prepared, max_tokens, prepare_search, searched_sizes
-from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
+from xa_search.preflight import Prepared, check_search, prepare_checked, prepare_search, searched_sizes
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
+from xa_search.search.own_ray import OwnRay
 from xa_search.tracking.catching_up import catch_up
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
-from xa_search.tracking.events import trial_ended as trial_ended_event
-from xa_search.tracking.fresh_process import FreshProcess
-from xa_search.tracking.registration import Registration, register_winner
+from xa_search.tracking.registration import Registration
 from xa_search.tracking.runs import SyncState, Tracker
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
+from xa_search.trial_jobs import make_trial_job, score_trial_on_test
 
 if TYPE_CHECKING:
     from xa_search.search.study import SearchStudy
-
-CHECKED_TEXTS_A_LANGUAGE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,47 +45,53 @@ class SearchResult:
 def run_search(plan: Plan, audience: Audience) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
     from xa_search.cleaning import remove_weights
-    from xa_search.search.identity import check_same_search
     from xa_search.search.locks import only_driver
     from xa_search.search.runner import run_trials
-    from xa_search.search.study import read_notes
     from xa_search.tracking.report import write_cost
 
     meter = CostMeter(trials_run_here=plan.local)
-    with meter.stage("data"):
-        to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
-        prepared = prepare_search(plan, searched_sizes(plan), audience.note, audience.download, to_come)
-        identity = identity_of(prepared)
-        check_same_search(plan, identity)
-    # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
-    with only_driver(plan.directory):
-        tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
-        with _end_told(tracker):
-            study = _open(plan, prepared, identity, tracker, audience, meter)
-            with meter.trials():
-                run_trials(
-                    plan,
-                    study,
-                    lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
-                    Journal(plan.directory, tracker, audience, meter),
-                )
-            with FreshProcess(tracking_uri(plan.home)) as fresh:
-                with meter.stage("evaluation"):
-                    record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
-                with meter.stage("tracking"):
-                    state = _publish(plan, record, tracker)
-                    registration = None if state.left else _register(plan, prepared, record, audience, fresh)
-        remove_weights(plan.directory, record.trials, plan.space.keep)
-        cost = meter.cost(plan.space.cpus_per_trial)
-        for path in write_cost(cost, plan.directory / "report"):
-            tracker.record(FileLogged(path=str(path), folder="report"))
-        tracker.record(cost_logged(cost))
-        return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
+    with OwnRay(plan) as own_ray:
+        with meter.stage("data"):
+            prepared = _prepare(plan, audience, own_ray)
+        # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches it.
+        with only_driver(plan.directory):
+            tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+            with _end_told(tracker):
+                study = _open(plan, prepared, tracker, audience, meter)
+                journal = Journal(plan.directory, tracker, audience, meter)
+                with meter.trials():
+                    run_trials(
+                        plan,
+                        study,
+                        lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
+                        journal,
+                        own_ray=own_ray,
+                    )
+                record, registration = finish_search(plan, prepared, study, tracker, audience, meter)
+            remove_weights(plan.directory, record.trials, plan.space.keep)
+            cost = meter.cost(plan.space.cpus_per_trial)
+            for path in write_cost(cost, plan.directory / "report"):
+                tracker.record(FileLogged(path=str(path), folder="report"))
+            tracker.record(cost_logged(cost))
+            return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
 
 
-def _open(
-    plan: Plan, prepared: Prepared, identity: dict[str, str], tracker: Tracker, audience: Audience, meter: CostMeter
-) -> "SearchStudy":
+def _prepare(plan: Plan, audience: Audience, own_ray: OwnRay) -> Prepared:
+    """Check the plan and its data, then prepare them beside the start of Ray. Raises when it is another search."""
+    from xa_search.search.identity import check_same_search
+    from xa_search.search.study import read_notes
+
+    to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+    sizes = searched_sizes(plan)
+    checked = check_search(plan, sizes, audience.note, audience.download, to_come)
+    if to_come:
+        own_ray.begin()
+    prepared = prepare_checked(plan, checked, sizes, audience.note)
+    check_same_search(plan, identity_of(prepared))
+    return prepared
+
+
+def _open(plan: Plan, prepared: Prepared, tracker: Tracker, audience: Audience, meter: CostMeter) -> "SearchStudy":
     """Begin or reopen the run and the study of a search."""
     from xa_search.cleaning import folders_read
     from xa_search.search.study import open_study
@@ -97,7 +99,7 @@ def _open(
     with meter.stage("start"):
         # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
         tracker.note(_search_started(plan, prepared))
-        study = open_study(plan, identity)
+        study = open_study(plan, identity_of(prepared))
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
@@ -151,117 +153,6 @@ def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
         tags=search_tags(space),
         texts={"plan.json": plan.model_dump_json(indent=2), "data_check.md": check_as_markdown(prepared.check)},
     )
-
-
-def _conclude(
-    plan: Plan,
-    prepared: Prepared,
-    trials: tuple[TrialRecord, ...],
-    importances: dict[str, float],
-    audience: Audience,
-) -> SearchRecord:
-    """Choose the winner; only then open the test splits, for it and for the zero-shot baseline."""
-    from xa_search.search.winner import choose_winner
-
-    winner = choose_winner(trials)
-    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
-    audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial")
-    tested = {
-        trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
-        for trial in {winner.number: winner, baseline.number: baseline}.values()
-    }
-    return SearchRecord(
-        search_id=plan.search_id,
-        source=plan.space.source,
-        targets=plan.space.targets,
-        selection=plan.space.selection,
-        trials=trials,
-        winner=winner.number,
-        baseline=baseline.number,
-        test_metrics=tested,
-        importances=importances,
-    )
-
-
-def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
-    """Log the report and close the runs."""
-    from xa_search.tracking.plots import write_plots
-    from xa_search.tracking.report import language_rows, language_table, write_report
-
-    catch_up(tracker, record.trials, partial(trial_directory, plan.directory))
-    for trial in record.trials:
-        if trial.number in record.test_metrics:
-            tracker.record(trial_ended_event(replace(trial, metrics=trial.metrics | record.test_metrics[trial.number])))
-    folder = plan.directory / "report"
-    log_scaled = {name for name, parameter in plan.space.params.items() if parameter.log}
-    for path in (*write_report(record, folder), *write_plots(record, log_scaled, folder)):
-        tracker.record(FileLogged(path=str(path), folder="report"))
-    winner = record.trial(record.winner)
-    tracker.record(
-        SearchEnded(
-            status="FINISHED",
-            metrics=record.test_metrics[winner.number] | {"selection_score": winner.score or 0.0},
-            tags={
-                "state": "finished",
-                "winner": str(winner.number),
-                "mlflow.note.content": language_table(language_rows(record)),
-            },
-        )
-    )
-    return tracker.sync()
-
-
-def _register(
-    plan: Plan, prepared: Prepared, record: SearchRecord, audience: Audience, fresh: FreshProcess
-) -> Registration:
-    from xa_search.training.trial import best_weights
-
-    audience.note("registering the winner, and loading it back in a fresh process")
-    winner = record.trial(record.winner)
-    job = make_trial_job(plan, prepared, winner.settings, winner.number)
-    return register_winner(
-        record,
-        job,
-        best_weights(job.directory),
-        corpus=plan.space.corpus,
-        corpus_fingerprint=prepared.fingerprint,
-        texts=_texts_to_compare(prepared.corpus),
-        uri=tracking_uri(plan.home),
-        fresh=fresh,
-    )
-
-
-def _texts_to_compare(corpus: Corpus) -> list[str]:
-    """Return raw texts in every language, on which the registered model must answer as the trial's."""
-    texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
-    for lang in corpus.targets:
-        texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
-    return texts
-
-
-def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name: int | str) -> TrialJob:
-    """Return what a worker needs to train a trial with these settings."""
-    encoder = prepared.encoders[settings.model_size]
-    return TrialJob(
-        settings=settings,
-        encoder=encoder,
-        corpus=prepared.encoded[encoder.tokenizer_fingerprint],
-        selection=plan.space.selection,
-        directory=trial_directory(plan.directory, name),
-        home=plan.home,
-        threads=plan.space.cpus_per_trial,
-    )
-
-
-def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[str, float]:
-    """Encode the test splits, which nothing has opened before, and score a finished trial's best weights."""
-    from xa_search.training.final_test import score_test
-    from xa_search.training.trial import best_weights
-
-    languages = (plan.space.source, *plan.space.targets)
-    tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
-    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", languages)
-    return score_test(job, best_weights(job.directory), languages)
 
 
 def train_alone(

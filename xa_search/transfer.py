@@ -15,12 +15,12 @@ from xa_search.history import find_search
 from xa_search.journal import trial_directory
 from xa_search.preflight import prepare_search
 from xa_search.records import OUTSIDE
-from xa_search.run import make_trial_job
 from xa_search.tracking.bundle import Bundle, trial_bundle
 from xa_search.tracking.registry import PREFIX
 from xa_search.training.label_map import LabelMap, same_labels
 from xa_search.training.transfer import LanguageScore, OpenLabels, score_language
 from xa_search.training.trial import best_weights
+from xa_search.trial_jobs import make_trial_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 """
 
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from xa_search.records import Plan
 from xa_search.search.address import answers, check_address
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.events import Trainer, trial_events
+from xa_search.search.own_ray import OwnRay
 from xa_search.search.process import own_signals, quiet_log
 from xa_search.search.ray_callbacks import (
     EVENT,
@@ -40,13 +42,15 @@ BETWEEN_LOOKS = 1.0
 LAST_WORD_SECONDS = 5.0
 
 
-def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> None:
+def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, own_ray: OwnRay) -> None:
     """Run the bookkeeper's trials until it has no more or says stop."""
-    with _connected(plan.address), own_signals(), quiet_log("ray"):
+    with _connected(plan.address, own_ray), own_signals(), quiet_log("ray"):
         nodes = node_resources([node["Resources"] for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
         asked = trial_resources(plan.space, nodes)
         slots = sum(node.fit(asked) for node in nodes)
         bookkeeper.begin(slots, asked.gpus)
+        if plan.address is None:  # Tune starts as many workers at a time as may wait for one
+            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
         link = Link(bookkeeper, slots if plan.address is None else None)
         _run_tune(_tuner(plan, link, trainer, asked), link)
         if link.fault is not None:
@@ -116,17 +120,16 @@ def _trainable(name: str, trainer: Trainer | None) -> Callable[[dict[str, Any]],
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start Ray on this machine; leave as it was found."""
-    if ray.is_initialized():
-        yield
-        return
-    if address is not None:
-        check_address(address)
-    options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
+def _connected(address: str | None, own_ray: OwnRay) -> Iterator[None]:
+    """Join the cluster at `address`, or have Ray on this machine; leave as it was found."""
+    joins = address is not None and not ray.is_initialized()
     try:
-        with own_signals():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        if address is None:
+            own_ray.wait()
+        elif joins:
+            check_address(address)
+            with own_signals():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except SystemExit:  # Ray's own answer to SIGTERM while it starts
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -136,4 +139,19 @@ def _connected(address: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        own_ray.end()
+        if joins:
+            end_ray()
+
+
+def start_ray() -> bool:
+    """Start Ray on this machine, unless this process has one; tell whether it did."""
+    if ray.is_initialized():
+        return False
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+    return True
+
+
+def end_ray() -> None:
+    """End the Ray that this process started, or leave the cluster."""
+    ray.shutdown()

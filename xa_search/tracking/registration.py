@@ -6,6 +6,7 @@ alias move.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +153,10 @@ def _workplace(directory: Path) -> Iterator[Path]:
 
 def _check(model: str, here: Bundle, texts: Sequence[str], fresh: FreshProcess) -> None:
     """Compare the answers of the registered version in a fresh process with those of the trial's own model."""
-    expected = [parsed.record() for parsed in here.predict(texts)]
-    found = fresh.predict(model, texts, torch.get_num_threads())
+    with ThreadPoolExecutor(1) as pool:  # loading there and answering here take as long as each other
+        answers = pool.submit(fresh.predict, model, texts, torch.get_num_threads())
+        expected = [parsed.record() for parsed in here.predict(texts)]
+        found = answers.result()
     for text, mine, other in zip(texts, expected, found, strict=True):
         drift = abs(mine.pop("intent_probability") - other.pop("intent_probability"))
         if mine != other or drift > PROBABILITY_SLACK:

@@ -1,0 +1,123 @@
+"""The end of a search. In: a Plan and its study. Out: the winner, tested, reported and registered."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from xa_search.corpora import Corpus
+from xa_search.cost import CostMeter
+from xa_search.journal import Audience, trial_directory
+from xa_search.preflight import Prepared
+from xa_search.records import Plan, SearchRecord, TrialRecord
+from xa_search.tracking.catching_up import catch_up
+from xa_search.tracking.events import FileLogged, SearchEnded
+from xa_search.tracking.events import trial_ended as trial_ended_event
+from xa_search.tracking.fresh_process import FreshProcess
+from xa_search.tracking.registration import Registration, register_winner
+from xa_search.tracking.runs import SyncState, Tracker
+from xa_search.tracking.store import tracking_uri
+from xa_search.trial_jobs import make_trial_job, score_trial_on_test
+
+if TYPE_CHECKING:
+    from xa_search.search.study import SearchStudy
+
+CHECKED_TEXTS_A_LANGUAGE = 50
+
+
+def finish_search(
+    plan: Plan, prepared: Prepared, study: "SearchStudy", tracker: Tracker, audience: Audience, meter: CostMeter
+) -> tuple[SearchRecord, Registration | None]:
+    """Choose, test, report and register the winner; no registration when MLflow is away."""
+    with FreshProcess(tracking_uri(plan.home)) as fresh:
+        with meter.stage("evaluation"):
+            record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
+        with meter.stage("tracking"):
+            state = _publish(plan, record, tracker)
+            return record, None if state.left else _register(plan, prepared, record, audience, fresh)
+
+
+def _conclude(
+    plan: Plan,
+    prepared: Prepared,
+    trials: tuple[TrialRecord, ...],
+    importances: dict[str, float],
+    audience: Audience,
+) -> SearchRecord:
+    """Choose the winner; only then open the test splits, for it and for the zero-shot baseline."""
+    from xa_search.search.winner import choose_winner
+
+    winner = choose_winner(trials)
+    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
+    audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial")
+    tested = {
+        trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
+        for trial in {winner.number: winner, baseline.number: baseline}.values()
+    }
+    return SearchRecord(
+        search_id=plan.search_id,
+        source=plan.space.source,
+        targets=plan.space.targets,
+        selection=plan.space.selection,
+        trials=trials,
+        winner=winner.number,
+        baseline=baseline.number,
+        test_metrics=tested,
+        importances=importances,
+    )
+
+
+def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
+    """Log the report and close the runs."""
+    from xa_search.tracking.plots import write_plots
+    from xa_search.tracking.report import language_rows, language_table, write_report
+
+    catch_up(tracker, record.trials, partial(trial_directory, plan.directory))
+    for trial in record.trials:
+        if trial.number in record.test_metrics:
+            tracker.record(trial_ended_event(replace(trial, metrics=trial.metrics | record.test_metrics[trial.number])))
+    folder = plan.directory / "report"
+    log_scaled = {name for name, parameter in plan.space.params.items() if parameter.log}
+    for path in (*write_report(record, folder), *write_plots(record, log_scaled, folder)):
+        tracker.record(FileLogged(path=str(path), folder="report"))
+    winner = record.trial(record.winner)
+    tracker.record(
+        SearchEnded(
+            status="FINISHED",
+            metrics=record.test_metrics[winner.number] | {"selection_score": winner.score or 0.0},
+            tags={
+                "state": "finished",
+                "winner": str(winner.number),
+                "mlflow.note.content": language_table(language_rows(record)),
+            },
+        )
+    )
+    return tracker.sync()
+
+
+def _register(
+    plan: Plan, prepared: Prepared, record: SearchRecord, audience: Audience, fresh: FreshProcess
+) -> Registration:
+    from xa_search.training.trial import best_weights
+
+    audience.note("registering the winner, and loading it back in a fresh process")
+    winner = record.trial(record.winner)
+    job = make_trial_job(plan, prepared, winner.settings, winner.number)
+    return register_winner(
+        record,
+        job,
+        best_weights(job.directory),
+        corpus=plan.space.corpus,
+        corpus_fingerprint=prepared.fingerprint,
+        texts=_texts_to_compare(prepared.corpus),
+        uri=tracking_uri(plan.home),
+        fresh=fresh,
+    )
+
+
+def _texts_to_compare(corpus: Corpus) -> list[str]:
+    """Return raw texts in every language, on which the registered model must answer as the trial's."""
+    texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
+    for lang in corpus.targets:
+        texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
+    return texts
