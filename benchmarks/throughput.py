@@ -1,12 +1,13 @@
 """The published training step against ours. In: a corpus. Out: a printed table, and every figure as JSON.
 
-    python benchmarks/throughput.py --data mtod.zip --sizes small base --precisions fp32 bf16 --threads 2 --rounds 7 \
+    python benchmarks/throughput.py --data mtod.zip --sizes small base --precisions fp32 own --threads 2 --rounds 7 \
         --out benchmarks/results/throughput.json
     python benchmarks/throughput.py quality --data mtod.zip --out benchmarks/results/speed_quality.json
 
 In each round every arm trains on the same utterances, one arm after the other, beside a product of large matrices in
 the same precision. An example is one labelled utterance with its pair. `share` is the part of that product's rate that
 an arm's necessary operations reach: those of operations.py, over real tokens. `base` and `large` are random weights.
+Precision `own` is each arm's own: fp32 is the published step's, ours is what the product's probe chooses.
 The second form asks what the speed costs: see speed_quality.py.
 """
 
@@ -30,6 +31,7 @@ from xa_search.errors import XaSearchError
 from xa_search.records import Plan, TrialJob
 from xa_search.training.device import trial_device
 from xa_search.training.learner import Learner
+from xa_search.training.precision import resolve_precision
 
 ENDLESS_EPOCHS = 1000
 LEARNING_RATE = 1e-5
@@ -44,8 +46,7 @@ def measure_side_by_side(plan: Plan, jobs: dict[str, TrialJob], options: argpars
     rounds = [measure_round(learners, options, turn) for turn in range(1, options.rounds + 1)]
     found = {
         "encoder_parameters": encoder_parameters(next(iter(learners.values())).model),
-        "matrix_rate": spread([one["matrix_rate"] for figures in rounds for one in figures.values()]),
-        "arms": {arm: summarise(arm, rounds, options.examples) for arm in jobs},
+        "arms": {arm: summarise(arm, job.settings.precision, rounds, options.examples) for arm, job in jobs.items()},
         "rounds": rounds,
     }
     ours = learners.get("ours")
@@ -67,16 +68,19 @@ def measure_round(learners: dict[str, AnyLearner], options: argparse.Namespace, 
     return figures
 
 
-def summarise(arm: str, rounds: list[dict[str, Any]], examples: int) -> dict[str, Any]:
+def summarise(arm: str, precision: str, rounds: list[dict[str, Any]], examples: int) -> dict[str, Any]:
     """Return the spread of an arm's figures; what compares it with another is taken within each round."""
-    figures = {
-        "examples_a_second": spread([examples / one[arm]["seconds"] for one in rounds]),
-        "operations_an_example": median(one[arm]["operations"] for one in rounds) / examples,
-        "share": spread([one[arm]["operations"] / one[arm]["seconds"] / one[arm]["matrix_rate"] for one in rounds]),
+    own = [figures[arm] for figures in rounds]
+    found = {
+        "precision": precision,
+        "matrix_rate": spread([one["matrix_rate"] for one in own]),
+        "examples_a_second": spread([examples / one["seconds"] for one in own]),
+        "operations_an_example": median(one["operations"] for one in own) / examples,
+        "share": spread([one["operations"] / one["seconds"] / one["matrix_rate"] for one in own]),
     }
     if "published" in rounds[0]:
-        figures["speed_up"] = spread([one["published"]["seconds"] / one[arm]["seconds"] for one in rounds])
-    return figures
+        found["speed_up"] = spread([one["published"]["seconds"] / one[arm]["seconds"] for one in rounds])
+    return found
 
 
 def take_apart(ours: Learner, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
@@ -108,7 +112,10 @@ def measure_all(options: argparse.Namespace) -> None:
     same = {"epochs": ENDLESS_EPOCHS, "learning_rate": LEARNING_RATE, "seed": options.seed}
     for size, encoder in encoders.items():
         for precision in options.precisions:
-            jobs = {arm: arm_job(plan, prepared, arm, encoder, precision=precision, **same) for arm in options.arms}
+            jobs = {
+                arm: arm_job(plan, prepared, arm, encoder, precision=arm_precision(arm, precision, options), **same)
+                for arm in options.arms
+            }
             entry = {"size": size, "precision": precision, **measure_side_by_side(plan, jobs, options)}
             gc.collect()  # reference cycles still hold the learners
             # After them, so that the trimmed encoder is on disk: only the first trial of a search writes it.
@@ -120,6 +127,14 @@ def measure_all(options: argparse.Namespace) -> None:
             print_entry(entry)
 
 
+def arm_precision(arm: str, precision: str, options: argparse.Namespace) -> str:
+    """Return an arm's precision; its own is fp32 if published, otherwise what the product's probe chooses here."""
+    if precision != "own":
+        return precision
+    wanted = "fp32" if arm == "published" else "auto"
+    return resolve_precision(wanted, trial_device(), options.threads, options.home)
+
+
 def measure_at_once(jobs: dict[str, TrialJob], options: argparse.Namespace) -> dict[str, Any]:
     """Return the examples a second of several trials of one arm side by side."""
     sizes = (options.pad_length, options.examples, options.rounds)
@@ -128,11 +143,11 @@ def measure_at_once(jobs: dict[str, TrialJob], options: argparse.Namespace) -> d
 
 def print_entry(entry: dict[str, Any]) -> None:
     """Print the figures of one size and precision."""
-    rate = entry["matrix_rate"]["median"]
-    print(f"\n{entry['size']} {entry['precision']}: matrix product {rate / 1e9:.0f} G operations a second")
+    print(f"\n{entry['size']}, precision {entry['precision']}")
     for arm, figures in entry["arms"].items():
         speed, share = figures["examples_a_second"], figures["share"]
-        line = f"  {arm:18s} {speed['median']:8.2f} examples/s "
+        line = f"  {arm:18s} {figures['precision']} of {figures['matrix_rate']['median'] / 1e9:.0f} G operations/s"
+        line += f" {speed['median']:8.2f} examples/s "
         line += f"[{speed['lower_quartile']:.2f}, {speed['upper_quartile']:.2f}]"
         line += f"  share {share['median']:.2f}  peak {entry['memory'][arm]['peak_gb']:.2f} GB"
         if "speed_up" in figures:
@@ -152,7 +167,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--home", type=Path, default=Path.home() / ".xa-search")
     parser.add_argument("--sizes", nargs="+", choices=("tiny", "small", *DIMENSIONS), default=["small"])
-    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16", "own"), default=["fp32", "own"])
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=list(ARMS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1, help="also measure so many trials side by side")
