@@ -15,6 +15,8 @@ from tiny_translators import write_nllb
 from xa_search import cli, translating
 from xa_search.corpora import Corpus, check_corpus, open_corpus
 from xa_search.errors import DataError, UsageError
+from xa_search.model.translator import Translator, find_translation_model
+from xa_search.training.device import trial_device
 
 WINDOW = 4
 ROWS = 18
@@ -60,6 +62,16 @@ def whole(data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(translating, "ROWS_A_WINDOW", WINDOW)
         return translate(data, tmp_path_factory.mktemp("whole"), model).path.read_bytes()
+
+
+def test_a_pair_is_translated_sentence_by_sentence(model: Path) -> None:
+    translator = Translator(find_translation_model(str(model)), "en", "de", trial_device())
+    first, second = translator.translate(["wake me", "stop"])
+    assert translating._translated(translator, ["wake me ||| stop", "", "stop"]) == [
+        f"{first} ||| {second}",
+        "",
+        second,
+    ]
 
 
 def test_what_was_translated_is_found_for_this_training_file_alone(

@@ -13,7 +13,9 @@ from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 
 data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
 
-Corpus = Annotated[str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, or a search space.")]
+Corpus = Annotated[
+    str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, or a search space.")
+]
 TRANSLATION_MODEL = "facebook/nllb-200-distilled-600M"
 PROGRESS_LINES = 20
 

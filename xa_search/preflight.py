@@ -11,10 +11,10 @@ from typing import Any
 
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.encoding.store import encode_corpus
-from xa_search.errors import DataError, XaSearchError
+from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
 from xa_search.model.sizes import resolve_size
-from xa_search.records import TARGET_METHODS, EncodedCorpus, EncoderFiles, Plan
+from xa_search.records import TARGET_METHODS, EncodedCorpus, EncoderFiles, Plan, TrialSettings
 from xa_search.search.disk import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
 from xa_search.search.resources import slots_here
 from xa_search.training.progress import PROGRESS
@@ -38,18 +38,22 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A corpus without faults that would end a search; trials read the targets' labels only if that is said here."""
+    """A corpus without faults that would end a search; trials read the targets' labels only if that is said here.
+
+    `only` is what the one trial has, where there is no search.
+    """
 
     corpus: Corpus
     check: CorpusCheck
     with_target_train: bool
+    only: TrialSettings | None
 
 
 def prepare_search(
-    plan: Plan, sizes: tuple[str, ...], note: Callable[[str], None], *, methods: tuple[str, ...] | None = None
+    plan: Plan, sizes: tuple[str, ...], note: Callable[[str], None], *, only: TrialSettings | None = None
 ) -> Prepared:
-    """Check and prepare what one trial needs; the data is what the plan's methods read, or those that are given."""
-    return prepare_checked(plan, check_search(plan, sizes, note, methods=methods), sizes, note)
+    """Check and prepare the data that the plan's methods read, or the one trial with the settings `only`."""
+    return prepare_checked(plan, check_search(plan, sizes, note, only=only), sizes, note)
 
 
 def check_search(
@@ -59,10 +63,11 @@ def check_search(
     download: Callable[[int, int | None], None] | None = None,
     trials: int = 1,
     *,
-    methods: tuple[str, ...] | None = None,
+    only: TrialSettings | None = None,
 ) -> Checked:
     """Check the disk for so many trials to come, model sizes and data. Raises all faults at once."""
-    with_target_train = not {*TARGET_METHODS}.isdisjoint(plan.space.methods if methods is None else methods)
+    methods = plan.space.methods if only is None else (only.method,)
+    with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
     faults: list[XaSearchError] = []
     _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
     for size in sizes:
@@ -78,7 +83,7 @@ def check_search(
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
-    return Checked(corpus=corpus, check=check, with_target_train=with_target_train)
+    return Checked(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
 
 
 def prepare_checked(plan: Plan, checked: Checked, sizes: tuple[str, ...], note: Callable[[str], None]) -> Prepared:
@@ -90,19 +95,35 @@ def prepare_checked(plan: Plan, checked: Checked, sizes: tuple[str, ...], note: 
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
+    encoded = {name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers}
+    if not all(one.has_slots for one in encoded.values()):
+        _check_without_slots(plan, checked.only)
     return Prepared(
         corpus=corpus,
         check=checked.check,
         fingerprint=corpus.fingerprint(with_target_train=with_target_train),
         encoders=encoders,
         tokenizers=tokenizers,
-        encoded={name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers},
+        encoded=encoded,
     )
 
 
 def _raise_all(faults: list[XaSearchError]) -> None:
     if faults:
         raise type(faults[0])("\n".join(dict.fromkeys(str(fault) for fault in faults)))
+
+
+def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
+    """Raise UsageError where a trial could get the one loss that nothing but slots can teach."""
+    weight = (only or plan.trial_settings({})).slot_presence_weight
+    searched = plan.space.params.get("slot_presence_weight") if only is None else None
+    if searched is not None:
+        weight = max(searched.choices or (searched.high,))
+    if weight > 0 and "cross_aligner" in (plan.space.methods if only is None else (only.method,)):
+        raise UsageError(
+            f"{plan.space.corpus} has no slots, so that cross_aligner cannot learn which an utterance has "
+            f"(slot_presence_weight is {weight:g}): --set fixed.slot_presence_weight=0"
+        )
 
 
 def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:

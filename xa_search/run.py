@@ -163,7 +163,7 @@ def train_alone(
     from xa_search.training.trial import train_trial
 
     settings = plan.trial_settings(params)
-    prepared = prepare_search(plan, (settings.model_size,), lambda _: None, methods=(settings.method,))
+    prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)
     forget_progress(job.directory)

@@ -13,7 +13,15 @@ from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
 from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
 from xa_search.tracking.failure_regions import failure_regions
-from xa_search.tracking.report import COST_COLUMNS, cost_rows, cost_summary, language_rows, trial_rows
+from xa_search.tracking.report import (
+    COST_COLUMNS,
+    HEADINGS,
+    cost_rows,
+    cost_summary,
+    language_cells,
+    language_rows,
+    trial_rows,
+)
 
 if TYPE_CHECKING:
     from xa_search.run import SearchResult
@@ -59,17 +67,13 @@ def read_json_object(text: str, option: str) -> dict[str, Any]:
 def print_result(plan: Plan, result: "SearchResult") -> None:
     """Print what a search found: languages, trials, importances, the registered model and what to type next."""
     record = result.record
-    metrics = {"intent": "intent_accuracy", "slot F1": "slot_f1", "exact": "exact_match"}
+    languages = language_rows(record)
+    metrics = [HEADINGS[name].removesuffix(" match") for name in languages[0].winner]
     columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
-    rows = []
-    for row in language_rows(record):
-        cells = [row.lang]
-        for field in metrics.values():
-            cells += [f"{getattr(row.zero_shot, field):.1f}", f"{getattr(row.winner, field):.1f}"]
-            cells.append(f"{getattr(row.gain, field):+.1f}")
-        rows.append(cells)
     print_table(
-        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})", columns, rows
+        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        columns,
+        [[row.lang, *language_cells(row)] for row in languages],
     )
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
@@ -127,10 +131,12 @@ def print_models(models: Sequence["RegisteredVersion"]) -> None:
     if not models:
         say("no model is registered yet; `xa-search run mtop-mini` makes one")
         return
-    columns = ["model", "version", "aliases", "score", "selection", "test intent", "test slot F1", "search", "trial"]
+    columns = ["model", "version", "aliases", "score", "selection", "test accuracy", "test slot F1", "search", "trial"]
     rows = []
     for model in models:
-        tests = [model.test_metrics.get(f"test_{kind}_mean") for kind in ("intent_acc", "slot_f1")]
+        scores = model.test_metrics
+        accuracy = scores.get("test_intent_acc_mean", scores.get("test_accuracy_mean"))
+        tests = [accuracy, scores.get("test_slot_f1_mean")]
         chosen_by = model.selection if model.zero_shot else f"{model.selection}, not zero-shot"
         rows.append(
             [model.name, str(model.version), " ".join(model.aliases), percent(model.selection_score), chosen_by]
@@ -186,6 +192,8 @@ def print_transfer(model: str, test: "TransferTest") -> None:
         ]
         for score in test.languages
     ]
+    if not test.has_slots:
+        columns, rows = [*columns[:3], "accuracy"], [row[:4] for row in rows]
     print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
     for note in test.notes:
         say(note)

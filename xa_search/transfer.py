@@ -28,6 +28,7 @@ class TransferTest:
     """The scores of a model on the test splits of a corpus; `notes` say what the label map and the reader left open."""
 
     corpus: str
+    has_slots: bool
     languages: tuple[LanguageScore, ...]
     notes: tuple[str, ...]
 
@@ -76,7 +77,12 @@ def score_on_corpus(bundle: Bundle, corpus: Corpus, label_map: LabelMap | None) 
     if not any(score.rows for score in scores):
         raise DataError(f"{corpus.name}: no test row has an intent that a label of the model stands for; mend the map")
     notes += _unused(labels, set(known.intents), set(slot_types), intents, types) if label_map else []
-    return TransferTest(corpus=corpus.name, languages=tuple(scores), notes=(*notes, *_open(still_open, labels)))
+    return TransferTest(
+        corpus=corpus.name,
+        has_slots=known.has_slots,
+        languages=tuple(scores),
+        notes=(*notes, *_open(still_open, labels)),
+    )
 
 
 def _unused(

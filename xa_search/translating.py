@@ -20,6 +20,7 @@ from xa_search.corpora import Corpus
 from xa_search.corpora.machine_translations import machine_file, translations_folder
 from xa_search.errors import UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
+from xa_search.records import BETWEEN
 from xa_search.training.device import trial_device
 
 ROWS_A_WINDOW = 256
@@ -115,9 +116,12 @@ def _append(corpus: Corpus, translator: Translator, out: IO[bytes], progress: Ca
 
 
 def _translated(translator: Translator, texts: list[str]) -> list[str]:
-    """Translate the texts that are not empty."""
-    said = iter(translator.translate([text for text in texts if text]))
-    return [next(said) if text else "" for text in texts]
+    """Translate the texts that are not empty; a pair of sentences one by one, and wholly or not at all."""
+    middle = f" {BETWEEN} "
+    sentences = [text.split(middle) if text else [] for text in texts]
+    said = iter(translator.translate([sentence for text in sentences for sentence in text]))
+    translated = [[next(said) for _ in text] for text in sentences]
+    return [middle.join(text) if all(text) else "" for text in translated]
 
 
 def _whole_lines(out: IO[bytes]) -> int:

@@ -4,7 +4,7 @@ import json
 import pickle
 
 import pytest
-from raw_samples import conll_block, massive_line, mtop_line, xsid_block
+from raw_samples import conll_block, massive_line, mtop_line, pawsx_lines, xsid_block
 
 from xa_search.corpora import check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.raw_files import RawFiles
@@ -193,6 +193,35 @@ def test_massive_as_a_tar_a_zip_and_a_folder(write, write_zip, write_tar):
             (3, 1, {"duplicate_id": 1}), (2, 1, {"bad_markup": 1})
         ]  # fmt: skip
         assert (check.translations[0].translations, check.translations[0].missing) == (2, 0)
+
+
+PAWSX = {
+    "en/train.tsv": pawsx_lines(
+        ("1", "wake me", "wake up", "1"), ("2", "NS", "b", "0"), ("3", "go", "", "0"), ("4", "go", "stop", "0")
+    ),
+    "de/translated_train.tsv": pawsx_lines(("4", "los", "halt", ""), ("2", "c", "b", "0"), ("1", "NS", "auf", "1")),
+    **{
+        f"{lang}/{split}_2k.tsv": pawsx_lines(("1", "a", "b", "0"))
+        for lang in ("en", "de")
+        for split in ("dev", "test")
+    },
+}
+
+
+def test_pawsx_pairs_go_by_id_and_what_is_not_translated_is_counted(write, write_zip, write_tar):
+    topped = {f"x-final/{name}": text for name, text in PAWSX.items()}
+    twice = {f"pawsx/{name}": text for name, text in topped.items()}
+    for root in (write(PAWSX), write_zip(topped), write_tar(topped), write(twice, "b")):
+        corpus = opened(root, "pawsx")
+        assert [(row.id, row.intent) for row in corpus.utterances("en", "train")] == [("1", "1"), ("4", "0")]
+        pairs = [(pair.source_id, " ".join(pair.words)) for pair in corpus.translations("de")]
+        assert pairs == [("4", "los ||| halt")]
+        check = check_corpus(corpus)
+        english, german = check.splits[:2]
+        assert english.reasons == {"not_translated": 1, "no_words": 1}
+        assert english.first_faults[0].where == f"{corpus.file_of('en', 'train')}:3"
+        assert (german.reasons, german.unseen_slot_types) == ({"bad_label": 1, "not_translated": 1}, ())
+        assert (check.translations[0].translations, check.translations[0].missing) == (1, 1)
 
 
 def test_stats(write):

@@ -27,7 +27,7 @@ def attempt(name, home, targets=("es",), source="en", data=None, **more):
 
 
 def test_catalogue():
-    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "massive", "xsid", "jsonl")
+    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "massive", "xsid", "pawsx", "jsonl")
     assert all(entry.licence and entry.expects for entry in CATALOGUE.values())
 
 

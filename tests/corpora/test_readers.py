@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_samples import conll_block, massive_line, mtop_line, tokens_json, xsid_block
+from raw_samples import conll_block, massive_line, mtop_line, pawsx_lines, tokens_json, xsid_block
 
-from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, xsid
+from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, pawsx, xsid
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import DROPS
@@ -103,6 +103,14 @@ def test_massive_keeps_its_splits_in_one_file_and_tells_of_each_row_once():
     assert [(row.line, row.dropped) for row in by_split["train"]] == [
         (3, None), (4, "unknown_split"), (5, "unknown_split"), (6, "bad_json"), (7, "bad_json"), (8, "unknown_split")
     ]  # fmt: skip
+
+
+def test_pawsx():
+    text = pawsx_lines(("1", "It is in  Rome .", '" Rome " has it .', "1"), ("2", "我在罗马。", "罗马在我。", "0"))
+    first, second = rows_of(pawsx.LAYOUT, "en/train.tsv", text)
+    assert (first.id, first.own_id, first.line, first.intent, first.dropped) == ("1", True, 2, "1", None)
+    assert " ".join(first.words) == 'It is in Rome . ||| " Rome " has it .'
+    assert (second.words, second.tags, second.intent) == (("我在罗马。", "|||", "罗马在我。"), ("O",) * 3, "0")
 
 
 WORD = st.text(alphabet="abcé:7時ü\u200b.", min_size=1, max_size=4)
@@ -205,6 +213,15 @@ DEFECTS = [
     ("massive", "slot in the middle of a word", massive_line("w [x : ak] e", "wake"), "span_misfit"),
     ("massive", "slot ends inside a word", massive_line("[x : wake m] e", "wake me"), "+snapped_span"),
     ("massive", "zero width", massive_line("wa\u200bke me"), "+invisible_character"),
+    ("pawsx", "not translated", pawsx_lines(("1", "NS", "b", "0"), ("2", "NS was there", "b", "0")), "not_translated"),
+    ("pawsx", "neither one", pawsx_lines(("1", "a", " NS ", "0")), "not_translated"),
+    ("pawsx", "empty sentence", pawsx_lines(("1", "a", "", "0")), "no_words"),
+    ("pawsx", "too few columns", pawsx_lines() + "1\ta b\t0\n", "wrong_columns"),
+    ("pawsx", "unknown label", pawsx_lines(("1", "a", "b", "2")), "bad_label"),
+    ("pawsx", "no label", pawsx_lines(("1", "a", "b", "")), "bad_label"),
+    ("pawsx", "three sentences", pawsx_lines(("1", "a ||| b", "c", "0")), "pair_mark"),
+    ("pawsx", "not UTF-8", pawsx_lines(("1", "caf\udce9", "b", "0")), "not_utf8"),
+    ("pawsx", "zero width", pawsx_lines(("1", "a\u200bb", "b", "0")), "+invisible_character"),
     ("multiatis", "a label too many", "1\tfly to boston\tO O O B-city\tflight\n", "different_lengths"),
     ("multiatis", "a label too few", "1\tfly to boston\tO B-city\tflight\n", "different_lengths"),
     ("multiatis", "too few columns", "1\tfly\tO\n", "wrong_columns"),
@@ -233,6 +250,7 @@ LAYOUTS = {
     "multiatis": (multiatis.LAYOUT, "train_EN.tsv"),
     "xsid": (xsid.LAYOUT, "en.train.conll"),
     "massive": (massive.LAYOUT, "en-US.jsonl"),
+    "pawsx": (pawsx.LAYOUT, "en/train.tsv"),
     "jsonl": (jsonl.LAYOUT, "train.en.jsonl"),
 }
 
@@ -301,6 +319,7 @@ def test_rows_come_one_by_one(layout):
         "multiatis": "1\tfly\tO\tflight\n",
         "xsid": xsid_block(("a", "O")),
         "massive": massive_line(),
+        "pawsx": "1\ta\tb\t0\n",
         "jsonl": item() + "\n",
     }[layout].splitlines()
     read = 0

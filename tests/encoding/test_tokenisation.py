@@ -76,6 +76,17 @@ def test_words_beyond_the_limit_have_no_position_and_the_sentence_still_closes(t
     assert max(tokenised.positions) < len(tokenised.input_ids) - 1
 
 
+def test_a_pair_is_read_as_the_encoders_own_pair(tokenizer: Any) -> None:
+    expected = tokenizer("stop it", "go on")["input_ids"]
+    assert expected.count(tokenizer.sep_token_id) == 3
+    for tokenised in (
+        tokenise_words(tokenizer, [["stop", "it", "|||", "go", "on"]], 512)[0],
+        tokenise_running_text(tokenizer, ["stop it ||| go on"], 512)[0],
+    ):
+        assert list(tokenised.input_ids) == expected
+        assert_invariants(tokenised, 5, tokenizer)
+
+
 def test_scripts_are_split_where_an_unspaced_one_meets_another() -> None:
     assert split_scripts("play XสวัสดีY now") == ["play", "X", "สวัสดี", "Y", "now"]
     assert split_scripts("明日7時") == ["明日", "7", "時"]

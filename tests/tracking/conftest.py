@@ -53,12 +53,14 @@ def make_trial(
 ) -> Callable[..., tuple[TrialJob, Path]]:
     """Write the weights of a trial whose parameters are random enough to give slots; nothing is trained."""
 
-    def make(seed: int = 1, texts: tuple[str, ...] | None = KNOWN_TEXTS) -> tuple[TrialJob, Path]:
+    def make(
+        seed: int = 1, texts: tuple[str, ...] | None = KNOWN_TEXTS, slot_tags: tuple[str, ...] = SLOT_TAGS
+    ) -> tuple[TrialJob, Path]:
         folder = tmp_path_factory.mktemp("trial")
         job = TrialJob(
             settings=TrialSettings(model_size="tiny", precision="fp32", max_tokens=64, seed=seed),
             encoder=tiny_encoder,
-            corpus=EncodedCorpus(directory=folder, source="en", targets=TARGETS, intents=INTENTS, slot_tags=SLOT_TAGS),
+            corpus=EncodedCorpus(directory=folder, source="en", targets=TARGETS, intents=INTENTS, slot_tags=slot_tags),
             selection="label_free",
             directory=folder,
             home=shared_home,

@@ -31,6 +31,19 @@ def test_the_bundle_answers_exactly_as_the_trials_model(
         assert torch.equal(here, there), name
 
 
+def test_a_model_of_pairs_answers_with_a_label_and_no_slots(make_trial: MakeTrial, tmp_path: Path) -> None:
+    pairs = ("go now ||| now go", "geh jetzt ||| 電気をつけて。abc")
+    job, weights = make_trial(texts=None, slot_tags=("O",))
+    write_bundle(job, weights, tmp_path / "bundle", {})
+    bundle = load_bundle(tmp_path / "bundle")
+    answers = bundle.predict(pairs)
+    assert answers == trial_bundle(job, weights).predict(pairs)
+    assert [answer.record()["slots"] for answer in answers] == [[], []]
+    words = [prediction.intent_probability for prediction in bundle.parse_words([pair.split() for pair in pairs])]
+    assert [answer.intent_probability for answer in answers] == pytest.approx(words, abs=1e-6)
+    assert answers[0].intent_probability != bundle.predict(["go now now go"])[0].intent_probability
+
+
 def test_every_answer_is_whole(make_trial: MakeTrial, tmp_path: Path) -> None:
     job, weights = make_trial()
     write_bundle(job, weights, tmp_path / "bundle", {})

@@ -8,6 +8,7 @@ import pytest
 
 from xa_search.records import FailureClass, SearchRecord, Selection
 from xa_search.tracking.failure_regions import failure_regions
+from xa_search.tracking.plots import gain_figure
 from xa_search.tracking.report import language_rows, language_table, trial_rows, trial_table, write_report
 
 
@@ -15,10 +16,26 @@ def test_language_rows_are_percentages_with_gains(search_record: SearchRecord) -
     rows = language_rows(search_record)
     assert [row.lang for row in rows] == ["en", "de", "th", "mean"]
     thai, mean = rows[2], rows[3]
-    assert (thai.zero_shot.slot_f1, thai.winner.slot_f1) == (50, 75)
-    assert thai.gain.slot_f1 == pytest.approx(25)
-    assert mean.gain.intent_accuracy == pytest.approx((10 + 25) / 2)
+    assert (thai.zero_shot["slot_f1"], thai.winner["slot_f1"]) == (50, 75)
+    assert thai.gain["slot_f1"] == pytest.approx(25)
+    assert mean.gain["intent_accuracy"] == pytest.approx((10 + 25) / 2)
     assert "| th | 50.0 | 75.0 | +25.0 |" in language_table(rows)
+
+
+def test_a_corpus_without_slots_has_one_metric(search_record: SearchRecord, tmp_path: Path) -> None:
+    only_accuracy = {
+        number: {
+            f"test_accuracy_{lang}": value for lang, value in (("en", 0.5), ("de", 0.5), ("th", 0.25 + number / 2))
+        }
+        for number in search_record.test_metrics
+    }
+    record = replace(search_record, test_metrics=only_accuracy)
+    write_report(record, tmp_path)
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert "| language | accuracy: zero-shot | accuracy: winner | accuracy: gain |" in text
+    assert "| th | 25.0 | 75.0 | +50.0 |" in text
+    assert "slot" not in text
+    assert len(gain_figure(record).axes) == 1
 
 
 def test_an_untested_source_has_no_row(search_record: SearchRecord) -> None:

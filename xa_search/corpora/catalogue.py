@@ -5,7 +5,7 @@ The only place that holds an address.
 
 from dataclasses import dataclass
 
-from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, xsid
+from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, pawsx, xsid
 from xa_search.corpora.layout import Layout
 
 
@@ -86,6 +86,17 @@ CATALOGUE: dict[str, CatalogueEntry] = {
             layout=xsid.LAYOUT,
             expects="en.test.conll and the same for each target to test a model; to train one also en.train.conll, "
             "en.valid.conll and translations/de.txt with one translation for each row of en.train.conll",
+        ),
+        CatalogueEntry(
+            name="pawsx",
+            title="PAWS-X (Yang et al. 2019), sentence pairs: paraphrase or not",
+            languages=("en", "de", "es", "fr", "ja", "ko", "zh"),
+            licence="free for any purpose, with acknowledgement of Google LLC as the source",
+            layout=pawsx.LAYOUT,
+            expects="en/train.tsv, de/translated_train.tsv for each target, and dev_2k.tsv and test_2k.tsv for all "
+            "(or x-final/en/train.tsv, and so on); columns id, sentence1, sentence2, label",
+            # No checksum is published for it: its structure is checked.
+            address="https://storage.googleapis.com/paws/pawsx/x-final.tar.gz",
         ),
         CatalogueEntry(
             name="jsonl",

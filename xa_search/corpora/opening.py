@@ -1,6 +1,6 @@
 """From a name to a corpus at hand. In: a catalogue name, languages, where the raw files may lie. Out: a Corpus.
 
-Looks at `data`, then at the search home; then generates (mtop-mini) or downloads (mtop, mtod, massive).
+Looks at `data`, then at the search home; then generates (mtop-mini) or downloads (mtop, mtod, massive, pawsx).
 """
 
 import difflib

@@ -1,5 +1,6 @@
 """Words to sub-words. In: the words of utterances. Out: token ids and, for each word, the one position that is scored.
 
+Between the two sentences of a pair stand the special tokens that the encoder has for it (`</s></s>` for XLM-R).
 Positions come from word ids, never from character offsets. Scripts that put no space between words (Thai, Chinese,
 Japanese) are tokenised as running text, as the encoder met them in its pre-training.
 """
@@ -8,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from xa_search.records import BETWEEN
 
 WORD_START = "▁"
 UNSPACED_SCRIPTS = ("THAI", "LAO", "KHMER", "MYANMAR", "CJK", "HIRAGANA", "KATAKANA")
@@ -75,6 +78,7 @@ def _tokens_by_word(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[
     safe = [[word if word.strip() else tokenizer.unk_token for word in words] for words in sentences]
     encoded = tokenizer(safe, is_split_into_words=True, add_special_tokens=False)
     word_start = _token_id(tokenizer, WORD_START)
+    between = _between(tokenizer) if any(BETWEEN in words for words in sentences) else []
     by_sentence = []
     for index, words in enumerate(safe):
         tokens: list[list[int]] = [[] for _ in words]
@@ -85,8 +89,22 @@ def _tokens_by_word(tokenizer: Any, sentences: Sequence[Sequence[str]]) -> list[
                 _as_continuation(tokenizer, ids, word_start) if _follows_without_space(words, i) else ids
                 for i, ids in enumerate(tokens)
             ]
-        by_sentence.append([ids or [tokenizer.unk_token_id] for ids in tokens])
+        by_sentence.append(
+            [
+                between if word == BETWEEN else ids or [tokenizer.unk_token_id]
+                for word, ids in zip(words, tokens, strict=True)
+            ]
+        )
     return by_sentence
+
+
+def _between(tokenizer: Any) -> list[int]:
+    """Return the special tokens that the tokenizer puts between two texts."""
+    pair = tokenizer("a", "a")
+    part_of_token = pair.sequence_ids(0)
+    second = part_of_token.index(1)
+    first_end = second - part_of_token[:second][::-1].index(0)
+    return list(pair["input_ids"][first_end:second]) or [tokenizer.sep_token_id]
 
 
 def _token_id(tokenizer: Any, token: str) -> int | None:

@@ -22,7 +22,7 @@ from xa_search.encoding.writing import ROWS_A_CHUNK, write_table
 from xa_search.model.materialise import stamp
 from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
 from xa_search.model.trimmed import content_key, load_trimmed_encoder
-from xa_search.records import EncodedCorpus, EncoderFiles
+from xa_search.records import OUTSIDE, EncodedCorpus, EncoderFiles
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -112,10 +112,11 @@ def _labelled(source: EncodedTable, translations: EncodedTable, words: WordEmbed
 
 
 def _project(pairs: dict[int, tuple[EncodedRow, EncodedRow]], words: WordEmbeddings) -> dict[int, list[str]]:
-    """Return the tags of each pair's translation."""
-    sources = words.embed([source for source, _ in pairs.values()])
-    targets = words.embed([target for _, target in pairs.values()])
-    return {
-        place: project_tags(source.slots or [], match_words(here, there), len(target.words))
-        for (place, (source, target)), here, there in zip(pairs.items(), sources, targets, strict=True)
-    }
+    """Return the tags of each pair's translation; only where the source has a slot are words matched."""
+    tags = {place: [OUTSIDE] * len(target.words) for place, (_, target) in pairs.items()}
+    slotted = {place: pair for place, pair in pairs.items() if any(tag != OUTSIDE for tag in pair[0].slots or [])}
+    sources = words.embed([source for source, _ in slotted.values()])
+    targets = words.embed([target for _, target in slotted.values()])
+    for (place, (source, target)), here, there in zip(slotted.items(), sources, targets, strict=True):
+        tags[place] = project_tags(source.slots or [], match_words(here, there), len(target.words))
+    return tags

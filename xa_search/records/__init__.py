@@ -1,6 +1,7 @@
 """The frozen records that the rooms hand to each other; none holds a live handle (a model, a client, an open file)."""
 
 from xa_search.records.data import (
+    BETWEEN,
     OUTSIDE,
     SPLITS,
     EncodedCorpus,
@@ -37,8 +38,8 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "KEEP", "OUTSIDE", "SPLITS", "TARGET_METHODS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus", "EncoderFiles",
-    "EpochReport", "FailureClass", "Method", "Parameter", "Plan", "Scheduler", "SearchCost", "SearchRecord",
-    "SearchSpace", "Selection", "Spent", "Split", "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole",
-    "TrialSettings", "TrialState", "Utterance",
+    "BETWEEN", "KEEP", "OUTSIDE", "SPLITS", "TARGET_METHODS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus",
+    "EncoderFiles", "EpochReport", "FailureClass", "Method", "Parameter", "Plan", "Scheduler", "SearchCost",
+    "SearchRecord", "SearchSpace", "Selection", "Spent", "Split", "StoppedAt", "Translation", "TrialJob",
+    "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
 ]  # fmt: skip

@@ -8,11 +8,16 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 OUTSIDE = "O"
+BETWEEN = "|||"
+"""The word between the two sentences of an utterance that is a pair of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """One labelled utterance. `words` and `slots` (IOB2 tags) have the same length."""
+    """One labelled utterance. `words` and `slots` (IOB2 tags) have the same length.
+
+    An utterance may be a pair of sentences: its words are then the first one's, `BETWEEN`, the second one's.
+    """
 
     id: str
     lang: str
@@ -57,3 +62,8 @@ class EncodedCorpus:
     targets: tuple[str, ...]
     intents: tuple[str, ...]
     slot_tags: tuple[str, ...]
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether there is anything to tag: a corpus of labelled texts or pairs has no slot type."""
+        return any(tag != OUTSIDE for tag in self.slot_tags)

@@ -46,8 +46,14 @@ class Bundle:
     provenance: dict[str, Any]
 
     def predict(self, texts: Sequence[str]) -> list[ParsedUtterance]:
-        """Return the intent and the slots of each text, in any language."""
-        tokenised = tokenise_running_text(self.tokenizer, texts, self.max_tokens)
+        """Return the intent and the slots of each text, in any language; in a pair, `BETWEEN` divides the sentences.
+
+        Words matter to slots alone: without them, text is cut at white space only, as it was in training.
+        """
+        if self.predictor.corpus.has_slots:
+            tokenised = tokenise_running_text(self.tokenizer, texts, self.max_tokens)
+        else:
+            tokenised = tokenise_words(self.tokenizer, [text.split() for text in texts], self.max_tokens)
         predictions = self.predictor.predict(_rows(tokenised))
         return [
             ParsedUtterance(

@@ -66,10 +66,12 @@ def gain_figure(record: SearchRecord) -> Figure:
     rows = language_rows(record)[::-1]
     subtitle = f"{record.search_id} · trial {record.winner} against the zero-shot baseline, gains in points"
     title = "Test scores by language: zero-shot and winner"
-    figure, panels = new_figure(10, 1.7 + 0.42 * len(rows), title, subtitle, widths=(1, 1))
-    for axes, metric in zip(panels, ("intent_accuracy", "slot_f1"), strict=True):
+    metrics = [name for name in rows[0].winner if name != "exact_match"]
+    figure, panels = new_figure(10, 1.7 + 0.42 * len(rows), title, subtitle, widths=(1,) * len(metrics))
+    for axes, metric in zip(panels, metrics, strict=True):
         _draw_gains(axes, rows, metric)
-    panels[1].set_yticklabels([])
+    for axes in panels[1:]:
+        axes.set_yticklabels([])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK, fontsize=9.5)
     return figure
@@ -102,14 +104,14 @@ def _mark_winner(axes: Any, winner: TrialRecord) -> None:
 
 
 def _draw_gains(axes: Any, rows: tuple[LanguageRow, ...], metric: str) -> None:
-    before = [getattr(row.zero_shot, metric) for row in rows]
-    after = [getattr(row.winner, metric) for row in rows]
+    before = [row.zero_shot[metric] for row in rows]
+    after = [row.winner[metric] for row in rows]
     places = range(len(rows))
     axes.hlines(places, before, after, color=GRID, linewidth=6, zorder=1)
     axes.scatter(before, places, color=SOFT, s=52, label="zero-shot", zorder=3)
     axes.scatter(after, places, color=BLUE, s=52, label="winner", zorder=3)
     for place, row in zip(places, rows, strict=True):
-        gain, right = getattr(row.gain, metric), max(before[place], after[place])
+        gain, right = row.gain[metric], max(before[place], after[place])
         text = axes.annotate(f"{gain:+.1f}", (right, place), xytext=(9, 0), textcoords="offset points", va="center")
         text.set(color=GREEN if gain > 0 else RED if gain < 0 else SOFT, fontsize=9.5)
         text.set_weight("bold" if row.lang == MEAN else "normal")

@@ -6,7 +6,7 @@ Scores in rows are percentages; whoever shows them rounds to one decimal.
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,18 +15,18 @@ from xa_search.records import TARGET_METHODS, FailureClass, SearchCost, SearchRe
 from xa_search.tracking.failure_regions import failure_regions
 
 MEAN = "mean"
-METRICS = {"intent_accuracy": "intent_acc", "slot_f1": "slot_f1", "exact_match": "exact_match"}
+METRICS = {
+    "accuracy": "accuracy",
+    "intent_accuracy": "intent_acc",
+    "slot_f1": "slot_f1",
+    "exact_match": "exact_match",
+}
+"""What the report shows of a search that has it; a corpus without slots has the accuracy alone."""
 COST_COLUMNS = ("part", "seconds", "percent")
-HEADINGS = {"intent_accuracy": "intent accuracy", "slot_f1": "slot F1", "exact_match": "exact match"}
+HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Test scores in percent, or differences between them in points."""
-
-    intent_accuracy: float
-    slot_f1: float
-    exact_match: float
+Scores = Mapping[str, float]
+"""Test scores in percent, or differences between them in points, by the names of METRICS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,7 @@ class LanguageRow:
     @property
     def gain(self) -> Scores:
         """What the winner adds to the zero-shot baseline."""
-        before, after = asdict(self.zero_shot), asdict(self.winner)
-        return Scores(**{name: after[name] - before[name] for name in before})
+        return {name: self.winner[name] - before for name, before in self.zero_shot.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +61,11 @@ class TrialRow:
 
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     """Return a row for the source, if it was tested, and for each target, and the mean over the targets."""
-    tested = [record.source, *record.targets]
-    if f"test_intent_acc_{record.source}" not in record.test_metrics[record.winner]:
-        tested = tested[1:]
+    zero_shot, winner = record.test_metrics[record.baseline], record.test_metrics[record.winner]
     rows = [
-        LanguageRow(
-            lang=lang,
-            zero_shot=_scores(record.test_metrics[record.baseline], lang),
-            winner=_scores(record.test_metrics[record.winner], lang),
-        )
-        for lang in tested
+        LanguageRow(lang=lang, zero_shot=_scores(zero_shot, lang), winner=scores)
+        for lang in (record.source, *record.targets)
+        if (scores := _scores(winner, lang))
     ]
     targets = rows[-len(record.targets) :]
     mean = LanguageRow(
@@ -101,8 +95,8 @@ def trial_rows(record: SearchRecord) -> tuple[TrialRow, ...]:
 
 def language_table(rows: Sequence[LanguageRow]) -> str:
     """Return the rows as a Markdown table: zero-shot, winner and gain of each metric."""
-    titles = [f"{heading}: {part}" for heading in HEADINGS.values() for part in ("zero-shot", "winner", "gain")]
-    return _markdown(["language", *titles], [[row.lang, *_cells(row)] for row in rows])
+    titles = [f"{HEADINGS[name]}: {part}" for name in rows[0].winner for part in ("zero-shot", "winner", "gain")]
+    return _markdown(["language", *titles], [[row.lang, *language_cells(row)] for row in rows])
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:
@@ -134,13 +128,13 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 
 {chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
 """
-    titles = [f"{name}_{part}" for name in METRICS for part in ("zero_shot", "winner", "gain")]
+    titles = [f"{name}_{part}" for name in languages[0].winner for part in ("zero_shot", "winner", "gain")]
     summary = {
         "search_id": record.search_id,
         "selection": record.selection,
         "winner": record.winner,
         "baseline": record.baseline,
-        "languages": [{**asdict(row), "gain": asdict(row.gain)} for row in languages],
+        "languages": [{**asdict(row), "gain": row.gain} for row in languages],
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
         "failure_regions": [asdict(region) for region in regions],
@@ -148,7 +142,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
     texts = {
         "report.md": text,
         "report.json": json.dumps(summary, indent=2, ensure_ascii=False) + "\n",
-        "languages.csv": _csv(["language", *titles], [[row.lang, *_cells(row)] for row in languages]),
+        "languages.csv": _csv(["language", *titles], [[row.lang, *language_cells(row)] for row in languages]),
         "trials.csv": _csv(*_trial_cells(trials)),
     }
     return _write(directory, texts)
@@ -190,15 +184,17 @@ def _write(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
 
 
 def _scores(metrics: dict[str, float], lang: str) -> Scores:
-    return Scores(**{name: 100 * metrics[f"test_{kind}_{lang}"] for name, kind in METRICS.items()})
+    found = {name: metrics.get(f"test_{kind}_{lang}") for name, kind in METRICS.items()}
+    return {name: 100 * value for name, value in found.items() if value is not None}
 
 
 def _mean(scores: Sequence[Scores]) -> Scores:
-    return Scores(**{name: fmean(getattr(score, name) for score in scores) for name in METRICS})
+    return {name: fmean(score[name] for score in scores) for name in scores[0]}
 
 
-def _cells(row: LanguageRow) -> list[str]:
-    triples = [(getattr(row.zero_shot, name), getattr(row.winner, name), getattr(row.gain, name)) for name in METRICS]
+def language_cells(row: LanguageRow) -> list[str]:
+    """Return what tables show of a row: zero-shot, winner and gain of each metric."""
+    triples = [(row.zero_shot[name], after, row.gain[name]) for name, after in row.winner.items()]
     return [cell for before, after, gain in triples for cell in (f"{before:.1f}", f"{after:.1f}", f"{gain:+.1f}")]
 
 

@@ -12,7 +12,10 @@ import pandas as pd
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """Answers a list of texts, or a table of one column, for example `text`."""
+    """Answers a list of texts, or a table of one column, for example `text`.
+
+    To a model of sentence pairs, a text is two sentences with ` ||| ` between them, and the intent is their label.
+    """
 
     def load_context(self, context: Any) -> None:
         """Load the bundle that lies among the model's artifacts."""

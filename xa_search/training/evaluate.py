@@ -57,11 +57,13 @@ class Predictor:
 
 
 def labelled_metrics(
-    rows: Sequence[EncodedRow], predictions: Sequence[Prediction], split: str, lang: str
+    rows: Sequence[EncodedRow], predictions: Sequence[Prediction], split: str, lang: str, *, has_slots: bool = True
 ) -> dict[str, float]:
-    """Score predictions against the labels of a split."""
+    """Score predictions against the labels of a split; without slots the intent is all there is: `accuracy`."""
     gold_intents, gold_slots = [row.intent or "" for row in rows], [row.slots or [] for row in rows]
     intents, slots = [p.intent for p in predictions], [p.slots for p in predictions]
+    if not has_slots:
+        return {f"{split}_accuracy_{lang}": metrics.accuracy(gold_intents, intents)}
     return {
         f"{split}_intent_acc_{lang}": metrics.accuracy(gold_intents, intents),
         f"{split}_slot_f1_{lang}": metrics.slot_f1(gold_slots, slots),
@@ -71,13 +73,14 @@ def labelled_metrics(
 
 
 def label_free_metrics(
-    source_rows: Sequence[EncodedRow], predictions: Sequence[Prediction], lang: str
+    source_rows: Sequence[EncodedRow], predictions: Sequence[Prediction], lang: str, *, has_slots: bool
 ) -> dict[str, float]:
     """Score predictions on the translations of held-out source utterances, against the source labels."""
+    accuracy = metrics.accuracy([row.intent or "" for row in source_rows], [p.intent for p in predictions])
+    if not has_slots:
+        return {f"held_out_accuracy_{lang}": accuracy}
     return {
-        f"held_out_intent_acc_{lang}": metrics.accuracy(
-            [row.intent or "" for row in source_rows], [p.intent for p in predictions]
-        ),
+        f"held_out_intent_acc_{lang}": accuracy,
         f"held_out_slot_type_f1_{lang}": metrics.slot_type_f1(
             [metrics.slot_types(row.slots or []) for row in source_rows],
             [metrics.slot_types(p.slots) for p in predictions],
@@ -87,7 +90,9 @@ def label_free_metrics(
 
 def mean_over_targets(scores: dict[str, float], split: str, targets: Sequence[str]) -> dict[str, float]:
     """Average each labelled metric of a split over the target languages."""
-    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "exact_match")
+    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "exact_match", "accuracy")
+    measured = [kind for kind in kinds if f"{split}_{kind}_{targets[0]}" in scores]
     return {
-        f"{split}_{kind}_mean": float(np.mean([scores[f"{split}_{kind}_{lang}"] for lang in targets])) for kind in kinds
+        f"{split}_{kind}_mean": float(np.mean([scores[f"{split}_{kind}_{lang}"] for lang in targets]))
+        for kind in measured
     }

@@ -4,23 +4,25 @@
 the targets' labelled dev splits (not zero-shot). No rule sees a test split.
 """
 
-from collections.abc import Sequence
 from statistics import fmean
 
-from xa_search.records import Selection
+from xa_search.records import EncodedCorpus, Selection
 
 
-def scored_metrics(selection: Selection, source: str, targets: Sequence[str]) -> list[str]:
+def scored_metrics(selection: Selection, corpus: EncodedCorpus) -> list[str]:
     """The names of the metrics whose mean is the selection score."""
     if selection == "label_free":
-        return [f"held_out_{kind}_{lang}" for lang in targets for kind in ("intent_acc", "slot_type_f1")]
-    languages = [source] if selection == "source_dev" else targets
-    return [f"dev_{kind}_{lang}" for lang in languages for kind in ("intent_acc", "slot_f1")]
+        split, languages, slots = "held_out", corpus.targets, "slot_type_f1"
+    else:
+        split, slots = "dev", "slot_f1"
+        languages = (corpus.source,) if selection == "source_dev" else corpus.targets
+    kinds = ("intent_acc", slots) if corpus.has_slots else ("accuracy",)
+    return [f"{split}_{kind}_{lang}" for lang in languages for kind in kinds]
 
 
-def selection_score(metrics: dict[str, float], selection: Selection, source: str, targets: Sequence[str]) -> float:
+def selection_score(metrics: dict[str, float], selection: Selection, corpus: EncodedCorpus) -> float:
     """The mean of the metrics that the rule looks at."""
-    return fmean(metrics[name] for name in scored_metrics(selection, source, targets))
+    return fmean(metrics[name] for name in scored_metrics(selection, corpus))
 
 
 def reads_target_labels(selection: Selection) -> bool:

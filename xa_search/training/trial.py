@@ -71,7 +71,7 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
 def _judge(learner: Learner, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
     """Return the report of an epoch: its selection score, and which epoch is the best now."""
     job = learner.job
-    score = selection_score(metrics, job.selection, job.corpus.source, job.corpus.targets)
+    score = selection_score(metrics, job.selection, job.corpus)
     is_best = before is None or score > before.best_score
     return EpochReport(
         epoch=epoch,
@@ -136,11 +136,13 @@ def _evaluate(learner: Learner) -> dict[str, float]:
     for lang in corpus.targets:
         has_pair = data.held_out_pairs[lang] != NO_TRANSLATION
         predictions = predictor.predict(data.translations[lang].rows(data.held_out_pairs[lang][has_pair]))
-        metrics |= label_free_metrics(data.source.rows(data.held_out[has_pair]), predictions, lang)
+        metrics |= label_free_metrics(
+            data.source.rows(data.held_out[has_pair]), predictions, lang, has_slots=corpus.has_slots
+        )
     targets_seen = corpus.targets if reads_target_labels(job.selection) else ()
     for lang in (corpus.source, *targets_seen):
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
-        metrics |= labelled_metrics(rows, predictor.predict(rows), "dev", lang)
+        metrics |= labelled_metrics(rows, predictor.predict(rows), "dev", lang, has_slots=corpus.has_slots)
     if targets_seen:
         metrics |= mean_over_targets(metrics, "dev", targets_seen)
     return metrics | {"evaluate_seconds": time.perf_counter() - start}

@@ -41,6 +41,11 @@ def xsid_block(
     return "\n".join(lines) + "\n\n"
 
 
+def pawsx_lines(*rows: tuple[str, str, str, str]) -> str:
+    """Give a file of PAWS-X from (id, sentence1, sentence2, label), its header first."""
+    return "".join("\t".join(row) + "\n" for row in (("id", "sentence1", "sentence2", "label"), *rows))
+
+
 def conll_block(*rows: tuple[str, str], intent: str = "alarm/set") -> str:
     """Give a block of MTOD's CoNLL files from (word, tag)."""
     text = " ".join(word for word, _ in rows)

@@ -1,0 +1,71 @@
+"""PAWS-X. In: `en/train.tsv`, `de/translated_train.tsv`, `de/dev_2k.tsv`, `de/test_2k.tsv`, and so on. Out: rows.
+
+Tab-separated: id, sentence1, sentence2, label (1 for a paraphrase), below a header line. Languages are parallel by id.
+A pair is one utterance with `BETWEEN` in its middle and the label as its intent; it has no slots. Where a translator
+found nothing to translate, a sentence is `NS` or empty.
+"""
+
+from collections.abc import Iterator
+
+from xa_search.corpora.layout import Layout, line_id
+from xa_search.corpora.raw_files import Line
+from xa_search.corpora.rows import Row, RowError, full_lines
+from xa_search.records import BETWEEN, OUTSIDE, Split
+
+COLUMNS = ("id", "sentence1", "sentence2", "label")
+LABELS = ("0", "1")
+NOT_TRANSLATED = "NS"
+FOLDER = "x-final"
+
+
+def split_files(lang: str, split: Split) -> tuple[str, ...]:
+    """Name the files that may hold a split; only English has a training set that is no translation."""
+    names = ("train.tsv", "translated_train.tsv") if split == "train" else (f"{split}_2k.tsv",)
+    return tuple(f"{folder}{lang}/{name}" for folder in ("", f"{FOLDER}/") for name in names)
+
+
+def id_translations(lang: str) -> tuple[str, ...]:
+    """Name the translated training file: its ids and sentences, never its labels, are used."""
+    return split_files(lang, "train")
+
+
+def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
+    """Yield a row for each line below the header."""
+    for line in full_lines(lines):
+        columns = [column.strip() for column in line.text.split("\t")]
+        if line.number == 1 and columns[0] == COLUMNS[0]:
+            continue
+        if len(columns) != len(COLUMNS):
+            row_id = line_id(lang, split, line.number)
+            yield Row(line=line.number, id=row_id, own_id=False, dropped="wrong_columns")
+            continue
+        own_id, first, second, label = columns
+        row_id = own_id or line_id(lang, split, line.number)
+        try:
+            words = (*_words(first), BETWEEN, *_words(second))
+        except RowError as fault:
+            yield Row(line=line.number, id=row_id, own_id=bool(own_id), dropped=fault.reason)
+            continue
+        yield Row(
+            line=line.number,
+            id=row_id,
+            own_id=bool(own_id),
+            words=words,
+            tags=(OUTSIDE,) * len(words),
+            intent=label,
+            dropped=None if label in LABELS else "bad_label",
+        )
+
+
+def _words(sentence: str) -> tuple[str, ...]:
+    words = tuple(sentence.split())
+    if not words:
+        raise RowError("no_words")
+    if sentence == NOT_TRANSLATED:
+        raise RowError("not_translated")
+    if BETWEEN in words:
+        raise RowError("pair_mark")
+    return words
+
+
+LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
