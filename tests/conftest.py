@@ -1,5 +1,6 @@
 """Shared by all tests: an offline, quiet process, and one search home that keeps encoders between tests."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage: each trial begins with one."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
