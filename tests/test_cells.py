@@ -14,8 +14,9 @@ from xa_search.errors import DataError, UsageError
 from xa_search.plan import make_plan
 from xa_search.preflight import Prepared, prepare_search
 from xa_search.records import EpochReport, Method, Plan
-from xa_search.run import make_trial_job, score_trial_on_test, train_alone
+from xa_search.run import train_alone
 from xa_search.training.trial import train_trial
+from xa_search.trial_jobs import make_trial_job, score_trial_on_test
 
 METHODS = get_args(Method)
 SPACE = (

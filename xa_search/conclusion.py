@@ -64,6 +64,7 @@ def _conclude(
         baseline=baseline.number,
         test_metrics=tested,
         importances=importances,
+        recipe=plan.space.recipe,
     )
 
 

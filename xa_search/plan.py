@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.recipes import with_recipe
 from xa_search.records import Asha, Method, Parameter, Plan, Scheduler, SearchSpace, TrialSettings
 
 # In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
@@ -38,6 +39,10 @@ def make_plan(space: str, changes: tuple[str, ...] = (), **options: Any) -> Plan
     raw = _read_with_parents(path, ())
     for change in changes:
         _apply_change(raw, change)
+    if any(change.startswith(("recipe=", "corpus=")) for change in changes):
+        raw = with_recipe(raw)
+        for change in changes:
+            _apply_change(raw, change)
     raw = {key: value for key, value in raw.items() if value is not None}
     try:
         parsed = SearchSpace.model_validate(raw)
@@ -81,10 +86,15 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]
         raise UsageError(f"{path}: holds no `key: value` lines; copy {SPACES / 'mtop-mini.yaml'} to begin with")
     parent = raw.pop("extends", None)
     if parent is None:
-        return raw
+        return _merged(with_recipe(raw), raw)
     beside = path.parent / f"{parent}.yaml"
     parent_path = beside if beside.is_file() else _find_space(str(parent))
-    return _merged(_read_with_parents(parent_path, (*children, path)), raw)
+    inherited = _read_with_parents(parent_path, (*children, path))
+    if not {"recipe", "corpus"}.isdisjoint(raw):
+        # A recipe lies between what a space inherits and its own lines, which count.
+        asked = {key: raw[key] for key in ("recipe", "corpus", "params") if key in raw}
+        inherited = with_recipe(_merged(inherited, asked))
+    return _merged(inherited, raw)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

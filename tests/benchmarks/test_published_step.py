@@ -16,13 +16,15 @@ from arms import arm_job, batches_of, draw_rows, train
 from operations import training_operations
 from published_step import Padder, PublishedLearner, build_published, predict_padded, published_batches
 
-from xa_search.encoding.batches import IGNORED
+from xa_search.encoding.batches import IGNORED, Collator
 from xa_search.errors import UsageError
 from xa_search.plan import make_plan
 from xa_search.preflight import Prepared, prepare_search
 from xa_search.records import Plan, TrialJob
-from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
+from xa_search.training.data import attended_padding, evaluation_collator, load_trial_data, split_rows
 from xa_search.training.learner import build_learner
+from xa_search.training.objective import compute_losses
+from xa_search.training.steps import step_batches
 
 SETTINGS = {"epochs": 2, "train_limit": 60, "learning_rate": 3e-3, "precision": "fp32"}
 PAD_LENGTH = 100
@@ -77,6 +79,23 @@ def test_without_padding_the_published_model_is_the_products(job: TrialJob, lear
         output = model(evaluation_collator(job.corpus)([row]))
     assert torch.allclose(intent_logits, output.intent_logits, atol=1e-5)
     assert torch.allclose(slot_logits[0, row.positions.tolist()], output.slot_logits, atol=1e-5)
+
+
+def test_the_product_can_take_the_published_step(ground: tuple[Plan, Prepared]) -> None:
+    """Padding attended, pairs drawn on their own: the same weights give the same loss on the same rows."""
+    like = {"padding": "attended", "max_tokens": 128, "dropout": 0.0, "head_dropout": 0.0, "align_weight": 2.0}
+    learner = build_published(arm_job(*ground, "published", "tiny", **SETTINGS, **like), 128)
+    settings = learner.job.settings
+    model, _ = joint_model(learner)
+    collator = Collator(
+        learner.job.corpus.intents, learner.job.corpus.slot_tags, 3, attended_padding(settings, model.encoder)
+    )
+    steps = step_batches(learner.data, collator, settings, 0)
+    for published, step in zip(published_batches(learner.data, learner.padder, settings, 0), steps, strict=True):
+        with torch.no_grad():
+            losses = compute_losses(model, step, settings, settings.pair_losses)
+            assert float(losses.total) == pytest.approx(float(learner._loss(published)), rel=1e-5)
+        assert int(step.batch.lengths.min()) == 128
 
 
 def test_adam_holds_every_row_of_the_vocabulary(learner: PublishedLearner) -> None:

@@ -4,7 +4,15 @@ from collections import Counter
 
 import pytest
 
-from xa_search.training.metrics import accuracy, exact_match, slot_f1, slot_f1_strict, slot_type_f1, slot_types
+from xa_search.training.metrics import (
+    accuracy,
+    exact_match,
+    slot_f1,
+    slot_f1_merged,
+    slot_f1_strict,
+    slot_type_f1,
+    slot_types,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,13 @@ def test_slot_f1(gold: list[list[str]], predicted: list[list[str]], lenient: flo
 def test_spurious_slots_cost_precision() -> None:
     gold, predicted = [["B-a", "O", "O", "O"]], [["B-a", "B-b", "B-c", "B-d"]]
     assert slot_f1(gold, predicted) == pytest.approx(2 * 0.25 / 1.25)
+
+
+def test_neighbours_of_one_type_are_one_slot_where_slots_are_merged() -> None:
+    gold = [["B-a", "B-a", "O", "B-b"]]
+    assert slot_f1_merged(gold, [["B-a", "I-a", "O", "I-b"]]) == 1
+    assert slot_f1(gold, [["B-a", "I-a", "O", "I-b"]]) == pytest.approx(0.4)
+    assert slot_f1_merged(gold, [["B-a", "B-c", "O", "B-b"]]) == pytest.approx(0.4)
 
 
 def test_exact_match_needs_the_intent_and_every_tag() -> None:

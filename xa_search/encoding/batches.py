@@ -56,32 +56,47 @@ class Batch:
         return Batch(**moved, blocks=blocks)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Padding:
+    """Every row is filled up to `length` with `token`, and attention sees it as it sees any other."""
+
+    length: int
+    token: int
+
+
 class Collator:
     """Turns rows into a Batch with the label numbers of one label set.
 
     `rows_a_block` bounds how many utterances attention sees in one piece: small blocks waste less on padding, one
-    large block costs a GPU fewer calls.
+    large block costs a GPU fewer calls. `padding` is for models that learned with it.
     """
 
-    def __init__(self, intents: Sequence[str], slot_tags: Sequence[str], rows_a_block: int = sys.maxsize) -> None:
+    def __init__(
+        self,
+        intents: Sequence[str],
+        slot_tags: Sequence[str],
+        rows_a_block: int = sys.maxsize,
+        padding: Padding | None = None,
+    ) -> None:
         self._intents = {intent: number for number, intent in enumerate(intents)}
         self._slot_tags = {tag: number for number, tag in enumerate(slot_tags)}
         types = {slot_type: number for number, slot_type in enumerate(slot_types_of(slot_tags))}
         self._type_of_tag = {tag: types[tag[2:]] for tag in slot_tags if tag != OUTSIDE}
         self._types = len(types)
         self._rows_a_block = rows_a_block
+        self._padding = padding
 
     def __call__(self, rows: Sequence[EncodedRow], unscored: Sequence[EncodedRow] = ()) -> Batch:
         """Pack the rows; of the `unscored` ones, which come last, words and labels are left out."""
         everything = [*rows, *unscored]
-        lengths = np.array([len(row.input_ids) for row in everything], dtype=np.int64)
+        lengths = self.lengths(everything)
         word_counts = np.array([len(row.positions) for row in rows] + [0] * len(unscored), dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
         intents = self._intent_numbers(rows) + [IGNORED] * len(unscored)
         slots = [number for row in rows for number in self._slot_numbers(row)]
         words = np.concatenate([row.positions for row in rows]) + np.repeat(starts, word_counts)
         return Batch(
-            input_ids=torch.from_numpy(np.concatenate([row.input_ids for row in everything]).astype(np.int64)),
+            input_ids=torch.from_numpy(np.concatenate([self._tokens(row) for row in everything]).astype(np.int64)),
             positions=torch.from_numpy(_count_up(lengths)),
             lengths=torch.from_numpy(lengths),
             words=torch.from_numpy(words.astype(np.int64)),
@@ -90,6 +105,11 @@ class Collator:
             slots=torch.tensor(slots, dtype=torch.int64),
             blocks=self._blocks(lengths),
         )
+
+    def lengths(self, rows: Sequence[EncodedRow]) -> np.ndarray:
+        """Return how many tokens each row will have, int64 [rows]."""
+        least = 0 if self._padding is None else self._padding.length
+        return np.array([max(least, len(row.input_ids)) for row in rows], dtype=np.int64)
 
     def intents(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Return the intent number of each row, int64 [rows]."""
@@ -103,6 +123,12 @@ class Collator:
                 if tag in self._type_of_tag:
                     present[place, self._type_of_tag[tag]] = 1
         return torch.from_numpy(present)
+
+    def _tokens(self, row: EncodedRow) -> np.ndarray:
+        if self._padding is None or len(row.input_ids) >= self._padding.length:
+            return row.input_ids
+        filling = np.full(self._padding.length - len(row.input_ids), self._padding.token)
+        return np.concatenate([row.input_ids, filling])
 
     def _intent_numbers(self, rows: Sequence[EncodedRow]) -> list[int]:
         return [self._intents.get(row.intent or "", IGNORED) for row in rows]

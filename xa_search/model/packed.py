@@ -34,16 +34,23 @@ def use_packed_attention(encoder: Any) -> bool:
 
 def encode_packed(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:
     """Return a layer's hidden states [N, H] of a batch, from an encoder with packed attention."""
-    first = FIRST_POSITION[encoder.config.model_type]
-    offset = first + encoder.config.pad_token_id if first else 0
     output = encoder(
         input_ids=batch.input_ids[None],
-        position_ids=batch.positions[None] + offset,
+        position_ids=_position_ids(encoder, batch)[None],
         blocks=batch.blocks,
         real=[_real_tokens(block) for block in batch.blocks],
         output_hidden_states=layer != LAST_LAYER,
     )
     return _hidden_of(output, layer)[0]
+
+
+def _position_ids(encoder: Any, batch: Batch) -> torch.Tensor:
+    """Return the positions as the architecture counts them: XLM-R gives padding that is attended its padding id."""
+    first, padding = FIRST_POSITION[encoder.config.model_type], encoder.config.pad_token_id
+    if not first:
+        return batch.positions
+    counted: torch.Tensor = batch.positions + first + padding
+    return counted.masked_fill(batch.input_ids == padding, padding)
 
 
 def encode_padded(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:

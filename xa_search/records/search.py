@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -49,6 +49,8 @@ class SearchSpace(Frozen):
     source: str = "en"
     targets: tuple[str, ...] = Field(min_length=1)
     method: str = "xeroalign"
+    recipe: Literal["published"] | None = None
+    """`published`: the paper's settings for the corpus stand for `fixed`, and its slot scores in the report."""
     params: dict[str, Parameter] = Field(min_length=1)
     fixed: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
@@ -146,6 +148,7 @@ class SearchRecord:
     baseline: int
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
+    recipe: str | None = None
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

@@ -69,7 +69,13 @@ class TrialSettings(BaseModel):
     clip_norm: float = Field(default=1.0, gt=0)
     """The gradient's norm is cut to this."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Dropout in the encoder and before the heads."""
+    """Dropout in the encoder and, unless `head_dropout` says otherwise, before the heads."""
+    head_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout before the heads; the published recipe has none there."""
+    padding: Literal["none", "attended"] = "none"
+    """`attended` pads every utterance to `max_tokens` and lets attention see that, as the published code does."""
+    kept_epoch: Literal["best", "last"] = "best"
+    """The epoch whose weights and score count: the best by the selection rule, or as published the last."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes what a measurement on this machine found faster."""
     max_tokens: int = Field(default=128, ge=8)
@@ -177,5 +183,6 @@ class TrialRecord:
 
     @property
     def score(self) -> float | None:
-        """The selection score of the best epoch."""
-        return max(self.scores, default=None)
+        """The selection score of the epoch whose weights are kept."""
+        scores = self.scores[-1:] if self.settings.kept_epoch == "last" else self.scores
+        return max(scores, default=None)

@@ -21,10 +21,10 @@ from xa_search.errors import ModelError
 from xa_search.model.encoder import load_encoder, load_tokenizer, tokenizer_fingerprint
 from xa_search.model.joint import JointModel
 from xa_search.model.quiet import quiet_transformers
-from xa_search.records import EncodedCorpus, EncoderFiles, TrialJob
+from xa_search.records import EncodedCorpus, EncoderFiles, TrialJob, TrialSettings
 from xa_search.tracking.answers import ParsedUtterance, parse_slots
 from xa_search.training.checkpoint import restore_model
-from xa_search.training.data import evaluation_collator
+from xa_search.training.data import attended_padding, evaluation_collator
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Prediction, Predictor
 from xa_search.training.final_test import trained_predictor
@@ -155,10 +155,10 @@ def load_bundle(directory: Path) -> Bundle:
     )
     model = JointModel(load_encoder(files), files.embedding, len(labels.intents), len(labels.slot_tags), dropout=0.0)
     model.load_state_dict(heads, strict=False)
-    device = trial_device()
+    device, settings = trial_device(), TrialSettings.model_validate(card["settings"])
     predictor = Predictor(
         model=model.to(device),
-        collator=evaluation_collator(labels),
+        collator=evaluation_collator(labels, attended_padding(settings, model.encoder)),
         corpus=labels,
         device=device,
         precision=card["precision"],
@@ -166,6 +166,6 @@ def load_bundle(directory: Path) -> Bundle:
     return Bundle(
         predictor=predictor,
         tokenizer=tokenizer,
-        max_tokens=card["settings"]["max_tokens"],
+        max_tokens=settings.max_tokens,
         provenance=card["provenance"],
     )

@@ -19,9 +19,13 @@ METRICS = {
     "accuracy": "accuracy",
     "intent_accuracy": "intent_acc",
     "slot_f1": "slot_f1",
+    "slot_f1_merged": "slot_f1_merged",
     "exact_match": "exact_match",
 }
-"""What the report shows of a search that has it; a corpus without slots has the accuracy alone."""
+"""What the report shows of a search that has it; a corpus without slots has the accuracy alone.
+
+Of the two slot F1s it shows the published one, which merges neighbours of one type, for the published recipe.
+"""
 COST_COLUMNS = ("part", "seconds", "percent")
 HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
 
@@ -62,10 +66,11 @@ class TrialRow:
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     """Return a row for the source, if it was tested, and for each target, and the mean over the targets."""
     zero_shot, winner = record.test_metrics[record.baseline], record.test_metrics[record.winner]
+    hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
-        LanguageRow(lang=lang, zero_shot=_scores(zero_shot, lang), winner=scores)
+        LanguageRow(lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores)
         for lang in (record.source, *record.targets)
-        if (scores := _scores(winner, lang))
+        if (scores := _scores(winner, lang, hidden))
     ]
     targets = rows[-len(record.targets) :]
     mean = LanguageRow(
@@ -115,7 +120,7 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
 
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
-
+{_recipe(record)}
 {language_table(languages)}
 ## Trials
 
@@ -146,6 +151,10 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": _csv(*_trial_cells(trials)),
     }
     return _write(directory, texts)
+
+
+def _recipe(record: SearchRecord) -> str:
+    return f"Recipe: `{record.recipe}`; neighbouring slots of one type are scored as one.\n" if record.recipe else ""
 
 
 def _target_labels(record: SearchRecord) -> str:
@@ -183,8 +192,8 @@ def _write(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
     return tuple(directory / name for name in texts)
 
 
-def _scores(metrics: dict[str, float], lang: str) -> Scores:
-    found = {name: metrics.get(f"test_{kind}_{lang}") for name, kind in METRICS.items()}
+def _scores(metrics: dict[str, float], lang: str, hidden: str) -> Scores:
+    found = {name: metrics.get(f"test_{kind}_{lang}") for name, kind in METRICS.items() if name != hidden}
     return {name: 100 * value for name, value in found.items() if value is not None}
 
 

@@ -70,4 +70,5 @@ def restore_model(
 
 def _joint_model(encoder: Any, embedding: str, corpus: EncodedCorpus, settings: TrialSettings) -> JointModel:
     replace_dropout(encoder, settings.dropout)
-    return JointModel(encoder, embedding, len(corpus.intents), len(corpus.slot_tags), settings.dropout)
+    before_heads = settings.dropout if settings.head_dropout is None else settings.head_dropout
+    return JointModel(encoder, embedding, len(corpus.intents), len(corpus.slot_tags), before_heads)

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from xa_search.encoding.batches import Collator
+from xa_search.encoding.batches import Collator, Padding
 from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, target_training_rows, translation_rows
 from xa_search.encoding.row_index import NO_ROW
 from xa_search.encoding.store import table_path
@@ -137,12 +138,19 @@ def split_rows(corpus: EncodedCorpus, split: Split, lang: str, limit: int | None
     return table.rows(np.linspace(0, len(table), count, endpoint=False).astype(np.int64))
 
 
-def evaluation_collator(corpus: EncodedCorpus) -> Collator:
+def evaluation_collator(corpus: EncodedCorpus, padding: Padding | None = None) -> Collator:
     """Return the collator with the label numbers of the corpus."""
-    return Collator(corpus.intents, corpus.slot_tags)
+    return Collator(corpus.intents, corpus.slot_tags, padding=padding)
 
 
-def training_collator(corpus: EncodedCorpus, device: torch.device) -> Collator:
+def training_collator(corpus: EncodedCorpus, device: torch.device, padding: Padding | None) -> Collator:
     """Return the same, with blocks for training: on a CPU, small ones."""
     rows_a_block = CPU_ROWS_A_BLOCK if device.type == "cpu" else sys.maxsize
-    return Collator(corpus.intents, corpus.slot_tags, rows_a_block)
+    return Collator(corpus.intents, corpus.slot_tags, rows_a_block, padding)
+
+
+def attended_padding(settings: TrialSettings, encoder: Any) -> Padding | None:
+    """Return the padding that the encoder learns with and is asked with; none unless the settings want it seen."""
+    if settings.padding == "none":
+        return None
+    return Padding(length=settings.max_tokens, token=encoder.config.pad_token_id or 0)

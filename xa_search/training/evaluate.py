@@ -39,8 +39,7 @@ class Predictor:
         """Predict in large batches of similar length; a word that was cut off is predicted as outside."""
         self.model.eval()
         predictions: dict[int, Prediction] = {}
-        lengths = np.array([len(row.input_ids) for row in rows], dtype=np.int64)
-        for indices in sorted_batches(lengths, TOKENS_A_BATCH):
+        for indices in sorted_batches(self.collator.lengths(rows), TOKENS_A_BATCH):
             chosen = [rows[i] for i in indices]
             batch = self.collator(chosen).to(self.device)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
@@ -68,6 +67,7 @@ def labelled_metrics(
         f"{split}_intent_acc_{lang}": metrics.accuracy(gold_intents, intents),
         f"{split}_slot_f1_{lang}": metrics.slot_f1(gold_slots, slots),
         f"{split}_slot_f1_strict_{lang}": metrics.slot_f1_strict(gold_slots, slots),
+        f"{split}_slot_f1_merged_{lang}": metrics.slot_f1_merged(gold_slots, slots),
         f"{split}_exact_match_{lang}": metrics.exact_match(gold_intents, gold_slots, intents, slots),
     }
 
@@ -90,7 +90,7 @@ def label_free_metrics(
 
 def mean_over_targets(scores: dict[str, float], split: str, targets: Sequence[str]) -> dict[str, float]:
     """Average each labelled metric of a split over the target languages."""
-    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "exact_match", "accuracy")
+    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "slot_f1_merged", "exact_match", "accuracy")
     measured = [kind for kind in kinds if f"{split}_{kind}_{targets[0]}" in scores]
     return {
         f"{split}_{kind}_mean": float(np.mean([scores[f"{split}_{kind}_{lang}"] for lang in targets]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xa_search.records import TrialJob
 from xa_search.training.checkpoint import restore_model
-from xa_search.training.data import evaluation_collator, split_rows
+from xa_search.training.data import attended_padding, evaluation_collator, split_rows
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor, labelled_metrics, mean_over_targets
 from xa_search.training.precision import resolve_precision
@@ -20,7 +20,7 @@ def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
     model = restore_model(job.encoder, job.corpus, job.settings, weights).to(device)
     return Predictor(
         model=model,
-        collator=evaluation_collator(job.corpus),
+        collator=evaluation_collator(job.corpus, attended_padding(job.settings, model.encoder)),
         corpus=job.corpus,
         device=device,
         precision=resolve_precision(job.settings.precision, device, job.threads, job.home),

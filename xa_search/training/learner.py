@@ -12,7 +12,13 @@ from xa_search.model.loss_weights import LossWeights
 from xa_search.model.trimmed import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
-from xa_search.training.data import TrialData, evaluation_collator, load_trial_data, training_collator
+from xa_search.training.data import (
+    TrialData,
+    attended_padding,
+    evaluation_collator,
+    load_trial_data,
+    training_collator,
+)
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor
 from xa_search.training.micro_batches import MicroBatches
@@ -65,14 +71,15 @@ def build_learner(job: TrialJob) -> Learner:
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(settings.method)) // settings.batch_size)
+    padding = attended_padding(settings, model.encoder)
     predictor = Predictor(
         model=model,
-        collator=evaluation_collator(job.corpus),
+        collator=evaluation_collator(job.corpus, padding),
         corpus=job.corpus,
         device=device,
         precision=resolve_precision(settings.precision, device, job.threads, job.home),
     )
-    collator = training_collator(job.corpus, device)
+    collator = training_collator(job.corpus, device, padding)
     weights = LossWeights(settings.pair_losses, by_variation=settings.loss_weighting == "coefficient_of_variation").to(
         device
     )

@@ -31,7 +31,7 @@ BEST_WEIGHTS = "best.safetensors"
 
 
 def train_trial(job: TrialJob) -> Iterator[EpochReport]:
-    """Train for the settings' epochs. The weights of the best epoch under the selection rule are kept.
+    """Train for the settings' epochs. The weights of the best epoch under the selection rule, or the last, are kept.
 
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
@@ -72,7 +72,7 @@ def _judge(learner: Learner, epoch: int, metrics: dict[str, float], before: Epoc
     """Return the report of an epoch: its selection score, and which epoch is the best now."""
     job = learner.job
     score = selection_score(metrics, job.selection, job.corpus)
-    is_best = before is None or score > before.best_score
+    is_best = before is None or score > before.best_score or job.settings.kept_epoch == "last"
     return EpochReport(
         epoch=epoch,
         score=score,
