@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from xa_search.cluster_commands import cluster_app
 from xa_search.data_commands import data_commands
 from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 from xa_search.search_commands import search_commands
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(search_commands)
 app.add_typer(data_commands, name="data")
+app.add_typer(cluster_app, name="cluster")
 
 Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]

@@ -1,0 +1,113 @@
+"""A YAML file whose every part knows its line. In: the text of a file. Out: a tree of parts, or what the text is not.
+
+A part that is missing is an empty part on the line of the nearest part around it: rules may ask for anything.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+
+class BrokenYamlError(Exception):
+    """The text is no YAML document; `line` says where that shows."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value somewhere in a file: its line counts from one, and is that of its key where it has one."""
+
+    value: Any
+    line: int
+    inner: Mapping[str | int, "Part"] = field(default_factory=dict)
+    repeated: tuple[tuple[str, int], ...] = ()
+    """The keys that stand here more than once, with the line of the last."""
+
+    def at(self, *path: str | int) -> "Part":
+        """Return the part at the end of a path of keys and positions."""
+        part = self
+        for step in path:
+            part = part.inner.get(step) or Part(None, part.line)
+        return part
+
+    @property
+    def present(self) -> bool:
+        """Whether the file says anything here."""
+        return self.value is not None
+
+    @property
+    def text(self) -> str:
+        """What stands here as text; empty for a list, a mapping, and nothing at all."""
+        return "" if self.value is None or isinstance(self.value, dict | list) else str(self.value)
+
+    @property
+    def number(self) -> float | None:
+        """The number that stands here, also in quotes; none where there is no number."""
+        try:
+            return None if isinstance(self.value, bool) else float(self.text)
+        except ValueError:
+            return None
+
+    @property
+    def entries(self) -> Mapping[str, "Part"]:
+        """The parts of a mapping by key; none where this is no mapping."""
+        return {str(key): part for key, part in self.inner.items()} if isinstance(self.value, dict) else {}
+
+    @property
+    def elements(self) -> tuple["Part", ...]:
+        """The parts of a list; none where this is no list."""
+        return tuple(self.inner.values()) if isinstance(self.value, list) else ()
+
+    def walk(self) -> Iterator["Part"]:
+        """Yield this part and all in it."""
+        yield self
+        for part in self.inner.values():
+            yield from part.walk()
+
+
+def read_document(text: str) -> Part:
+    """Return the root of the one document in a text."""
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        return Part(None, 1) if node is None else _part(loader, node, 1)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else min(mark.line + 1, max(1, len(text.splitlines())))
+        raise BrokenYamlError(line, error.problem or str(error)) from None
+    except yaml.YAMLError as error:
+        raise BrokenYamlError(1, " ".join(str(error).split())) from None
+    except RecursionError:
+        raise BrokenYamlError(1, "an alias stands within what it names") from None
+
+
+def _part(loader: yaml.SafeLoader, node: yaml.Node, line: int) -> Part:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(loader, node, line)
+    if isinstance(node, yaml.SequenceNode):
+        elements: dict[str | int, Part] = {
+            place: _part(loader, inner, inner.start_mark.line + 1) for place, inner in enumerate(node.value)
+        }
+        return Part([part.value for part in elements.values()], line, elements)
+    try:
+        return Part(loader.construct_object(node), line)
+    except ValueError as error:
+        raise yaml.MarkedYAMLError(problem=f"{node.value}: {error}", problem_mark=node.start_mark) from None
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, line: int) -> Part:
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+    own = [(key.value, key.start_mark.line + 1) for key, _ in node.value if key.value != "<<"]
+    repeated = tuple((name, where) for place, (name, where) in enumerate(own) if name in dict(own[:place]))
+    loader.flatten_mapping(node)
+    inner: dict[str | int, Part] = {}
+    for key, value in node.value:
+        inner[loader.construct_object(key)] = _part(loader, value, key.start_mark.line + 1)
+    return Part({key: part.value for key, part in inner.items()}, line, inner, repeated)
