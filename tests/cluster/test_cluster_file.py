@@ -1,5 +1,6 @@
-"""The cluster file is valid against Ray's own schema and installs what the tests ran with."""
+"""The cluster files pass their own check and Ray's, and agree with each other."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,36 +8,37 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).resolve().parents[2]
+from xa_search.cluster.check import check_file
+
+CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
+FILES = sorted(CLUSTER.glob("*.yaml"))
 
 
-@pytest.fixture
-def cluster() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "cluster" / "gpu.yaml").read_text(encoding="utf-8"))
-    return loaded
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_the_cluster_file_passes_rays_own_validation(cluster: dict[str, Any]) -> None:
-    validate_config(prepare_config(cluster))
+def test_there_is_a_file_for_each_way_to_get_machines() -> None:
+    assert [path.name for path in FILES] == ["gpu.yaml", "kuberay.yaml", "onprem.yaml"]
 
 
-def test_a_typo_in_the_cluster_file_does_not_pass(cluster: dict[str, Any]) -> None:
-    cluster["max_wokers"] = 3
-    with pytest.raises(Exception, match="max_wokers"):
-        validate_config(prepare_config(cluster))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_shipped_file_has_no_fault_and_says_what_to_replace(path: Path) -> None:
+    report = check_file(path)
+    assert report.faults == ()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert report.examples
+    assert all(example.value in lines[example.line - 1] for example in report.examples)
 
 
-def test_the_head_runs_no_trial_and_workers_have_gpus(cluster: dict[str, Any]) -> None:
-    types = cluster["available_node_types"]
-    assert types[cluster["head_node_type"]]["resources"] == {"CPU": 0}
-    workers = [kind for name, kind in types.items() if name != cluster["head_node_type"]]
-    assert all(worker["resources"]["GPU"] >= 1 for worker in workers)
+@pytest.mark.parametrize("name", ["gpu.yaml", "onprem.yaml"])
+def test_rays_own_validation_takes_a_launcher_file(name: str) -> None:
+    validate_config(prepare_config(read(CLUSTER / name)))
 
 
-def test_every_node_installs_this_project_at_the_tested_versions(cluster: dict[str, Any]) -> None:
-    assert any("-c constraints.txt -e '.'" in command for command in cluster["setup_commands"])
-    assert "~/xa-search" in cluster["file_mounts"]
-
-
-def test_every_node_type_names_its_image(cluster: dict[str, Any]) -> None:
-    assert all("ImageId" in kind["node_config"] for kind in cluster["available_node_types"].values())
+def test_all_files_install_one_python_and_one_wheel() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (*FILES, CLUSTER / "Dockerfile")}
+    pythons = {found for text in texts.values() for found in re.findall(r"python[ :](3\.\d+\.\d+)", text)}
+    assert len(pythons) == 1
+    wheels = {found for text in texts.values() for found in re.findall(r"xa_search-[\w.-]+\.whl", text)}
+    assert len(wheels) == 1
