@@ -115,7 +115,7 @@ class Ordeal:
         self._killer.run_ended()
         self._sessions.append(driver.session)
         said = driver.said.decode(errors="replace")
-        lines = [line for line in said.splitlines() if line.strip()] or [""]
+        lines = [line for line in said.replace(str(self._home), "HOME").splitlines() if line.strip()] or [""]
         self._say(f"{plan.search_id} ended with {exit_code}: {said[-8000:] if hung else lines[-1]}")
         self._outcome.runs.append(
             Run(search_id=plan.search_id, hits=tuple(hits), exit_code=exit_code, last_line=lines[-1], hung=hung)

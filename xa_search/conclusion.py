@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xa_search.corpora import Corpus
 from xa_search.cost import CostMeter
+from xa_search.errors import TrackerAwayError
 from xa_search.journal import Audience, trial_directory
 from xa_search.preflight import Prepared
 from xa_search.records import Plan, SearchRecord, TrialRecord
@@ -33,8 +34,13 @@ def finish_search(
         with meter.stage("evaluation"):
             record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
         with meter.stage("tracking"):
-            state = _publish(plan, record, tracker)
-            return record, None if state.left else _register(plan, prepared, record, audience, fresh)
+            if _publish(plan, record, tracker).left:
+                return record, None
+            try:
+                return record, _register(plan, prepared, record, audience, fresh)
+            except TrackerAwayError as error:
+                audience.note(f"not registered: {error}")
+                return record, None
 
 
 def _conclude(

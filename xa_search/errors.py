@@ -45,6 +45,10 @@ class StoppedEarly(XaSearchError):  # noqa: N818 (no error: the search can go on
     exit_code = 75
 
 
+class TrackerAwayError(XaSearchError):
+    """MLflow does not answer."""
+
+
 class NonFiniteError(XaSearchError):
     """A loss or a metric of a trial is not a finite number."""
 

@@ -114,7 +114,7 @@ def _say_findings(record: SearchRecord) -> None:
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
     home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
     if result.registration is None:
-        say(f"not registered: {result.tracking.problem}")
+        say(f"not registered: {result.tracking.problem or 'MLflow went away meanwhile'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")
         return
     version = result.registration.version

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from xa_search.errors import ModelError, XaSearchError
+from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking import fresh_process, registration, registry
 from xa_search.tracking.bundle import trial_bundle
@@ -254,9 +254,10 @@ def test_a_name_is_needed_only_where_there_are_several(
 
 
 def test_a_registry_that_is_away_is_one_line(closed_uri: str) -> None:
-    with pytest.raises(XaSearchError, match="check MLFLOW_TRACKING_URI") as caught:
+    with pytest.raises(TrackerAwayError) as caught:
         list_models(closed_uri)
-    assert "\n" not in str(caught.value)
+    remedy = "does not answer; start it, or check MLFLOW_TRACKING_URI, then run this again"
+    assert str(caught.value) == f"MLflow at {closed_uri} {remedy}"
 
 
 def test_a_winner_whose_run_is_missing(search_record: SearchRecord, make_trial: MakeTrial, uri: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from xa_search.errors import XaSearchError
+from xa_search.errors import TrackerAwayError, XaSearchError
 from xa_search.tracking.events import Param, Status, flat_name
 from xa_search.tracking.patience import first_line, without_password
 
@@ -103,9 +103,10 @@ def plainly(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise XaSearchError(
-            f"MLflow at {without_password(uri)}: {first_line(error)}; check MLFLOW_TRACKING_URI, then run this again"
-        ) from error
+        where, remedy = f"MLflow at {without_password(uri)}", "check MLFLOW_TRACKING_URI, then run this again"
+        if isinstance(error.__context__, OSError):  # of the connection: what MLflow makes of it fills many lines
+            raise TrackerAwayError(f"{where} does not answer; start it, or {remedy}") from error
+        raise XaSearchError(f"{where}: {first_line(error)}; {remedy}") from error
 
 
 def download(uri: str, source: str, directory: Path) -> Path:
