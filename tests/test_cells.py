@@ -31,6 +31,8 @@ MORE_SETTINGS: list[tuple[str, str, dict[str, Any]]] = [
     ("mtop-mini", "cross_aligner", {"loss_weighting": "coefficient_of_variation"}),
     ("mtop-mini", "cross_aligner", {"pairing": "independent"}),
     ("pawsx", "cross_aligner", {"slot_presence_weight": 0}),
+    ("mtop-mini", "xeroalign", {"models": "each"}),
+    ("mtop-mini", "translate_train", {"models": "each"}),
 ]
 CELLS = [(corpus, method, {}) for corpus in CORPORA for method in METHODS] + MORE_SETTINGS
 

@@ -138,8 +138,7 @@ def test_the_registered_model_answers_raw_text_in_any_language(finished: Finishe
     from xa_search.commands import predict_texts, registered_models
 
     plan, result, _ = finished
-    assert result.registration is not None
-    assert result.registration.is_champion
+    assert [registration.is_champion for registration in result.registrations] == [True]
     model = registered_models(plan.home)[0]
     assert model.aliases == ("candidate", "champion")
     answers = predict_texts(plan.home, None, ["wake me at 7", "ปลุกฉันตอนเจ็ดโมง", "unheardofword ßøł"])
@@ -258,10 +257,9 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
     _, result, _ = finished
     repeated, audience = again
     assert audience.ended == []
-    assert repeated.registration is not None
-    assert result.registration is not None
-    assert not repeated.registration.is_new
-    assert repeated.registration.version.version == result.registration.version.version
+    (before,), (again,) = result.registrations, repeated.registrations
+    assert not again.is_new
+    assert again.version.version == before.version.version
     assert repeated.record.test_metrics == result.record.test_metrics
 
 

@@ -19,7 +19,7 @@ from xa_search.search.runner import RAY
 from xa_search.search.winner import without_weights
 from xa_search.tracking.deleted_runs import deleted_runs, remove_for_good
 from xa_search.training.progress import PROGRESS, STATES
-from xa_search.training.trial import best_weights
+from xa_search.training.trial import all_weights
 
 PARTIAL = "*.partial"
 SHARED = ("encoded", "encoders")
@@ -46,7 +46,8 @@ class Cleaned:
 def remove_weights(directory: Path, trials: Iterable[TrialRecord], keep: int) -> None:
     """Remove the weights of the ended trials of a search but for the `keep` best and the baseline."""
     for trial in without_weights(trials, keep):
-        best_weights(trial_directory(directory, trial.number)).unlink(missing_ok=True)
+        for path in all_weights(trial_directory(directory, trial.number)):
+            path.unlink()
 
 
 def clean_search(search: SearchHistory, keep: int | None, *, rehearse: bool) -> Cleaned:
@@ -100,12 +101,11 @@ def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:
 
 def _litter_of(search: SearchHistory, keep: int) -> Iterator[Litter]:
     for trial in without_weights(search.trials, keep):
-        weights = best_weights(trial_directory(search.directory, trial.number))
-        if weights.exists():
-            yield _litter(weights, "weights")
+        weights = all_weights(trial_directory(search.directory, trial.number))
+        yield from (_litter(path, "weights") for path in weights)
     for trial in search.trials:
         folder = trial_directory(search.directory, trial.number)
-        yield from (_litter(path, "progress") for path in (*folder.glob(PROGRESS), *folder.glob(STATES)))
+        yield from (_litter(path, "progress") for path in (*folder.rglob(PROGRESS), *folder.rglob(STATES)))
     whole = [search.directory / name for name in (RAY, REPLAYS)]
     yield from (_litter(folder, f"{folder.name} folder") for folder in whole if folder.exists())
     for path in search.directory.rglob(PARTIAL):

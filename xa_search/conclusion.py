@@ -1,5 +1,6 @@
 """The end of a search. In: a Plan and its study. Out: the winner, tested, reported and registered."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -28,19 +29,19 @@ CHECKED_TEXTS_A_LANGUAGE = 50
 
 def finish_search(
     plan: Plan, prepared: Prepared, study: "SearchStudy", tracker: Tracker, audience: Audience, meter: CostMeter
-) -> tuple[SearchRecord, Registration | None]:
-    """Choose, test, report and register the winner; no registration when MLflow is away."""
+) -> tuple[SearchRecord, tuple[Registration, ...]]:
+    """Choose, test, report and register the winner; no registrations when MLflow is away."""
     with FreshProcess(tracking_uri(plan.home)) as fresh:
         with meter.stage("evaluation"):
             record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
         with meter.stage("tracking"):
             if _publish(plan, record, tracker).left:
-                return record, None
+                return record, ()
             try:
                 return record, _register(plan, prepared, record, audience, fresh)
             except TrackerAwayError as error:
                 audience.note(f"not registered: {error}")
-                return record, None
+                return record, ()
 
 
 def _conclude(
@@ -104,27 +105,36 @@ def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
 
 def _register(
     plan: Plan, prepared: Prepared, record: SearchRecord, audience: Audience, fresh: FreshProcess
-) -> Registration:
+) -> tuple[Registration, ...]:
+    """Register the winner's model, or a model for each target under a name of its own."""
+    from xa_search.training.each_target import models_of
     from xa_search.training.trial import best_weights
 
     audience.note("registering the winner, and loading it back in a fresh process")
-    winner = record.trial(record.winner)
+    winner, uri = record.trial(record.winner), tracking_uri(plan.home)
     job = make_trial_job(plan, prepared, winner.settings, winner.number)
-    return register_winner(
-        record,
-        job,
-        best_weights(job.directory),
-        corpus=plan.space.corpus,
-        corpus_fingerprint=prepared.fingerprint,
-        texts=_texts_to_compare(prepared.corpus),
-        uri=tracking_uri(plan.home),
-        fresh=fresh,
-    )
+    registrations: list[Registration] = []
+    for one in models_of(job):
+        # The process that was started early answers once.
+        with nullcontext(fresh) if not registrations else FreshProcess(uri) as process:
+            registration = register_winner(
+                record,
+                one,
+                best_weights(one.directory),
+                corpus=plan.space.corpus,
+                corpus_fingerprint=prepared.fingerprint,
+                texts=_texts_to_compare(prepared.corpus, one.corpus.targets),
+                uri=uri,
+                fresh=process,
+                target=None if one is job else one.corpus.targets[0],
+            )
+        registrations.append(registration)
+    return tuple(registrations)
 
 
-def _texts_to_compare(corpus: Corpus) -> list[str]:
-    """Return raw texts in every language, on which the registered model must answer as the trial's."""
+def _texts_to_compare(corpus: Corpus, targets: tuple[str, ...]) -> list[str]:
+    """Return raw texts in the model's languages, on which the registered model must answer as the trial's."""
     texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
-    for lang in corpus.targets:
+    for lang in targets:
         texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
     return texts

@@ -58,13 +58,14 @@ class Journal:
     def trial_ended(self, record: TrialRecord) -> None:
         """Hand on how a trial ended, and drop what only one that goes on or may win still needs."""
         from xa_search.training.progress import forget_progress
-        from xa_search.training.trial import best_weights
+        from xa_search.training.trial import all_weights
 
         folder = trial_directory(self._directory, record.number)
         if record.state != "PAUSED":
             forget_progress(folder)
         if record.state in ("PRUNED", "FAIL"):
-            best_weights(folder).unlink(missing_ok=True)
+            for path in all_weights(folder):
+                path.unlink()
         self._meter.trial_ended(record.number)
         self._tracker.record(trial_ended(record))
         for event in traceback_logged(record, folder):

@@ -179,7 +179,8 @@ def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
     plan.home.mkdir(parents=True, exist_ok=True)
     encoders = sum(encoder_bytes(size) for size in sizes if encoder_directory(size, plan.home).exists())
     paused = sum(folder_bytes(path.parent) for path in plan.directory.glob(f"trials/*/{PROGRESS}"))
-    whole = shared_bytes(sizes) + trials_bytes(sizes, trials, slots)
+    models = plan.models_a_trial
+    whole = shared_bytes(sizes, models) + trials_bytes(sizes, trials, slots, models)
     free, needed = shutil.disk_usage(plan.home).free, whole - encoders - paused
     if free < needed:
         raise DataError(

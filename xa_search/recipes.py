@@ -26,6 +26,7 @@ EVERYWHERE: dict[str, Any] = {
     "learning_rate": 2e-5,
     "max_tokens": 70,
     "kept_epoch": "last",
+    "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {
     "mtop": {},

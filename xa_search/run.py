@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What a search came to; no registration when MLflow was away."""
+    """What a search came to; no registrations when MLflow was away, several where each target has its own model."""
 
     record: SearchRecord
-    registration: Registration | None
+    registrations: tuple[Registration, ...]
     tracking: SyncState
     cost: SearchCost
 
@@ -67,13 +67,13 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
                         journal,
                         own_ray=own_ray,
                     )
-                record, registration = finish_search(plan, prepared, study, tracker, audience, meter)
+                record, registrations = finish_search(plan, prepared, study, tracker, audience, meter)
             remove_weights(plan.directory, record.trials, plan.space.keep)
             cost = meter.cost(plan.space.cpus_per_trial)
             for path in write_cost(cost, plan.directory / "report"):
                 tracker.record(FileLogged(path=str(path), folder="report"))
             tracker.record(cost_logged(cost))
-            return SearchResult(record=record, registration=registration, tracking=tracker.sync(), cost=cost)
+            return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
 
 
 def _prepare(plan: Plan, audience: Audience, own_ray: OwnRay) -> Prepared:

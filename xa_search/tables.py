@@ -68,7 +68,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     """Print what a search found: languages, trials, importances, the registered model and what to type next."""
     record = result.record
     languages = language_rows(record)
-    metrics = [HEADINGS[name].removesuffix(" match") for name in languages[0].winner]
+    metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
     columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
     print_table(
         f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
@@ -113,13 +113,14 @@ def _say_findings(record: SearchRecord) -> None:
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
     home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
-    if result.registration is None:
+    if not result.registrations:
         say(f"not registered: {result.tracking.problem or 'MLflow went away meanwhile'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")
         return
-    version = result.registration.version
-    role = "champion" if result.registration.is_champion else "candidate"
-    say(f"registered: {version.name} version {version.version}, {role}: {result.registration.reason}")
+    for registration in result.registrations:
+        version = registration.version
+        role = "champion" if registration.is_champion else "candidate"
+        say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
     say("next:")
     say(f"  xa-search ui{home}")
     say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')

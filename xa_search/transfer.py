@@ -43,6 +43,12 @@ def model_or_trial(home: Path, name: str, trial: int | None, note: Callable[[str
     record = search.best if trial is None else search.trial(trial)
     if record is None or search.plan is None:
         raise UsageError(f"search {search.search_id} has no finished trial to test; finish it: xa-search run")
+    if record.settings.one_model_a_target:
+        targets = search.plan.space.targets
+        raise UsageError(
+            f"trial {record.number} of {search.search_id} has one model a target; test a registered one: "
+            f"{', '.join(f'{PREFIX}{search.plan.space.corpus}-{lang}' for lang in targets)}"
+        )
     weights = best_weights(trial_directory(search.directory, record.number))
     if not weights.exists():
         raise ModelError(

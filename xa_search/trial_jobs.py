@@ -21,11 +21,17 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
 
 
 def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[str, float]:
-    """Encode the test splits, which nothing has opened before, and score a finished trial's best weights."""
+    """Encode the test splits, which nothing has opened before, and score a finished trial's best weights.
+
+    Of several models, each is scored on its own target and on the source.
+    """
+    from xa_search.training.each_target import mean_metrics, models_of
     from xa_search.training.final_test import score_test
     from xa_search.training.trial import best_weights
 
-    languages = (plan.space.source, *plan.space.targets)
+    source = plan.space.source
     tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
-    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", languages)
-    return score_test(job, best_weights(job.directory), languages)
+    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", (source, *plan.space.targets))
+    return mean_metrics(
+        [score_test(one, best_weights(one.directory), (source, *one.corpus.targets)) for one in models_of(job)]
+    )

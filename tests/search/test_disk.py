@@ -17,7 +17,7 @@ from xa_search.search.study import SearchStudy, open_study
 
 Disk = namedtuple("Disk", "total used free")
 ONE_SIZE = {**PARAMS, "model_size": {"choices": ["tiny"]}}
-SHARED = shared_bytes(["tiny"])
+SHARED = shared_bytes(["tiny"], models=1)
 LAST_ROOM = MB // 2
 """What else lies in a search's folder, such as its journal."""
 
@@ -66,7 +66,7 @@ def run(plan: Plan) -> tuple[SearchStudy, str]:
 
 def test_what_was_estimated_is_enough_and_never_exceeded(tmp_path: Path) -> None:
     MOST.clear()
-    budget = SHARED + trials_bytes(["tiny"], trials=8, slots=1) + LAST_ROOM
+    budget = SHARED + trials_bytes(["tiny"], trials=8, slots=1, models=1) + LAST_ROOM
     study, stopped = run(plan_of(tmp_path, params=ONE_SIZE, disk_budget=budget))
     assert (states(study), stopped) == ({"COMPLETE": 8}, "")
     assert SHARED + max(MOST) <= budget
@@ -74,7 +74,7 @@ def test_what_was_estimated_is_enough_and_never_exceeded(tmp_path: Path) -> None
 
 def test_no_trial_begins_that_could_exceed_the_budget_and_more_room_lets_it_go_on(tmp_path: Path) -> None:
     MOST.clear()
-    budget = SHARED + trials_bytes(["tiny"], trials=5, slots=1) + LAST_ROOM
+    budget = SHARED + trials_bytes(["tiny"], trials=5, slots=1, models=1) + LAST_ROOM
     study, stopped = run(plan_of(tmp_path, params=ONE_SIZE, disk_budget=budget))
     assert states(study) == {"COMPLETE": 5, "PAUSED": 1}
     assert SHARED + max(MOST) <= budget

@@ -42,7 +42,7 @@ class Found:
     weights: Path
     uri: str
 
-    def register(self, corpus: str, fingerprint: str = "data-1") -> Registration:
+    def register(self, corpus: str, fingerprint: str = "data-1", target: str | None = None) -> Registration:
         with fresh_process.FreshProcess(self.uri) as fresh:
             return register_winner(
                 self.record,
@@ -53,6 +53,7 @@ class Found:
                 texts=TEXTS,
                 uri=self.uri,
                 fresh=fresh,
+                target=target,
             )
 
 
@@ -113,6 +114,29 @@ def test_the_winner_is_registered_checked_and_the_first_champion(champion: Regis
     bundle = load_registered(found.uri, "xa-search-happy")
     assert bundle.predict(TEXTS) == trial_bundle(found.job, found.weights).predict(TEXTS)
     assert bundle.provenance["trial"] == "1"
+
+
+def test_models_of_single_targets_have_names_and_scores_of_their_own(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str, no_fresh_process: None
+) -> None:
+    found = finish_search(search_record, "each", 0.7, make_trial(), uri)
+    versions = {}
+    for number, lang in enumerate(("de", "th")):
+        job, weights = make_trial(seed=number)
+        job = replace(job, corpus=replace(job.corpus, targets=(lang,)))
+        metrics = {f"held_out_{kind}_{lang}": 0.2 + number for kind in ("intent_acc", "slot_type_f1")}
+        winner = replace(found.record.trials[1], metrics=metrics)
+        trials = (found.record.trials[0], winner, *found.record.trials[2:])
+        one = replace(found, record=replace(found.record, trials=trials), job=job, weights=weights)
+        assert one.register("each", target=lang).is_new
+        assert not one.register("each", target=lang).is_new
+        versions[lang] = find_version(uri, f"xa-search-each-{lang}", "champion")
+        answers = load_registered(uri, f"xa-search-each-{lang}").predict(TEXTS)
+        assert answers == trial_bundle(job, weights).predict(TEXTS)
+    assert [round(version.selection_score, 6) for version in versions.values()] == [0.2, 1.2]
+    thai = versions["th"].test_metrics
+    assert thai["test_slot_f1_mean"] == thai["test_slot_f1_th"] == pytest.approx(0.75)
+    assert "test_slot_f1_de" not in thai
 
 
 def test_the_model_carries_all_it_needs_and_no_pickle(champion: Registration, found: Found) -> None:

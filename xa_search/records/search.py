@@ -108,6 +108,13 @@ class Plan(Frozen):
         return decisive | ({"deterministic": True} if self.deterministic else {})
 
     @property
+    def models_a_trial(self) -> int:
+        """How many models a trial may have: one, or one a target."""
+        searched = self.space.params.get("models")
+        choices = (self.space.fixed.get("models"),) if searched is None else searched.choices or ()
+        return len(self.space.targets) if "each" in choices else 1
+
+    @property
     def search_id(self) -> str:
         """The search's name: the space's name and a hash of all that decides its scores."""
         return f"{self.name}-{hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()[:8]}"

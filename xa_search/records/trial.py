@@ -36,6 +36,8 @@ class TrialSettings(BaseModel):
     `target_english`: and from the targets' labelled training utterances, which is not zero-shot.
     `target`: from the targets' labelled training utterances alone, which is not zero-shot.
     """
+    models: Literal["joint", "each"] = "joint"
+    """One model for all targets, or as published one for each, trained in turn; the score is their mean."""
     model_size: str = "base"
     """tiny, small, base, large, a Hugging Face encoder id, or a directory that holds an encoder."""
     align_weight: float = Field(default=1.0, ge=0)
@@ -101,6 +103,11 @@ class TrialSettings(BaseModel):
             names = ("align",)
         weights = {name: getattr(self, f"{name}_weight") for name in names}
         return {name: weight for name, weight in weights.items() if weight > 0}
+
+    @property
+    def one_model_a_target(self) -> bool:
+        """Whether there is a model for each target; what no target teaches is the same for all, and trained once."""
+        return self.models == "each" and self.method not in ("zero_shot", "english_only")
 
     @property
     def reads_target_labels(self) -> bool:

@@ -36,16 +36,16 @@ def weights_bytes(size: str) -> int:
     return WEIGHTS.get(size, min(WEIGHTS["large"], encoder_bytes(size)))
 
 
-def shared_bytes(sizes: Collection[str]) -> int:
-    """Return what all trials read, whole and trimmed, and what the winner takes while it is registered."""
+def shared_bytes(sizes: Collection[str], models: int) -> int:
+    """Return what all trials read, whole and trimmed, and what the winner's models take while they are registered."""
     encoders = {size: encoder_bytes(size) for size in sizes}
     trimmed = sum(weights_bytes(size) for size in sizes)
-    return CORPUS + sum(encoders.values()) + trimmed + COPIES_OF_WINNER * max(encoders.values())
+    return CORPUS + sum(encoders.values()) + trimmed + (COPIES_OF_WINNER - 1 + models) * max(encoders.values())
 
 
-def trials_bytes(sizes: Collection[str], trials: int, slots: int) -> int:
-    """Return what so many trials to come take at most, of which so many run at a time."""
-    weights = max(weights_bytes(size) for size in sizes)
+def trials_bytes(sizes: Collection[str], trials: int, slots: int, models: int) -> int:
+    """Return what so many trials to come take at most, of which so many run at a time, with so many models each."""
+    weights = models * max(weights_bytes(size) for size in sizes)
     return weights * (trials + (WEIGHTS_OF_RUNNING - 1) * min(trials, slots))
 
 
@@ -77,7 +77,11 @@ class DiskRoom:
         limits = [(shutil.disk_usage(self._plan.home).free, f"free in {self._plan.home}, free some space there")]
         if self._plan.disk_budget is not None:
             sizes = {trial.settings.model_size for trial in (record, *trials)}
-            left = self._plan.disk_budget - shared_bytes(sizes) - folder_bytes(self._plan.directory)
+            left = (
+                self._plan.disk_budget
+                - shared_bytes(sizes, self._plan.models_a_trial)
+                - folder_bytes(self._plan.directory)
+            )
             limits.append((left, f"left of its {readable(self._plan.disk_budget)}, raise --disk-budget"))
         for left, place in limits:
             if growth > left:
@@ -90,5 +94,5 @@ class DiskRoom:
         size = record.settings.model_size
         same_size = (one for one in reversed(trials) if one.settings.model_size == size and one.state == "COMPLETE")
         measured = next((folder_bytes(self._folder_of(one)) for one in same_size), 0)
-        most = WEIGHTS_OF_RUNNING * max(measured, weights_bytes(size))
+        most = WEIGHTS_OF_RUNNING * max(measured, self._plan.models_a_trial * weights_bytes(size))
         return max(0, most - folder_bytes(self._folder_of(record)))

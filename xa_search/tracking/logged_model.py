@@ -20,14 +20,14 @@ NEEDED = (
 EXAMPLE = ["Set an alarm for 7:30 tomorrow morning.", "Wie wird das Wetter morgen in Berlin?"]
 
 
-def log_model(client: Any, experiment: str, run: StoredRun, bundle: Path) -> str:
-    """Upload the bundle as the one model of the run, and return the model's id."""
+def log_model(client: Any, experiment: str, run: StoredRun, name: str, bundle: Path) -> str:
+    """Upload the bundle as the run's model of this name, and return the model's id."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
     # One that was begun before, and whose process was killed, goes on.
     begun = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run.run_id}'")
-    model = next(iter(begun), None) or client.create_logged_model(
-        experiment, name="model", source_run_id=run.run_id, params=run.params, model_type="intents-and-slots"
+    model = next((one for one in begun if one.name == name), None) or client.create_logged_model(
+        experiment, name=name, source_run_id=run.run_id, params=run.params, model_type="intents-and-slots"
     )
     if model.model_id not in {output.model_id for output in client.get_run(run.run_id).outputs.model_outputs}:
         client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])

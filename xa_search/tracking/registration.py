@@ -33,6 +33,7 @@ from xa_search.tracking.registry import (
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, find_runs, open_experiment, plainly
+from xa_search.training.selection import selection_score
 
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
@@ -58,21 +59,22 @@ def register_winner(
     texts: Sequence[str],
     uri: str,
     fresh: FreshProcess,
+    target: str | None = None,
 ) -> Registration:
     """Register the winner's model, check it, and move the aliases; doing it twice makes one version.
 
-    `job` and `weights` are the winner's, `fresh` is a process that has answered nothing yet. Raises XaSearchError where
-    its run is not in MLflow, or where the fresh process answers `texts` otherwise than the trial's model does here; the
-    aliases then stay where they are.
+    `job` and `weights` are the winner's; `target` is the one that they are for, where it has a model for each. `fresh`
+    is a process that has answered nothing yet. Raises XaSearchError where its run is not in MLflow, or where the fresh
+    process answers `texts` otherwise than the trial's model does here; the aliases then stay where they are.
     """
-    name = f"{PREFIX}{corpus}"
+    name = f"{PREFIX}{corpus}" if target is None else f"{PREFIX}{corpus}-{target}"
     with one_at_a_time(job.home / LOCK):
         earlier = _versions(uri, name)
         mine = next((v for v in earlier if (v.search_id, v.trial) == (record.search_id, record.winner)), None)
         if mine is not None and mine.checked:
             reason = "registered and checked before; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
-        number = mine.version if mine else _create_version(record, job, weights, corpus, corpus_fingerprint, uri)
+        number = mine.version if mine else _create_version(record, job, weights, name, corpus, corpus_fingerprint, uri)
         _check(f"models:/{name}/{number}", trial_bundle(job, weights), texts, fresh)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
         champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
@@ -108,9 +110,10 @@ def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion)
 
 
 def _create_version(
-    record: SearchRecord, job: TrialJob, weights: Path, corpus: str, corpus_fingerprint: str, uri: str
+    record: SearchRecord, job: TrialJob, weights: Path, name: str, corpus: str, corpus_fingerprint: str, uri: str
 ) -> int:
     winner = record.trial(record.winner)
+    score, scores = _own_scores(record, job)
     origin = {
         "search_id": record.search_id,
         "trial": str(winner.number),
@@ -119,10 +122,10 @@ def _create_version(
         "method": winner.settings.method,
         "selection": record.selection,
         "zero_shot": "yes" if record.is_zero_shot else "no",
-        "selection_score": repr(winner.score),
+        "selection_score": repr(score),
         "tokenizer_fingerprint": job.encoder.tokenizer_fingerprint,
     }
-    tests = {name: f"{value:.4f}" for name, value in record.test_metrics.get(winner.number, {}).items()}
+    tests = {metric: f"{value:.4f}" for metric, value in scores.items()}
     text = f"Winner of the search {record.search_id}, in percent:\n\n{language_table(language_rows(record))}"
     # MLflow looks the model up once more, with no other address than this variable
     settings = {"MLFLOW_TRACKING_URI": uri}
@@ -136,8 +139,21 @@ def _create_version(
             )
         bundle = folder / "bundle"
         write_bundle(job, weights, bundle, origin)
-        model_id = log_model(client, experiment, run, bundle)
-        return create_version(client, f"{PREFIX}{corpus}", run.run_id, model_id, {**origin, **tests}, text)
+        model_id = log_model(client, experiment, run, f"model{name.removeprefix(PREFIX + corpus)}", bundle)
+        return create_version(client, name, run.run_id, model_id, {**origin, **tests}, text)
+
+
+def _own_scores(record: SearchRecord, job: TrialJob) -> tuple[float | None, dict[str, float]]:
+    """Return the selection score and the test scores of the model of this job: of one target, where that is its own."""
+    winner = record.trial(record.winner)
+    tests = record.test_metrics.get(winner.number, {})
+    if job.corpus.targets == record.targets:
+        return winner.score, tests
+    (target,) = job.corpus.targets
+    found = {name: value for name, value in tests.items() if name.endswith(f"_{target}")}
+    means = {f"{name.removesuffix(target)}mean": value for name, value in found.items()}
+    source = {name: value for name, value in tests.items() if name.endswith(f"_{record.source}")}
+    return selection_score(winner.metrics, record.selection, job.corpus), source | found | means
 
 
 @contextmanager

@@ -154,7 +154,11 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 
 
 def _recipe(record: SearchRecord) -> str:
-    return f"Recipe: `{record.recipe}`; neighbouring slots of one type are scored as one.\n" if record.recipe else ""
+    """Say what is not as in other searches."""
+    lines = [f"Recipe: `{record.recipe}`; neighbouring slots of one type are scored as one."] if record.recipe else []
+    if record.trial(record.winner).settings.one_model_a_target:
+        lines.append(f"The winner has one model a target: {record.source} is the mean of their scores.")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _target_labels(record: SearchRecord) -> str:

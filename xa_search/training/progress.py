@@ -39,31 +39,48 @@ def save_progress(learner: Learner, report: EpochReport) -> None:
         temporary = state.with_suffix(".partial")
         save_file(_tensors(learner), temporary)
         os.replace(temporary, state)
-    progress = Progress(
-        report=report,
-        steps=learner.schedule.last_epoch,
-        learning_rates=tuple(group["lr"] for group in learner.optimizer.param_groups),
-    )
-    temporary = (directory / PROGRESS).with_suffix(".partial")
-    temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    os.replace(temporary, directory / PROGRESS)
+    rates = tuple(group["lr"] for group in learner.optimizer.param_groups)
+    _write(directory, Progress(report=report, steps=learner.schedule.last_epoch, learning_rates=rates))
     for path in directory.glob(STATES):
         if path != state:
             path.unlink()
 
 
+def save_report(directory: Path, report: EpochReport) -> None:
+    """Keep the last report of a trial whose models, in folders of their own, keep all else."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory, Progress(report=report, steps=0, learning_rates=()))
+
+
+def load_report(directory: Path) -> EpochReport | None:
+    """Return the last report of the trial of this directory; none where there is none."""
+    progress = _read(directory)
+    return None if progress is None else progress.report
+
+
 def load_progress(directory: Path) -> Progress | None:
     """Return how far the trial of this directory came; none where it has to begin anew."""
+    progress = _read(directory)
+    whole = progress is not None and (progress.report.final or _state(directory, progress).exists())
+    return progress if whole else None
+
+
+def _write(directory: Path, progress: Progress) -> None:
+    temporary = (directory / PROGRESS).with_suffix(".partial")
+    temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    os.replace(temporary, directory / PROGRESS)
+
+
+def _read(directory: Path) -> Progress | None:
     try:
         found = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
-        progress = Progress(
+        return Progress(
             report=EpochReport(**found["report"]),
             steps=found["steps"],
             learning_rates=tuple(found["learning_rates"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return progress if progress.report.final or _state(directory, progress).exists() else None
 
 
 def restore_progress(learner: Learner, progress: Progress) -> None:
@@ -88,7 +105,7 @@ def restore_progress(learner: Learner, progress: Progress) -> None:
 
 def forget_progress(directory: Path) -> None:
     """Remove what only a trial that goes on needs, and what was left half-written; the best weights stay."""
-    for path in (directory / PROGRESS, *directory.glob(STATES), *directory.glob("*.partial")):
+    for path in [path for name in (PROGRESS, STATES, "*.partial") for path in directory.rglob(name)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:

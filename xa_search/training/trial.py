@@ -20,6 +20,7 @@ from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import split_rows
 from xa_search.training.device import gpu_utilisation
+from xa_search.training.each_target import train_models
 from xa_search.training.evaluate import label_free_metrics, labelled_metrics, mean_over_targets
 from xa_search.training.learner import Learner, build_learner
 from xa_search.training.progress import load_progress, restore_progress, save_progress
@@ -31,11 +32,16 @@ BEST_WEIGHTS = "best.safetensors"
 
 
 def train_trial(job: TrialJob) -> Iterator[EpochReport]:
-    """Train for the settings' epochs. The weights of the best epoch under the selection rule, or the last, are kept.
+    """Train a trial's model, or its model for each target, for the settings' epochs.
 
+    The weights of the best epoch under the selection rule, or of the last one, are kept, for each model its own.
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
+    return train_models(job, _train) if job.settings.one_model_a_target else _train(job)
+
+
+def _train(job: TrialJob) -> Iterator[EpochReport]:
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
     begin = time.perf_counter()
@@ -84,8 +90,13 @@ def _judge(learner: Learner, epoch: int, metrics: dict[str, float], before: Epoc
 
 
 def best_weights(directory: Path) -> Path:
-    """Return the file of a trial's best weights."""
+    """Return the file of the best weights of the model in this folder."""
     return directory / BEST_WEIGHTS
+
+
+def all_weights(directory: Path) -> list[Path]:
+    """Return the weights that lie in a trial's folder: of its one model, or of one a target."""
+    return sorted(directory.rglob(BEST_WEIGHTS))
 
 
 def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str, float]:
