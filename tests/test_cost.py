@@ -6,8 +6,8 @@ import pytest
 
 from xa_search.cost import CostMeter
 from xa_search.records import EpochReport, SearchCost
+from xa_search.tracking.cost_report import cost_rows, cost_summary, write_cost
 from xa_search.tracking.events import cost_logged, flat_name
-from xa_search.tracking.report import cost_rows, cost_summary, write_cost
 
 
 class Clock:

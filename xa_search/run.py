@@ -47,7 +47,7 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
     from xa_search.cleaning import remove_weights
     from xa_search.search.locks import only_driver
     from xa_search.search.runner import run_trials
-    from xa_search.tracking.report import write_cost
+    from xa_search.tracking.cost_report import write_cost
 
     meter = CostMeter(trials_run_here=plan.local)
     with OwnRay(plan) as own_ray:

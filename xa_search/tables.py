@@ -12,16 +12,9 @@ from xa_search.display import console, percent, short
 from xa_search.errors import UsageError
 from xa_search.plan import DEFAULT_HOME
 from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
+from xa_search.tracking.cost_report import COST_COLUMNS, cost_rows, cost_summary
 from xa_search.tracking.failure_regions import failure_regions
-from xa_search.tracking.report import (
-    COST_COLUMNS,
-    HEADINGS,
-    cost_rows,
-    cost_summary,
-    language_cells,
-    language_rows,
-    trial_rows,
-)
+from xa_search.tracking.report import HEADINGS, language_cells, language_rows, trial_rows
 
 if TYPE_CHECKING:
     from xa_search.run import SearchResult

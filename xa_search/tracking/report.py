@@ -3,16 +3,15 @@
 Scores in rows are percentages; whoever shows them rounds to one decimal.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from xa_search.records import TARGET_METHODS, FailureClass, SearchCost, SearchRecord, TrialRole, TrialState
+from xa_search.records import TARGET_METHODS, FailureClass, SearchRecord, TrialRole, TrialState
 from xa_search.tracking.failure_regions import failure_regions
+from xa_search.tracking.report_files import as_csv, as_markdown, write_files
 
 MEAN = "mean"
 METRICS = {
@@ -26,7 +25,6 @@ METRICS = {
 
 Of the two slot F1s it shows the published one, which merges neighbours of one type, for the published recipe.
 """
-COST_COLUMNS = ("part", "seconds", "percent")
 HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
 
 Scores = Mapping[str, float]
@@ -101,12 +99,12 @@ def trial_rows(record: SearchRecord) -> tuple[TrialRow, ...]:
 def language_table(rows: Sequence[LanguageRow]) -> str:
     """Return the rows as a Markdown table: zero-shot, winner and gain of each metric."""
     titles = [f"{HEADINGS[name]}: {part}" for name in rows[0].winner for part in ("zero-shot", "winner", "gain")]
-    return _markdown(["language", *titles], [[row.lang, *language_cells(row)] for row in rows])
+    return as_markdown(["language", *titles], [[row.lang, *language_cells(row)] for row in rows])
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:
     """Return the rows as a Markdown table."""
-    return _markdown(*_trial_cells(rows))
+    return as_markdown(*_trial_cells(rows))
 
 
 def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
@@ -147,10 +145,10 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
     texts = {
         "report.md": text,
         "report.json": json.dumps(summary, indent=2, ensure_ascii=False) + "\n",
-        "languages.csv": _csv(["language", *titles], [[row.lang, *language_cells(row)] for row in languages]),
-        "trials.csv": _csv(*_trial_cells(trials)),
+        "languages.csv": as_csv(["language", *titles], [[row.lang, *language_cells(row)] for row in languages]),
+        "trials.csv": as_csv(*_trial_cells(trials)),
     }
-    return _write(directory, texts)
+    return write_files(directory, texts)
 
 
 def _recipe(record: SearchRecord) -> str:
@@ -167,33 +165,6 @@ def _target_labels(record: SearchRecord) -> str:
     parts = [", which reads labelled target data"] if record.selection == "target_dev" else []
     parts += [f", trained by `{method}` on labelled target data"] if method in TARGET_METHODS else []
     return "".join(parts) + ("" if record.is_zero_shot else ": not zero-shot")
-
-
-def cost_rows(cost: SearchCost) -> list[list[str]]:
-    """Return a row for each part of the wall time: its seconds and its share in percent; the largest first."""
-    parts = sorted(cost.parts.items(), key=lambda item: -item[1])
-    return [[part, f"{seconds:.1f}", f"{100 * seconds / cost.wall:.1f}"] for part, seconds in parts]
-
-
-def cost_summary(cost: SearchCost) -> str:
-    """Return one line: the wall time, how many trials ran side by side, and how busy the hardware was."""
-    gpu = "" if cost.gpu_utilisation is None else f", GPUs {100 * cost.gpu_utilisation:.0f} % while training"
-    busy = f"cores {100 * cost.core_utilisation:.0f} % busy{gpu}"
-    return f"{cost.wall:.0f} s of wall time, {cost.slots} trials side by side, {busy}"
-
-
-def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
-    """Write cost.md and cost.json, and return their paths."""
-    table = _markdown(COST_COLUMNS, cost_rows(cost))
-    text = f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}"
-    return _write(directory, {"cost.md": text, "cost.json": json.dumps(asdict(cost), indent=2) + "\n"})
-
-
-def _write(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, content in texts.items():
-        (directory / name).write_text(content, encoding="utf-8")
-    return tuple(directory / name for name in texts)
 
 
 def _scores(metrics: dict[str, float], lang: str, hidden: str) -> Scores:
@@ -233,14 +204,3 @@ def _trial_cells(rows: Sequence[TrialRow]) -> tuple[list[str], list[list[str]]]:
 
 def _short(value: float | int | str | bool) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def _csv(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([titles, *rows])
-    return text.getvalue()
