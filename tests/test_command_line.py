@@ -86,6 +86,9 @@ USAGE = [
     (("run", "mtop-mini", "--set", "fixed.align_distance=contrastive"), 2, "align_distance: 'contrastive'"),
     (("run", "mtop-mini", "--set", "published.learning_rate=1"), 2, "lies outside params.learning_rate"),
     (("run", "mtop-mini", "--set", "targets=[en, de]"), 2, "without the source en"),
+    (("run", "mtop-mini", "--set", "held_out=[de]"), 2, "held_out: 'de' is also a target, which is aligned; take it"),
+    (("run", "mtop-mini", "--set", "held_out=[en]"), 2, "held_out: 'en' is the source"),
+    (("run", "mtop-mini", "--set", "held_out=hi"), 2, "held_out: 'hi'"),
     (("run", "mtop-mini", "--set", "fixed"), 2, "write KEY=VALUE"),
     (("run", "mtop-mini", "--time-budget", "soon"), 2, "write a number above 0 and s, m or h"),
     (("run", "mtop-mini", "--disk-budget", "20"), 2, "--disk-budget '20': write a number above 0 and MB, GB or TB, fo"),
@@ -125,6 +128,21 @@ DATA: list[tuple[str, Callable[[Path], tuple[str, ...]], int, str]] = [
         lambda path: ("run", "mtop", "--data", str(mtop_folder(path / "raw")), *TINY, "--set", "targets=[xx]"),
         3,
         "'xx'",
+    ),
+    (
+        "an unknown language that is held out",
+        lambda path: ("run", "mtop", "--data", str(mtop_folder(path / "raw")), *TINY, "--set", "held_out=[xx]"),
+        3,
+        "mtop has no language 'xx'",
+    ),
+    (
+        "a held-out language without a test file",
+        lambda path: (
+            *("run", "mtop", "--data", str(mtop_folder(path / "raw", ("en", "de"))), *TINY),
+            *("--set", "targets=[de]", "--set", "held_out=[hi]"),
+        ),
+        3,
+        "mtop has no test file of hi",
     ),
     (
         "a model that cannot be had",

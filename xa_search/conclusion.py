@@ -72,6 +72,7 @@ def _conclude(
         test_metrics=tested,
         importances=importances,
         recipe=plan.space.recipe,
+        held_out=plan.space.held_out,
     )
 
 

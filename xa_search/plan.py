@@ -170,6 +170,7 @@ def _check_space(path: Path, space: SearchSpace) -> list[str]:
             faults.append(f"{path}: params.{key}: decides what is compared and cannot be searched; move it to fixed")
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
+    faults += [f"{path}: held_out: {fault}" for fault in _held_out_faults(space)]
     if space.method not in METHODS:
         faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
     if faults:
@@ -177,6 +178,18 @@ def _check_space(path: Path, space: SearchSpace) -> list[str]:
     for key, parameter in space.params.items():
         faults += [f"{path}: params.{key}: {fault}" for fault in _parameter_faults(key, parameter)]
     return faults or _value_faults(path, space)
+
+
+def _held_out_faults(space: SearchSpace) -> list[str]:
+    faults = []
+    for lang in dict.fromkeys(space.held_out):
+        if lang == space.source:
+            faults.append(f"{lang!r} is the source, which is learned from; take it out of held_out")
+        if lang in space.targets:
+            faults.append(f"{lang!r} is also a target, which is aligned; take it out of targets or of held_out")
+        if space.held_out.count(lang) > 1:
+            faults.append(f"{lang!r} is given twice; give it once")
+    return faults
 
 
 def _parameter_faults(key: str, parameter: Parameter) -> list[str]:

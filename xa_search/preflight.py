@@ -142,7 +142,13 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
     """Open the corpus that a plan names."""
     space = plan.space
     return open_corpus(
-        space.corpus, source=space.source, targets=space.targets, data=plan.data, home=plan.home, progress=download
+        space.corpus,
+        source=space.source,
+        targets=space.targets,
+        held_out=space.held_out,
+        data=plan.data,
+        home=plan.home,
+        progress=download,
     )
 
 

@@ -66,7 +66,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     print_table(
         f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
         columns,
-        [[row.lang, *language_cells(row)] for row in languages],
+        [[row.label, *language_cells(row)] for row in languages],
     )
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []

@@ -23,15 +23,18 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
 def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[str, float]:
     """Encode the test splits, which nothing has opened before, and score a finished trial's best weights.
 
-    Of several models, each is scored on its own target and on the source.
+    Of several models, each is scored on its own target, on the source and on what is held out.
     """
     from xa_search.training.each_target import mean_metrics, models_of
     from xa_search.training.final_test import score_test
     from xa_search.training.trial import best_weights
 
-    source = plan.space.source
+    space = plan.space
     tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
-    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", (source, *plan.space.targets))
+    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", space.tested_languages)
     return mean_metrics(
-        [score_test(one, best_weights(one.directory), (source, *one.corpus.targets)) for one in models_of(job)]
+        [
+            score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.held_out))
+            for one in models_of(job)
+        ]
     )

@@ -48,6 +48,8 @@ class SearchSpace(Frozen):
     corpus: str
     source: str = "en"
     targets: tuple[str, ...] = Field(min_length=1)
+    held_out: tuple[str, ...] = ()
+    """Languages that the models are tested and inspected in, and that neither training nor selection ever sees."""
     method: str = "xeroalign"
     recipe: Literal["published"] | None = None
     """`published`: the paper's settings for the corpus stand for `fixed`, and its slot scores in the report."""
@@ -65,6 +67,11 @@ class SearchSpace(Frozen):
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: float = Field(default=1.0, ge=0)
     """The share of a GPU that a trial takes, where the cluster has any."""
+
+    @property
+    def tested_languages(self) -> tuple[str, ...]:
+        """The languages whose test splits are scored in the end."""
+        return self.source, *self.targets, *self.held_out
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -156,6 +163,7 @@ class SearchRecord:
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
     recipe: str | None = None
+    held_out: tuple[str, ...] = ()
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

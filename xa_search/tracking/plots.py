@@ -117,7 +117,7 @@ def _draw_gains(axes: Any, rows: tuple[LanguageRow, ...], metric: str) -> None:
         text.set_weight("bold" if row.lang == MEAN else "normal")
     axes.set_title(HEADINGS[metric], loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel("test score (%)", color=INK)
-    axes.set_yticks(places, [row.lang for row in rows])
+    axes.set_yticks(places, [row.label for row in rows])
     axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.margins(x=0.16)

@@ -33,11 +33,17 @@ Scores = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRow:
-    """One language's test scores; `lang` is `mean` for the mean over the targets."""
+    """One language's test scores; `lang` is `mean` for the mean over the targets, which no `held_out` language is."""
 
     lang: str
     zero_shot: Scores
     winner: Scores
+    held_out: bool = False
+
+    @property
+    def label(self) -> str:
+        """The language as tables show it."""
+        return language_label(self.lang, held_out=self.held_out)
 
     @property
     def gain(self) -> Scores:
@@ -61,16 +67,23 @@ class TrialRow:
     is_winner: bool
 
 
+def language_label(lang: str, *, held_out: bool) -> str:
+    """Return a language as tables and figures show it."""
+    return f"{lang} (held out)" if held_out else lang
+
+
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
-    """Return a row for the source, if it was tested, and for each target, and the mean over the targets."""
+    """Return a row for each language that was tested, and the mean over the targets."""
     zero_shot, winner = record.test_metrics[record.baseline], record.test_metrics[record.winner]
     hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
-        LanguageRow(lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores)
-        for lang in (record.source, *record.targets)
+        LanguageRow(
+            lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores, held_out=lang in record.held_out
+        )
+        for lang in (record.source, *record.targets, *record.held_out)
         if (scores := _scores(winner, lang, hidden))
     ]
-    targets = rows[-len(record.targets) :]
+    targets = [row for row in rows if row.lang in record.targets]
     mean = LanguageRow(
         lang=MEAN, zero_shot=_mean([row.zero_shot for row in targets]), winner=_mean([row.winner for row in targets])
     )
@@ -99,7 +112,7 @@ def trial_rows(record: SearchRecord) -> tuple[TrialRow, ...]:
 def language_table(rows: Sequence[LanguageRow]) -> str:
     """Return the rows as a Markdown table: zero-shot, winner and gain of each metric."""
     titles = [f"{HEADINGS[name]}: {part}" for name in rows[0].winner for part in ("zero-shot", "winner", "gain")]
-    return as_markdown(["language", *titles], [[row.lang, *language_cells(row)] for row in rows])
+    return as_markdown(["language", *titles], [[row.label, *language_cells(row)] for row in rows])
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:
@@ -118,7 +131,7 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
 
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
-{_recipe(record)}
+{_held_out(record)}{_recipe(record)}
 {language_table(languages)}
 ## Trials
 
@@ -145,7 +158,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
     texts = {
         "report.md": text,
         "report.json": json.dumps(summary, indent=2, ensure_ascii=False) + "\n",
-        "languages.csv": as_csv(["language", *titles], [[row.lang, *language_cells(row)] for row in languages]),
+        "languages.csv": as_csv(["language", *titles], [[row.label, *language_cells(row)] for row in languages]),
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
@@ -157,6 +170,11 @@ def _recipe(record: SearchRecord) -> str:
     if record.trial(record.winner).settings.one_model_a_target:
         lines.append(f"The winner has one model a target: {record.source} is the mean of their scores.")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _held_out(record: SearchRecord) -> str:
+    names = ", ".join(record.held_out)
+    return f"Held out, neither aligned nor selected on: {names}.\n" if names else ""
 
 
 def _target_labels(record: SearchRecord) -> str:

@@ -34,4 +34,4 @@ def score_test(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[s
     for lang in languages:
         rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
         metrics |= labelled_metrics(rows, predictor.predict(rows), "test", lang, has_slots=job.corpus.has_slots)
-    return metrics | mean_over_targets(metrics, "test", [lang for lang in languages if lang != job.corpus.source])
+    return metrics | mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
