@@ -97,7 +97,7 @@ class SpyingAudience(Audience):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, SearchResult, SpyingAudience]:
-    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", local=True)
+    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", "held_out=[hi]", local=True)
     audience = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, audience)
@@ -123,6 +123,7 @@ def test_no_test_split_is_opened_before_the_winner_is_chosen(finished: Finished)
     assert "train.txt" in before
     assert "eval.txt" in before
     assert not [name for name in before if name.startswith("test.")]
+    assert not [path for path in audience.opened_before_the_winner if Path(path).parent.name == "hi"]
     assert "test.txt" in after
 
 
@@ -131,7 +132,9 @@ def test_the_winner_is_the_best_complete_trial_and_is_tested_in_every_language(f
     complete = [trial for trial in record.trials if trial.state == "COMPLETE"]
     assert max(complete, key=lambda trial: trial.score or 0).score == record.trials[record.winner].score
     for number in (record.winner, record.baseline):
-        assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "mean")} <= set(record.test_metrics[number])
+        scores = record.test_metrics[number]
+        assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "hi", "mean")} <= set(scores)
+        assert scores["test_slot_f1_mean"] == pytest.approx((scores["test_slot_f1_de"] + scores["test_slot_f1_th"]) / 2)
 
 
 def test_the_registered_model_answers_raw_text_in_any_language(finished: Finished) -> None:
@@ -203,6 +206,34 @@ def test_the_report_and_the_plots_are_files_of_the_search(finished: Finished) ->
     assert len([name for name in names if name.endswith(".png")]) == 3
 
 
+def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command finds in the registered model and in the search's trial what the search found."""
+    plan, result, audience = finished
+    client = connect(tracking_uri(plan.home))
+    winner = f"tags.`{TRIAL_TAG}` = '{result.record.winner}'"
+    run = client.search_runs([open_experiment(client)], winner)[0]
+    logged = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "inspection")}
+    assert logged == {"inspection.csv", "inspection.json", "inspection.png"}
+    found = json.loads((plan.directory / "inspections" / str(result.record.winner) / "inspection.json").read_text())
+    assert {(one["lang"], one["held_out"], one["layer"]) for one in found["layers"]} == {
+        (lang, lang == "hi", layer) for lang in ("de", "th", "hi") for layer in (1, 2)
+    }
+    assert {"mean", "hi"} <= found["closer"].keys()
+    assert any(note.startswith("inside the winner, mean: translations stand out") for note in audience.notes)
+    folder = tmp_path / "found"
+    for model in ("models:/xa-search-mtop-mini@champion", plan.search_id):
+        arguments = ["xa-search", "inspect", model, "--home", str(plan.home), "--out", str(folder)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with suppress(SystemExit):
+            cli.main()
+        assert "hi (held out)" in capsys.readouterr().out
+        again = json.loads((folder / "inspection.json").read_text())
+        then, now = ([one["after"]["pair_cosine"] for one in seen["layers"]] for seen in (found, again))
+        assert now == pytest.approx(then, abs=1e-4)
+
+
 def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
     plan, result, audience = finished
     assert audience.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}
@@ -265,7 +296,7 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
-    more = tiny_plan(plan.home, "trials=5", "keep=1", local=True)
+    more = tiny_plan(plan.home, "trials=5", "keep=1", "held_out=[hi]", local=True)
     assert more.search_id == plan.search_id
     audience = Audience()
     extended = run_search(more, audience)

@@ -30,7 +30,11 @@ def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[d
 
 
 def named_bundle(home: Path, model: str | None) -> "Bundle":
-    """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion."""
+    """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion.
+
+    MLflow's own way to write it, models:/NAME@ALIAS, will do too.
+    """
+    model = model and model.removeprefix(registry.MODELS)
     name, alias_or_version = model, registry.CHAMPION
     for separator in ("@", "/"):
         if model and separator in model:

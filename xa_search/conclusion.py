@@ -4,11 +4,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xa_search.corpora import Corpus
 from xa_search.cost import CostMeter
-from xa_search.errors import TrackerAwayError
+from xa_search.errors import DataError, TrackerAwayError
 from xa_search.journal import Audience, trial_directory
 from xa_search.preflight import Prepared
 from xa_search.records import Plan, SearchRecord, TrialRecord
@@ -34,7 +35,10 @@ def finish_search(
     with FreshProcess(tracking_uri(plan.home)) as fresh:
         with meter.stage("evaluation"):
             record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
+            findings = _look_inside(plan, prepared, record.trial(record.winner), audience)
         with meter.stage("tracking"):
+            for path in findings:
+                tracker.record(FileLogged(path=str(path), folder="inspection", number=record.winner))
             if _publish(plan, record, tracker).left:
                 return record, ()
             try:
@@ -74,6 +78,30 @@ def _conclude(
         recipe=plan.space.recipe,
         held_out=plan.space.held_out,
     )
+
+
+def _look_inside(plan: Plan, prepared: Prepared, winner: TrialRecord, audience: Audience) -> tuple[Path, ...]:
+    """Compare the winner with the encoder that it began with, on held-out training data; return the files of it."""
+    from xa_search.inspecting import inspect_model, trial_inspection
+    from xa_search.tracking.inspection_files import inspection_summary, write_inspection
+    from xa_search.training.final_test import trained_predictor
+    from xa_search.training.trial import best_weights
+
+    if winner.settings.one_model_a_target:
+        audience.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
+        return ()
+    job = make_trial_job(plan, prepared, winner.settings, winner.number)
+    predictor = trained_predictor(job, best_weights(job.directory))
+    try:
+        inspection = inspect_model(
+            plan, prepared, winner.settings, predictor, f"trial {winner.number} of {plan.search_id}"
+        )
+    except DataError as error:  # too few pairs are no reason to end without a registered model
+        audience.note(str(error))
+        return ()
+    for line in inspection_summary(inspection):
+        audience.note(f"inside the winner, {line}")
+    return write_inspection(inspection, trial_inspection(plan, winner.number))
 
 
 def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:

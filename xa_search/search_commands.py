@@ -5,6 +5,7 @@ They belong to the command line, which adds them to its own.
 
 # ruff: noqa: ARG001 (--debug is read in main())
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -128,3 +129,27 @@ def score_elsewhere(
     labels = None if label_map is None else read_label_map(label_map)
     opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted)
     print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels))
+
+
+@search_commands.command()
+def inspect(
+    model: Annotated[
+        str, typer.Argument(help="A registered model (NAME, NAME@ALIAS, NAME/VERSION), a bundle's folder, or a search.")
+    ],
+    trial: Annotated[int | None, typer.Option(min=0, help="A search's trial; its best unless given.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="The space of a model whose search is not in this home: what it learned from.")
+    ] = None,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the table and the figure here.")] = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
+    """Show how near translations lie in each layer, before and after a model learned; no test data is read."""
+    from xa_search.inspecting import inspect_named
+    from xa_search.search_tables import print_inspection
+    from xa_search.tracking.inspection_files import write_inspection
+
+    home, data = absolute(home), None if data is None else absolute(data)
+    inspection, folder = inspect_named(home, model, trial, space, data, typer.echo)
+    print_inspection(inspection, write_inspection(inspection, folder if out is None else absolute(out)))

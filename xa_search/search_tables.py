@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xa_search.cleaning import Cleaned
     from xa_search.replay import Replay, ReplayedEpoch
     from xa_search.syncing import Synced
+    from xa_search.training.inspection import Inspection
 
 
 def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[Path]) -> None:
@@ -124,6 +125,16 @@ def print_replay(replay: "Replay") -> None:
         largest = max(abs((epoch.then or 0.0) - epoch.now) for epoch in replay.compared)
         say(f"they do not agree: first in epoch {differs.epoch}, at most by {100 * largest:.2g} points")
     say(f"weights: {replay.directory}")
+
+
+def print_inspection(inspection: "Inspection", paths: Sequence[Path]) -> None:
+    """Print what was found inside a model, and where it is kept."""
+    from xa_search.tracking.inspection_files import COLUMNS, inspection_rows, inspection_summary
+
+    title = f"{inspection.model}, {inspection.embedding} embeddings; before: {inspection.encoder}"
+    print_table(title, COLUMNS, inspection_rows(inspection))
+    for line in (*inspection_summary(inspection), *inspection.notes, *map(str, paths)):
+        say(line)
 
 
 def _state(search: SearchHistory) -> str:

@@ -13,10 +13,10 @@ from xa_search.corpora import Corpus
 from xa_search.errors import DataError, ModelError, UsageError
 from xa_search.history import find_search
 from xa_search.journal import trial_directory
-from xa_search.preflight import prepare_search
-from xa_search.records import OUTSIDE
-from xa_search.tracking.bundle import Bundle, trial_bundle
-from xa_search.tracking.registry import PREFIX
+from xa_search.preflight import Prepared, prepare_search
+from xa_search.records import OUTSIDE, Plan, TrialJob
+from xa_search.tracking.bundle import CARD, Bundle, load_bundle, trial_bundle
+from xa_search.tracking.registry import MODELS, PREFIX
 from xa_search.training.label_map import LabelMap, same_labels
 from xa_search.training.transfer import LanguageScore, OpenLabels, score_language
 from xa_search.training.trial import best_weights
@@ -33,12 +33,38 @@ class TransferTest:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedTrial:
+    """A trial of a search with its weights, and all that it was trained with."""
+
+    number: int
+    plan: Plan
+    prepared: Prepared
+    job: TrialJob
+    weights: Path
+
+
 def model_or_trial(home: Path, name: str, trial: int | None, note: Callable[[str], None]) -> Bundle:
-    """Return a registered model, or the best trial (or the one of this number) of a search."""
-    if name.startswith(PREFIX):
-        if trial is not None:
-            raise UsageError(f"--trial {trial}: {name} is a registered model, not a search; leave --trial out")
-        return named_bundle(home, name)
+    """Return a registered model, a bundle's, or that of the best trial (or the one of this number) of a search."""
+    bundle = given_model(home, name, trial)
+    if bundle is not None:
+        return bundle
+    found = finished_trial(home, name, trial, note)
+    return trial_bundle(found.job, found.weights)
+
+
+def given_model(home: Path, name: str, trial: int | None) -> Bundle | None:
+    """Return a registered model, or the one in a bundle's folder; none where the name is that of a search."""
+    is_folder = (Path(name) / CARD).is_file()
+    if not is_folder and not name.startswith((PREFIX, MODELS)):
+        return None
+    if trial is not None:
+        raise UsageError(f"--trial {trial}: {name} is a model, not a search; leave --trial out")
+    return load_bundle(Path(name)) if is_folder else named_bundle(home, name)
+
+
+def finished_trial(home: Path, name: str, trial: int | None, note: Callable[[str], None]) -> FinishedTrial:
+    """Return the best trial of a search, or the one of this number."""
     search = find_search(home, name)
     record = search.best if trial is None else search.trial(trial)
     if record is None or search.plan is None:
@@ -57,7 +83,8 @@ def model_or_trial(home: Path, name: str, trial: int | None, note: Callable[[str
         )
     prepared = prepare_search(search.plan, (record.settings.model_size,), note)
     note(f"trial {record.number} of {search.search_id}")
-    return trial_bundle(make_trial_job(search.plan, prepared, record.settings, record.number), weights)
+    job = make_trial_job(search.plan, prepared, record.settings, record.number)
+    return FinishedTrial(number=record.number, plan=search.plan, prepared=prepared, job=job, weights=weights)
 
 
 def score_on_corpus(bundle: Bundle, corpus: Corpus, label_map: LabelMap | None) -> TransferTest:

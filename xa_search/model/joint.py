@@ -47,7 +47,7 @@ class JointModel(nn.Module):
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
         hidden = self._encode(self.encoder, batch)
-        sentence = self._embed(hidden, batch)
+        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
         words = hidden.index_select(0, batch.words)
         intent_logits = self.intent_head(self.dropout(sentence))
         slot_logits = self.slot_head(self.dropout(words))
@@ -56,15 +56,16 @@ class JointModel(nn.Module):
             presence_logits = self.presence_head(slot_logits, batch)
         return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
 
-    def _embed(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Return the sentence embeddings [B, H] of the hidden states [N, H]."""
-        if self.embedding == "mean":
-            rows = torch.arange(len(batch.lengths), device=hidden.device)
-            row_of_token = rows.repeat_interleave(batch.lengths, output_size=len(hidden))
-            sums = hidden.new_zeros(len(rows), hidden.shape[1], dtype=torch.float32)
-            return sums.index_add(0, row_of_token, hidden.float()) / batch.lengths[:, None]
-        first = hidden.index_select(0, batch.lengths.cumsum(0) - batch.lengths)
-        if self.embedding == "pooler":
-            pooled: torch.Tensor = self.encoder.pooler(first[:, None])
-            return pooled
-        return first
+
+def embed_sentences(encoder: Any, embedding: str, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the sentence embeddings [B, H] of an encoder's hidden states [N, H]."""
+    if embedding == "mean":
+        rows = torch.arange(len(batch.lengths), device=hidden.device)
+        row_of_token = rows.repeat_interleave(batch.lengths, output_size=len(hidden))
+        sums = hidden.new_zeros(len(rows), hidden.shape[1], dtype=torch.float32)
+        return sums.index_add(0, row_of_token, hidden.float()) / batch.lengths[:, None]
+    first = hidden.index_select(0, batch.lengths.cumsum(0) - batch.lengths)
+    if embedding == "pooler":
+        pooled: torch.Tensor = encoder.pooler(first[:, None])
+        return pooled
+    return first

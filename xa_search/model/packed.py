@@ -34,14 +34,7 @@ def use_packed_attention(encoder: Any) -> bool:
 
 def encode_packed(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:
     """Return a layer's hidden states [N, H] of a batch, from an encoder with packed attention."""
-    output = encoder(
-        input_ids=batch.input_ids[None],
-        position_ids=_position_ids(encoder, batch)[None],
-        blocks=batch.blocks,
-        real=[_real_tokens(block) for block in batch.blocks],
-        output_hidden_states=layer != LAST_LAYER,
-    )
-    return _hidden_of(output, layer)[0]
+    return _hidden_of(_run_packed(encoder, batch, all_layers=layer != LAST_LAYER), layer)[0]
 
 
 def _position_ids(encoder: Any, batch: Batch) -> torch.Tensor:
@@ -55,6 +48,30 @@ def _position_ids(encoder: Any, batch: Batch) -> torch.Tensor:
 
 def encode_padded(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.Tensor:
     """Return a layer's hidden states [N, H] of a batch, from any encoder."""
+    output, places = _run_padded(encoder, batch, all_layers=layer != LAST_LAYER)
+    return _hidden_of(output, layer).flatten(0, 1).index_select(0, places)
+
+
+def encode_all_layers(encoder: Any, batch: Batch) -> list[torch.Tensor]:
+    """Return the hidden states [N, H] of a batch after each layer, from any encoder; the last are what heads read."""
+    if use_packed_attention(encoder):
+        return [hidden[0] for hidden in _hidden_of_all(_run_packed(encoder, batch, all_layers=True))]
+    output, places = _run_padded(encoder, batch, all_layers=True)
+    return [hidden.flatten(0, 1).index_select(0, places) for hidden in _hidden_of_all(output)]
+
+
+def _run_packed(encoder: Any, batch: Batch, *, all_layers: bool) -> Any:
+    return encoder(
+        input_ids=batch.input_ids[None],
+        position_ids=_position_ids(encoder, batch)[None],
+        blocks=batch.blocks,
+        real=[_real_tokens(block) for block in batch.blocks],
+        output_hidden_states=all_layers,
+    )
+
+
+def _run_padded(encoder: Any, batch: Batch, *, all_layers: bool) -> tuple[Any, torch.Tensor]:
+    """Return the encoder's output [B, longest, ...], and where the tokens stand in it."""
     rows, longest = len(batch.lengths), max(block.longest for block in batch.blocks)
     row_of_token = torch.arange(rows, device=batch.lengths.device).repeat_interleave(batch.lengths)
     places = row_of_token * longest + batch.positions
@@ -64,15 +81,20 @@ def encode_padded(encoder: Any, batch: Batch, layer: int = LAST_LAYER) -> torch.
     output = encoder(
         input_ids=input_ids.view(rows, longest),
         attention_mask=mask.view(rows, longest),
-        output_hidden_states=layer != LAST_LAYER,
+        output_hidden_states=all_layers,
     )
-    return _hidden_of(output, layer).flatten(0, 1).index_select(0, places)
+    return output, places
 
 
 def _hidden_of(output: Any, layer: int) -> torch.Tensor:
     """Return the hidden states after a layer, counted from 1; those after the last one may be normalised once more."""
     hidden: torch.Tensor = output.last_hidden_state if layer == LAST_LAYER else output.hidden_states[layer]
     return hidden
+
+
+def _hidden_of_all(output: Any) -> list[torch.Tensor]:
+    """Return the hidden states after each layer; the first that transformers gives are the token embeddings."""
+    return [*output.hidden_states[1:-1], output.last_hidden_state]
 
 
 def packed_attention(

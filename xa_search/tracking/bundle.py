@@ -38,12 +38,17 @@ LIBRARIES = ("torch", "transformers", "tokenizers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A model that answers raw text. `provenance` says where it comes from."""
+    """A model that answers raw text. `provenance` says where it comes from, `settings` how it was trained."""
 
     predictor: Predictor
     tokenizer: Any
-    max_tokens: int
+    settings: TrialSettings
     provenance: dict[str, Any]
+
+    @property
+    def max_tokens(self) -> int:
+        """The sub-words of a text that the model reads."""
+        return self.settings.max_tokens
 
     def predict(self, texts: Sequence[str]) -> list[ParsedUtterance]:
         """Return the intent and the slots of each text, in any language; in a pair, `BETWEEN` divides the sentences.
@@ -90,7 +95,7 @@ def trial_bundle(job: TrialJob, weights: Path) -> Bundle:
     return Bundle(
         predictor=trained_predictor(job, weights),
         tokenizer=load_tokenizer(job.encoder.directory),
-        max_tokens=job.settings.max_tokens,
+        settings=job.settings,
         provenance={},
     )
 
@@ -166,6 +171,6 @@ def load_bundle(directory: Path) -> Bundle:
     return Bundle(
         predictor=predictor,
         tokenizer=tokenizer,
-        max_tokens=settings.max_tokens,
+        settings=settings,
         provenance=card["provenance"],
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xa_search.tracking.bundle import Bundle
 
 PREFIX = "xa-search-"
+MODELS = "models:/"
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 CHECKED_TAG = "loaded_back"

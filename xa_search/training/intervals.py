@@ -1,9 +1,10 @@
-"""How sure a test score is. In: what each utterance contributes to it. Out: the score and its 95% interval.
+"""How sure a score is. In: what each utterance contributes to it. Out: the score and its 95% interval.
 
 Percentile bootstrap: utterances are drawn again, with replacement, RESAMPLES times from a fixed seed, and the score is
 taken of each draw. It tells of the test set's size alone, not of another seed of the training.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ DRAWS_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A score, and where 95% of the resampled ones lie; fractions between 0 and 1."""
+    """A score or a difference, and where 95% of the resampled ones lie; no percentages."""
 
     value: float
     low: float
@@ -33,20 +34,33 @@ def f1_interval(correct: np.ndarray, predicted: np.ndarray, gold: np.ndarray) ->
     return _interval(np.stack([2 * correct, predicted + gold], axis=1).astype(np.float64))
 
 
+def resampled_interval(parts: Sequence[np.ndarray], statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
+    """Take a statistic of sums over utterances; each part is [utterances, columns], and is drawn by itself.
+
+    What several columns of a part have of one utterance is drawn together, so that models are compared on the same
+    draws. The statistic makes [draws] of sums [draws, columns of all parts].
+    """
+    random = np.random.default_rng(SEED)
+    found = []
+    for _ in range(RESAMPLES // DRAWS_AT_ONCE):
+        draws = [random.multinomial(len(part), np.full(len(part), 1 / len(part)), DRAWS_AT_ONCE) for part in parts]
+        sums = [draw @ part for draw, part in zip(draws, parts, strict=True)]
+        found.append(statistic(np.concatenate(sums, axis=1)))
+    low, high = np.percentile(np.concatenate(found), [2.5, 97.5])
+    whole = np.concatenate([part.sum(axis=0) for part in parts])
+    return Interval(value=float(statistic(whole[None])[0]), low=float(low), high=float(high))
+
+
+def mean_ratio(sums: np.ndarray) -> np.ndarray:
+    """Return the mean of the ratios of neighbouring columns, each first to each second; a ratio to 0 counts as 0."""
+    above, below = sums[:, 0::2], sums[:, 1::2]
+    ratios: np.ndarray = np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    means: np.ndarray = ratios.mean(axis=1)
+    return means
+
+
 def _interval(columns: np.ndarray) -> Interval:
     """Take the ratio of two sums over utterances; `columns` is [utterances, 2]."""
-    rows = len(columns)
-    if not rows:
+    if not len(columns):
         return Interval(value=0.0, low=0.0, high=0.0)
-    random = np.random.default_rng(SEED)
-    shares = np.full(rows, 1 / rows)
-    draws = [
-        _ratio(random.multinomial(rows, shares, DRAWS_AT_ONCE) @ columns) for _ in range(RESAMPLES // DRAWS_AT_ONCE)
-    ]
-    low, high = np.percentile(np.concatenate(draws), [2.5, 97.5])
-    return Interval(value=float(_ratio(columns.sum(axis=0)[None])[0]), low=float(low), high=float(high))
-
-
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    ratios: np.ndarray = np.divide(sums[:, 0], sums[:, 1], out=np.zeros(len(sums)), where=sums[:, 1] > 0)
-    return ratios
+    return resampled_interval([columns], mean_ratio)
