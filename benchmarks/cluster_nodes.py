@@ -1,0 +1,171 @@
+"""Does a search survive its nodes? In: how many nodes and trials. Out: where each trial ran, and how it moved.
+
+    python benchmarks/cluster_nodes.py --out benchmarks/results/cluster_nodes.json
+
+A Ray of several raylets on this machine, with declared GPUs: a head without CPUs, and nodes that come while the search
+asks for room. When a third of the trials are over, some nodes are killed. Trials sleep, report and keep a checkpoint.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from results_file import command_line, write_json
+from sleeping_trials import STEPS, make_job, sleeping
+
+from xa_search.plan import make_plan
+from xa_search.records import EpochReport, Plan, TrialRecord
+from xa_search.search.runner import RAY_ENVIRONMENT, run_trials
+from xa_search.search.study import open_study
+
+GPUS_A_NODE = 2
+EPOCHS = 5
+ENVIRONMENT = {**RAY_ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
+
+
+class Teller:
+    """Says of each trial that it started or ended, a line each."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """Say it."""
+        print(f"started {record.number}", flush=True)
+
+    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
+        """Say nothing."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Say it."""
+        print(f"ended {record.number}", flush=True)
+
+
+def plan_of(home: Path, trials: int, address: str) -> Plan:
+    changes = (f"trials={trials}", f"fixed.epochs={EPOCHS}", "gpus_per_trial=1", "scheduler={}")
+    return make_plan("mtop-mini", changes, home=home, address=address)
+
+
+def drive(plan: Plan) -> None:
+    """Run the search, as the process that a user starts."""
+    run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), sleeping)
+
+
+def steps_of(plan: Plan, number: int) -> list[dict[str, Any]]:
+    path = plan.directory / "trials" / str(number) / STEPS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run(nodes: int, lost: int, trials: int, home: Path) -> dict[str, Any]:
+    """Run the search on a cluster that grows and then loses nodes; return what became of it."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
+    command = [sys.executable, __file__, "--home", str(home), "--trials", str(trials), "--address", cluster.address]
+    start = time.perf_counter()
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        workers = [cluster.add_node(num_cpus=GPUS_A_NODE, num_gpus=GPUS_A_NODE) for _ in range(nodes)]
+        plan = plan_of(home, trials, cluster.address)
+        said, busy = heard(driver, plan, enough=trials // 3, busy=lost)
+        at, killed = time.time(), busy[:lost]
+        for worker in [worker for worker in workers if worker.node_id in killed]:
+            cluster.remove_node(worker, allow_graceful=False)
+        said += [line.split()[0] for line in driver.communicate()[0].splitlines()]
+        wall = time.perf_counter() - start
+    finally:
+        driver.kill()
+        cluster.shutdown()
+    found = open_study(plan).trials()
+    steps = {record.number: steps_of(plan, record.number) for record in found}
+    return {
+        "seconds": round(wall, 1),
+        "exit_code": driver.returncode,
+        "states": dict(Counter(record.state for record in found)),
+        "trials_with_all_epochs": sum(len(record.scores) == EPOCHS for record in found),
+        "said": dict(Counter(said)),
+        "trials_by_node": trials_by_node(steps),
+        "most_at_once_on_a_gpu": most_at_once(steps),
+        "moved": moved(steps, killed, at),
+    }
+
+
+def heard(driver: "subprocess.Popen[str]", plan: Plan, enough: int, busy: int) -> tuple[list[str], list[str]]:
+    """Listen until so many trials have ended while so many nodes are at work; return what was said, and these nodes."""
+    said: list[str] = []
+    running: set[int] = set()
+    assert driver.stdout is not None
+    for line in driver.stdout:
+        what, number = line.split()
+        said.append(what)
+        running = running | {int(number)} if what == "started" else running - {int(number)}
+        at_work = [found[-1]["node"] for one in sorted(running) if (found := steps_of(plan, one))]
+        if said.count("ended") >= enough and len(set(at_work)) >= busy:
+            return said, list(dict.fromkeys(at_work))
+    raise SystemExit(f"never were {busy} nodes at work once {enough} trials had ended")
+
+
+def trials_by_node(steps: dict[int, list[dict[str, Any]]]) -> list[int]:
+    """Return how many trials began on each node."""
+    return sorted(Counter(found[0]["node"] for found in steps.values()).values())
+
+
+def most_at_once(steps: dict[int, list[dict[str, Any]]]) -> int:
+    """Return how many epochs overlapped most on one GPU of one node."""
+    all_steps = [step for found in steps.values() for step in found]
+    return max(
+        sum(
+            other["began"] <= step["began"] < other["ended"]
+            for other in all_steps
+            if (other["node"], other["gpu"]) == (step["node"], step["gpu"])
+        )
+        for step in all_steps
+    )
+
+
+def moved(steps: dict[int, list[dict[str, Any]]], lost: list[str], at: float) -> list[dict[str, Any]]:
+    """Return the trials that a lost node was training: the epochs before and after, and how long each stood still."""
+    found = []
+    for number, all_steps in steps.items():
+        before = [step for step in all_steps if step["node"] in lost]
+        after = all_steps[len(before) :]
+        if before and after:
+            found.append(
+                {
+                    "trial": number,
+                    "epochs_before": [step["epoch"] for step in before],
+                    "epochs_after": [step["epoch"] for step in after],
+                    "to_other_node": all(step["node"] not in lost for step in after),
+                    "seconds_until_it_trained_again": round(after[0]["began"] - at, 1),
+                }
+            )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--lost", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--epoch-seconds", type=float, default=1.0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--home", type=Path, help="only run the search, at --address")
+    parser.add_argument("--address")
+    options = parser.parse_args()
+    if options.home is not None:
+        drive(plan_of(options.home, options.trials, options.address))
+        return
+    os.environ.update(ENVIRONMENT | {"EPOCH_SECONDS": str(options.epoch_seconds)})
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray declares no GPUs beyond these
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(options.nodes, options.lost, options.trials, Path(folder))
+    write_json(options.out, {"command": command_line(), "gpus_a_node": GPUS_A_NODE, "epochs": EPOCHS, **result})
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
