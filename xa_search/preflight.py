@@ -15,6 +15,7 @@ from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
 from xa_search.model.sizes import resolve_size
 from xa_search.records import TARGET_METHODS, EncodedCorpus, EncoderFiles, Plan, TrialSettings
+from xa_search.search.address import check_address
 from xa_search.search.disk import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
 from xa_search.search.resources import slots_here
 from xa_search.training.progress import PROGRESS
@@ -69,6 +70,8 @@ def check_search(
     methods = plan.space.methods if only is None else (only.method,)
     with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
     faults: list[XaSearchError] = []
+    if plan.address is not None:
+        _collect(faults, partial(check_address, plan.address))
     _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
     for size in sizes:
         _collect(faults, partial(resolve_size, size))

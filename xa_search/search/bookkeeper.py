@@ -52,6 +52,11 @@ class Bookkeeper:
         """The numbers of the trials that were handed out and have not ended."""
         return tuple(self._running)
 
+    @property
+    def remaining(self) -> int:
+        """How many trials are still to end."""
+        return self._study.remaining(self._plan.space.trials)
+
     def begin(self, slots: int, gpus: float) -> None:
         """Learn how many trials run at a time and how many GPUs each takes. Raises UsageError for GPU hours of none."""
         if self._plan.gpu_hours is not None and not gpus:
@@ -135,7 +140,7 @@ class Bookkeeper:
             raise self._fatal
         trials = self._study.trials()
         wanted = self._plan.space.trials
-        if remaining := self._study.remaining(wanted):
+        if remaining := self.remaining:
             raise StoppedEarly(
                 f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
                 f"{self._stop or self._no_room or 'it was interrupted'}; the same command goes on from here"

@@ -16,11 +16,12 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from xa_search.errors import InfeasibleError
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.failures import failure_of_lost_worker
 from xa_search.search.watchdog import LEAST_SECONDS, Patience
 
-EVENT, NUMBER, JOB, PATIENCE = "event", "number", "job", "patience"
+EVENT, REFUSAL, NUMBER, JOB, PATIENCE = "event", "refusal", "number", "job", "patience"
 
 BETWEEN_LOOKS = 2.0
 
@@ -113,9 +114,13 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Enter the event; the answer is whether the trial goes on."""
-        number, event = trial.config[NUMBER], result[EVENT]
-        goes_on = self._link.ask(lambda: self._link.bookkeeper.happened(number, event), False)
+        goes_on = self._link.ask(lambda: self._goes_on(trial.config[NUMBER], result), False)
         return self.CONTINUE if goes_on else self.STOP
+
+    def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
+        if REFUSAL in result:
+            raise InfeasibleError(result[REFUSAL])
+        return self._link.bookkeeper.happened(number, result[EVENT])
 
 
 class StudyCallback(tune.Callback):

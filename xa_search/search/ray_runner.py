@@ -8,7 +8,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ray
@@ -16,9 +16,10 @@ from ray import tune
 
 from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
-from xa_search.search.address import answers, check_address
+from xa_search.search.address import answers, check_address, remedy_of_refusal
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.events import Trainer, trial_events
+from xa_search.search.node_check import Expected, expected_of_nodes, fault_here
 from xa_search.search.own_ray import OwnRay
 from xa_search.search.process import own_signals, quiet_log
 from xa_search.search.ray_callbacks import (
@@ -26,6 +27,7 @@ from xa_search.search.ray_callbacks import (
     JOB,
     NUMBER,
     PATIENCE,
+    REFUSAL,
     Abandoned,
     Link,
     StudyCallback,
@@ -33,7 +35,8 @@ from xa_search.search.ray_callbacks import (
     StudySearcher,
     StudyStopper,
 )
-from xa_search.search.resources import Resources, node_resources, trial_resources
+from xa_search.search.ray_nodes import Room, check_nodes, grows, live_resources, room_for
+from xa_search.search.resources import Resources, trial_resources, wanted_resources
 from xa_search.search.runner import RAY
 from xa_search.search.watchdog import watched
 
@@ -41,23 +44,38 @@ LOST_WORKER_RETRIES = 3
 BETWEEN_LOOKS = 1.0
 LAST_WORD_SECONDS = 5.0
 
+Trainable = Callable[[dict[str, Any]], None]
+
 
 def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, own_ray: OwnRay) -> None:
-    """Run the bookkeeper's trials until it has no more or says stop."""
-    with _connected(plan.address, own_ray), own_signals(), quiet_log("ray"):
-        nodes = node_resources([node["Resources"] for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
-        asked = trial_resources(plan.space, nodes)
+    """Run the bookkeeper's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
+    with _connected(plan.address, own_ray), own_signals(), quiet_log("ray"), ExitStack() as stack:
+        expected, room = None, None
+        if plan.address is not None:
+            expected = stack.enter_context(expected_of_nodes(plan.directory))
+            check_nodes(expected)
+        if plan.address is not None and grows():
+            room = stack.enter_context(room_for(_asked(plan, live_resources()), bookkeeper.remaining))
+        nodes = live_resources()
+        asked = _asked(plan, nodes)
         slots = sum(node.fit(asked) for node in nodes)
         bookkeeper.begin(slots, asked.gpus)
         if plan.address is None:  # Tune starts as many workers at a time as may wait for one
             os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
         link = Link(bookkeeper, slots if plan.address is None else None)
-        _run_tune(_tuner(plan, link, trainer, asked), link)
+        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected), asked), link, room)
         if link.fault is not None:
             raise link.fault
 
 
-def _run_tune(tuner: tune.Tuner, link: Link) -> None:
+def _asked(plan: Plan, nodes: list[Resources]) -> Resources:
+    """Return what a trial asks: of a cluster that has grown no worker yet, what the space says."""
+    if plan.address is not None and grows() and not any(node.cpus for node in nodes):
+        return wanted_resources(plan.space)
+    return trial_resources(plan.space, nodes)
+
+
+def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
     """Run Tune in a thread of its own: once Ray's head has died, each call to Ray hangs until Ray ends the process."""
     errors: list[BaseException] = []
 
@@ -75,6 +93,8 @@ def _run_tune(tuner: tune.Tuner, link: Link) -> None:
         head = ray.get_runtime_context().gcs_address
         # The head of a cluster may come back; nobody starts this machine's own again.
         while thread.is_alive() and (link.slots is None or answers(head)):
+            if room is not None:
+                room.give_back()
             thread.join(BETWEEN_LOOKS)
         if thread.is_alive():
             link.bookkeeper.stop("its Ray died")
@@ -85,8 +105,7 @@ def _run_tune(tuner: tune.Tuner, link: Link) -> None:
         raise errors[0]
 
 
-def _tuner(plan: Plan, link: Link, trainer: Trainer | None, asked: Resources) -> tune.Tuner:
-    trainable = _trainable(f"{plan.search_id}-{uuid.uuid4().hex[:8]}", trainer)
+def _tuner(plan: Plan, link: Link, trainable: Trainable, asked: Resources) -> tune.Tuner:
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": asked.cpus, "gpu": asked.gpus}),
         tune_config=tune.TuneConfig(
@@ -107,15 +126,19 @@ def _tuner(plan: Plan, link: Link, trainer: Trainer | None, asked: Resources) ->
     )
 
 
-def _trainable(name: str, trainer: Trainer | None) -> Callable[[dict[str, Any]], None]:
+def _trainable(plan: Plan, trainer: Trainer | None, expected: Expected | None) -> Trainable:
     """Return the function that a worker runs. Its name is of this run only: searches on one cluster share names."""
 
     def run_trial(config: dict[str, Any]) -> None:
+        # A node that came after the first trial began has not been asked yet.
+        if expected is not None and (fault := fault_here(expected)):
+            tune.report({REFUSAL: fault})
+            return
         job = config[JOB]
         for event in watched(trial_events(job, trainer), config[PATIENCE], job.directory):
             tune.report({EVENT: event})
 
-    run_trial.__name__ = name
+    run_trial.__name__ = f"{plan.search_id}-{uuid.uuid4().hex[:8]}"
     return run_trial
 
 
@@ -132,9 +155,9 @@ def _connected(address: str | None, own_ray: OwnRay) -> Iterator[None]:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except SystemExit:  # Ray's own answer to SIGTERM while it starts
         raise KeyboardInterrupt from None
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         where, reason = address or "this machine", " ".join(str(error).split())[:200]
-        remedy = "type the same command again" if address is None else "start it with `ray start --head`"
+        remedy = "type the same command again" if address is None else remedy_of_refusal()
         raise InfeasibleError(f"no Ray on {where} ({reason}); {remedy}, or run the trials here with --local") from None
     try:
         yield

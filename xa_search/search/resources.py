@@ -29,6 +29,11 @@ def node_resources(nodes: Sequence[Mapping[str, float]]) -> list[Resources]:
     return [Resources(cpus=node.get("CPU", 0.0), gpus=node.get("GPU", 0.0)) for node in nodes]
 
 
+def wanted_resources(space: SearchSpace) -> Resources:
+    """Return what a trial asks of a cluster whose nodes nobody knows yet."""
+    return Resources(cpus=space.cpus_per_trial, gpus=space.gpus_per_trial)
+
+
 def trial_resources(space: SearchSpace, nodes: Sequence[Resources]) -> Resources:
     """Return what a trial asks: GPUs only where a node has any. Raises InfeasibleError when no node can give it."""
     has_gpus = any(node.gpus for node in nodes)

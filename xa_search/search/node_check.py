@@ -1,0 +1,80 @@
+"""What a node needs before it may run trials. In: what the driver has. Out: how a node differs from it, in words.
+
+A trial may go on elsewhere than where it began: all nodes run the driver's code, and see and may change its folder.
+"""
+
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PROBE = "probe-"
+SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The driver's code, and a file that it wrote into the folder of its search."""
+
+    code: str
+    probe: Path
+
+
+@contextmanager
+def expected_of_nodes(directory: Path) -> Iterator[Expected]:
+    """Write the probe, whose name says what is in it, and take it away in the end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(f"{PROBE}*"):
+        left.unlink(missing_ok=True)
+    probe = directory / f"{PROBE}{uuid.uuid4().hex}"
+    probe.write_text(probe.name, encoding="utf-8")
+    try:
+        yield Expected(code=code_hash(), probe=probe)
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+@cache
+def code_hash() -> str:
+    """Return a hash of this program's files, as they are where it runs."""
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            found.update(f"{path.relative_to(PACKAGE).as_posix()}\0{path.stat().st_size}\0".encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def fault_here(expected: Expected) -> str:
+    """Return what this node lacks, with its name; empty when it lacks nothing."""
+    fault = _code_fault(expected) or _storage_fault(expected)
+    return f"node {socket.gethostname()}: {fault}" if fault else ""
+
+
+def _code_fault(expected: Expected) -> str:
+    if (code := code_hash()) == expected.code:
+        return ""
+    return (
+        f"its xa_search is {code[:SHOWN]}, the driver's {expected.code[:SHOWN]}; "
+        "install the same wheel there, or type --cluster FILE, with which the code travels"
+    )
+
+
+def _storage_fault(expected: Expected) -> str:
+    folder = expected.probe.parent
+    fix = "give a --home (or XA_SEARCH_HOME) that every node mounts and may write to"
+    try:
+        if expected.probe.read_text(encoding="utf-8") != expected.probe.name:
+            return f"{folder} is not the driver's; {fix}"
+        own = folder / f"{expected.probe.name}-{socket.gethostname()}-{os.getpid()}"
+        own.write_text(own.name, encoding="utf-8")
+        own.unlink()
+    except OSError as error:
+        return f"{folder} is not shared with it ({error.strerror or error}); {fix}"
+    return ""
