@@ -256,6 +256,7 @@ def test_the_options_are_those_we_know() -> None:
     assert options["run"] == [
         *(
             "--address",
+            "--cluster",
             "--data",
             "--debug",
             "--deterministic",

@@ -7,6 +7,8 @@ Exit codes: 0 done, 1 the search failed, 2 wrong usage or space, 3 data or model
 import json
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +39,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation
 
 @app.command()
 def run(
+    context: typer.Context,
     space: Space,
     data: Data = None,
     home: Home = DEFAULT_HOME,
@@ -56,7 +59,10 @@ def run(
         bool, typer.Option("--new", help="Begin another search although one of this space is unfinished.")
     ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")] = False,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or host:port.")] = None,
+    address: Annotated[str | None, typer.Option(help="The Ray that this node belongs to: auto, or host:port.")] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Run as a job of this file's cluster, and follow it.")
+    ] = None,
     change: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     debug: Debug = False,
@@ -70,7 +76,7 @@ def run(
         space,
         changes,
         home=absolute(home),
-        data=None if data is None else absolute(data),
+        data=data if data is None or cluster is not None else absolute(data),
         seed=seed,
         time_budget=None if time_budget is None else parse_duration(time_budget),
         gpu_hours=gpu_hours,
@@ -84,6 +90,14 @@ def run(
         from xa_search.display import print_plan
 
         print_plan(plan)
+        return
+    if cluster is not None:
+        from xa_search.cluster.job import run_on_cluster
+        from xa_search.errors import UsageError
+
+        if (source := context.get_parameter_source("home")) and source.name == "COMMANDLINE":
+            raise UsageError(f"--home {home}: with --cluster it is the cluster's; state XA_SEARCH_HOME in {cluster}")
+        run_on_cluster(plan, cluster, partial(typer.echo, nl=False))
         return
     from xa_search.display import SearchDisplay
     from xa_search.run import run_search
