@@ -154,8 +154,8 @@ def run_splits(options: argparse.Namespace) -> None:
     write_json(options.out, result)
     for part, share in result["shares"].items():
         print(f"{part:12s} {share['median']:6.1%} [{share['min']:.1%}, {share['max']:.1%}]")
-    outside, wall = result["outside"], result["wall_seconds"]
-    print(f"outside training and evaluation: {outside['median']:.1%} of {wall['median']:.0f} s")
+    outside, of_slots, wall = (result[name]["median"] for name in ("outside", "outside_of_slots", "wall_seconds"))
+    print(f"outside training and evaluation: {outside:.1%} of {wall:.0f} s; {of_slots:.1%} with slots that wait")
 
 
 def main() -> None:
