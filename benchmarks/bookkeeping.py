@@ -28,6 +28,7 @@ NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt"}
 NAMES_OF_A_SEARCH = {
     "driver.gate",
     "driver.lock",
+    "inspections",
     "report",
     "spool.applied.json",
     "spool.jsonl",

@@ -19,7 +19,6 @@ from xa_search.errors import StoppedEarly
 from xa_search.journal import Audience, Journal, forget_left_overs, trial_directory
 from xa_search.preflight import Prepared, check_search, prepare_checked, prepare_search, searched_sizes
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
-from xa_search.search.own_ray import OwnRay
 from xa_search.tracking.catching_up import catch_up
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
 from xa_search.tracking.registration import Registration
@@ -50,42 +49,35 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
     from xa_search.tracking.cost_report import write_cost
 
     meter = CostMeter(trials_run_here=plan.local)
-    with OwnRay(plan) as own_ray:
-        with meter.stage("data"):
-            prepared = _prepare(plan, audience, own_ray)
-        # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches it.
-        with only_driver(plan.directory):
-            tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
-            with _end_told(tracker):
-                study = _open(plan, prepared, tracker, audience, meter)
-                journal = Journal(plan.directory, tracker, audience, meter)
-                with meter.trials():
-                    run_trials(
-                        plan,
-                        study,
-                        lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number),
-                        journal,
-                        own_ray=own_ray,
-                    )
-                record, registrations = finish_search(plan, prepared, study, tracker, audience, meter)
-            remove_weights(plan.directory, record.trials, plan.space.keep)
-            cost = meter.cost(plan.space.cpus_per_trial)
-            for path in write_cost(cost, plan.directory / "report"):
-                tracker.record(FileLogged(path=str(path), folder="report"))
-            tracker.record(cost_logged(cost))
-            return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
+    with meter.stage("data"):
+        prepared = _prepare(plan, audience)
+    # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
+    with only_driver(plan.directory):
+        tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+        with _end_told(tracker):
+            study = _open(plan, prepared, tracker, audience, meter)
+            journal = Journal(plan.directory, tracker, audience, meter)
+            with meter.trials():
+                run_trials(
+                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), journal
+                )
+            record, registrations = finish_search(plan, prepared, study, tracker, audience, meter)
+        remove_weights(plan.directory, record.trials, plan.space.keep)
+        cost = meter.cost(plan.space.cpus_per_trial)
+        for path in write_cost(cost, plan.directory / "report"):
+            tracker.record(FileLogged(path=str(path), folder="report"))
+        tracker.record(cost_logged(cost))
+        return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
 
 
-def _prepare(plan: Plan, audience: Audience, own_ray: OwnRay) -> Prepared:
-    """Check the plan and its data, then prepare them beside the start of Ray. Raises when it is another search."""
+def _prepare(plan: Plan, audience: Audience) -> Prepared:
+    """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
     from xa_search.search.identity import check_same_search
     from xa_search.search.study import read_notes
 
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
     sizes = searched_sizes(plan)
     checked = check_search(plan, sizes, audience.note, audience.download, to_come)
-    if to_come:
-        own_ray.begin()
     prepared = prepare_checked(plan, checked, sizes, audience.note)
     check_same_search(plan, identity_of(prepared))
     return prepared

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xa_search.search.own_ray import RAY_ENVIRONMENT
+from xa_search.search.runner import RAY_ENVIRONMENT
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,6 @@ def local_ray() -> Iterator[None]:
     os.environ.update({"RAY_AUTH_MODE": "disabled", **RAY_ENVIRONMENT, "PYTHONPATH": path})
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
     yield
     ray.shutdown()

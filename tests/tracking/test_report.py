@@ -51,7 +51,7 @@ def test_a_held_out_language_has_a_row_and_no_part_in_the_mean(search_record: Se
     record = replace(search_record, targets=("de",), held_out=("th",))
     rows = language_rows(record)
     assert [row.label for row in rows] == ["en", "de", "th (held out)", "mean"]
-    assert rows[3].winner.slot_f1 == pytest.approx(60)
+    assert rows[3].winner["slot_f1"] == pytest.approx(60)
     write_report(record, tmp_path)
     assert "| th (held out) | 50.0 | 75.0 | +25.0 |" in (tmp_path / "report.md").read_text("utf-8")
     assert "Held out, neither aligned nor selected on: th." in (tmp_path / "report.md").read_text("utf-8")

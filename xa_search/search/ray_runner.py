@@ -20,7 +20,6 @@ from xa_search.search.address import answers, check_address, remedy_of_refusal
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.node_check import Expected, expected_of_nodes, fault_here
-from xa_search.search.own_ray import OwnRay
 from xa_search.search.process import own_signals, quiet_log
 from xa_search.search.ray_callbacks import (
     EVENT,
@@ -47,9 +46,9 @@ LAST_WORD_SECONDS = 5.0
 Trainable = Callable[[dict[str, Any]], None]
 
 
-def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, own_ray: OwnRay) -> None:
+def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> None:
     """Run the bookkeeper's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
-    with _connected(plan.address, own_ray), own_signals(), quiet_log("ray"), ExitStack() as stack:
+    with _connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
         expected, room = None, None
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
@@ -143,16 +142,17 @@ def _trainable(plan: Plan, trainer: Trainer | None, expected: Expected | None) -
 
 
 @contextmanager
-def _connected(address: str | None, own_ray: OwnRay) -> Iterator[None]:
-    """Join the cluster at `address`, or have Ray on this machine; leave as it was found."""
-    joins = address is not None and not ray.is_initialized()
+def _connected(address: str | None) -> Iterator[None]:
+    """Join the cluster at `address`, or start Ray on this machine; leave as it was found."""
+    if ray.is_initialized():
+        yield
+        return
+    if address is not None:
+        check_address(address)
+    options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
     try:
-        if address is None:
-            own_ray.wait()
-        elif joins:
-            check_address(address)
-            with own_signals():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        with own_signals():
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except SystemExit:  # Ray's own answer to SIGTERM while it starts
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
@@ -162,19 +162,4 @@ def _connected(address: str | None, own_ray: OwnRay) -> Iterator[None]:
     try:
         yield
     finally:
-        own_ray.end()
-        if joins:
-            end_ray()
-
-
-def start_ray() -> bool:
-    """Start Ray on this machine, unless this process has one; tell whether it did."""
-    if ray.is_initialized():
-        return False
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
-    return True
-
-
-def end_ray() -> None:
-    """End the Ray that this process started, or leave the cluster."""
-    ray.shutdown()
+        ray.shutdown()

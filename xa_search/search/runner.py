@@ -3,6 +3,7 @@
 One loop, two ways to run a trial: in this process, or through Ray on this machine or a cluster.
 """
 
+import os
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from xa_search.records import Plan
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.listener import Listener, MakeJob
-from xa_search.search.own_ray import OwnRay, set_ray_defaults
 from xa_search.search.resources import gpus_here
 from xa_search.search.study import SearchStudy
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 RAY = "ray"
 """The folder in which Ray keeps what it knows of a search's trials."""
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune would wait for the end of each running epoch first, longer than whoever sends SIGTERM does.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
 
 
 def run_trials(
@@ -27,15 +39,12 @@ def run_trials(
     make_job: MakeJob,
     listener: Listener,
     trainer: Trainer | None = None,
-    own_ray: OwnRay | None = None,
 ) -> None:
     """Run what remains of the search, as its only driver. Workers must be able to import `trainer`, if it is given.
-
-    `own_ray` is one that may have begun already; it is ended when the trials are.
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
-    set_ray_defaults(plan)
+    _prepare_ray(plan)
     from xa_search.search.bookkeeper import Bookkeeper
 
     for orphan in study.settle():
@@ -43,7 +52,7 @@ def run_trials(
     bookkeeper = Bookkeeper(plan, study, make_job, listener)
     try:
         if study.remaining(plan.space.trials):
-            _run(plan, bookkeeper, trainer, own_ray or OwnRay(plan))
+            _run(plan, bookkeeper, trainer)
     except KeyboardInterrupt:
         bookkeeper.stop("it was interrupted")
     finally:
@@ -52,14 +61,14 @@ def run_trials(
     bookkeeper.conclude()
 
 
-def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None, own_ray: OwnRay) -> None:
+def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
     if plan.local:
         bookkeeper.begin(slots=1, gpus=gpus_here(plan.space))
         _run_here(bookkeeper, trainer)
         return
     from xa_search.search.ray_runner import run_on_ray
 
-    run_on_ray(plan, bookkeeper, trainer, own_ray)
+    run_on_ray(plan, bookkeeper, trainer)
 
 
 def _run_here(bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
@@ -71,3 +80,11 @@ def _run_here(bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
             for event in events:
                 if not bookkeeper.happened(record.number, event) or bookkeeper.must_stop():
                     break
+
+
+def _prepare_ray(plan: Plan) -> None:
+    """Set Ray's defaults, which it reads when it is imported; what the user set stays."""
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if plan.address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
