@@ -4,7 +4,6 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 """
 
 import logging
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -59,8 +58,6 @@ def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> N
         asked = _asked(plan, nodes)
         slots = sum(node.fit(asked) for node in nodes)
         bookkeeper.begin(slots, asked.gpus)
-        if plan.address is None:  # Tune starts as many workers at a time as may wait for one
-            os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(slots))
         link = Link(bookkeeper, slots if plan.address is None else None)
         _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected), asked), link, room)
         if link.fault is not None:
