@@ -20,7 +20,9 @@ from xa_search.preflight import open_plan_corpus
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.run import SearchResult, run_search
 from xa_search.search.locks import only_driver
+from xa_search.search.winner import best_of_each_kind
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment, tracking_uri
+from xa_search.training.outcomes import OUTCOMES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.transfer import model_or_trial
@@ -221,9 +223,11 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
         (lang, lang == "hi", layer) for lang in ("de", "th", "hi") for layer in (1, 2)
     }
     assert {"mean", "hi"} <= found["closer"].keys()
-    assert any(note.startswith("inside the winner, mean: translations stand out") for note in audience.notes)
+    inside = f"inside trial {result.record.winner}, mean: translations stand out"
+    assert any(note.startswith(inside) for note in audience.notes)
     folder = tmp_path / "found"
-    for model in ("models:/xa-search-mtop-mini@champion", plan.search_id):
+    bundle = next((plan.home / "artifacts").rglob("bundle.json")).parent
+    for model in ("models:/xa-search-mtop-mini@champion", str(bundle), plan.search_id):
         arguments = ["xa-search", "inspect", model, "--home", str(plan.home), "--out", str(folder)]
         monkeypatch.setattr(sys, "argv", arguments)
         with suppress(SystemExit):
@@ -232,6 +236,27 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
         again = json.loads((folder / "inspection.json").read_text())
         then, now = ([one["after"]["pair_cosine"] for one in seen["layers"]] for seen in (found, again))
         assert now == pytest.approx(then, abs=1e-4)
+    monkeypatch.setattr(sys, "argv", ["xa-search", "inspect", str(bundle), "--home", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert f"was made by search {plan.search_id}, which is not in {tmp_path}" in capsys.readouterr().err
+
+
+def test_what_was_right_of_each_utterance_is_kept_and_gives_the_scores(finished: Finished) -> None:
+    """For the best trial of each method and size, also for those that neither won nor are the baseline."""
+    plan, result, _ = finished
+    record = result.record
+    kinds = {trial.number for trial in best_of_each_kind(record.trials)}
+    assert record.test_metrics.keys() == {record.winner, record.baseline, *kinds}
+    for number, metrics in record.test_metrics.items():
+        outcomes = read_outcomes(trial_directory(plan.directory, number))
+        assert outcomes.keys() == {"en", "de", "th", "hi"}
+        for lang, one in outcomes.items():
+            f1 = 2 * one.correct.sum() / max(1, one.found.sum() + one.gold.sum())
+            assert len(set(one.ids)) == len(one.ids) == 40
+            assert one.intent.mean() == pytest.approx(metrics[f"test_intent_acc_{lang}"])
+            assert one.exact.mean() == pytest.approx(metrics[f"test_exact_match_{lang}"])
+            assert f1 == pytest.approx(metrics[f"test_slot_f1_{lang}"])
 
 
 def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
@@ -280,7 +305,7 @@ def again(finished: Finished) -> Again:
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
     audience = again[1]
     folder = trial_directory(finished[0].directory, audience.number)
-    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS}
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES}
     assert audience.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 
@@ -291,7 +316,8 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
     (before,), (again,) = result.registrations, repeated.registrations
     assert not again.is_new
     assert again.version.version == before.version.version
-    assert repeated.record.test_metrics == result.record.test_metrics
+    for number in (result.record.winner, result.record.baseline):
+        assert repeated.record.test_metrics[number] == result.record.test_metrics[number]
 
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:

@@ -35,10 +35,11 @@ def finish_search(
     with FreshProcess(tracking_uri(plan.home)) as fresh:
         with meter.stage("evaluation"):
             record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
-            findings = _look_inside(plan, prepared, record.trial(record.winner), audience)
+            findings = {number: _look_inside(plan, prepared, record, number, audience) for number in _inspected(record)}
         with meter.stage("tracking"):
-            for path in findings:
-                tracker.record(FileLogged(path=str(path), folder="inspection", number=record.winner))
+            for number, paths in findings.items():
+                for path in paths:
+                    tracker.record(FileLogged(path=str(path), folder="inspection", number=number))
             if _publish(plan, record, tracker).left:
                 return record, ()
             try:
@@ -55,15 +56,18 @@ def _conclude(
     importances: dict[str, float],
     audience: Audience,
 ) -> SearchRecord:
-    """Choose the winner; only then open the test splits, for it and for the zero-shot baseline."""
+    """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     from xa_search.search.winner import choose_winner
 
     winner = choose_winner(trials)
     baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
-    audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial")
+    others = _others_to_test(plan, trials, {winner.number, baseline.number})
+    names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)
+    also = f", and for the best of other methods and sizes: {names}" if others else ""
+    audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
     tested = {
         trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
-        for trial in {winner.number: winner, baseline.number: baseline}.values()
+        for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
     }
     return SearchRecord(
         search_id=plan.search_id,
@@ -80,28 +84,47 @@ def _conclude(
     )
 
 
-def _look_inside(plan: Plan, prepared: Prepared, winner: TrialRecord, audience: Audience) -> tuple[Path, ...]:
-    """Compare the winner with the encoder that it began with, on held-out training data; return the files of it."""
+def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int]) -> list[TrialRecord]:
+    """Return the best trials of other methods and sizes; those that lost their weights were tested before that."""
+    from xa_search.search.winner import best_of_each_kind
+    from xa_search.training.trial import all_weights
+
+    return [
+        trial
+        for trial in best_of_each_kind(trials)
+        if trial.number not in tested and all_weights(trial_directory(plan.directory, trial.number))
+    ]
+
+
+def _inspected(record: SearchRecord) -> list[int]:
+    """Return the trials to look into: the winner, and where it did not align, those that did and were tested."""
+    aligned = [number for number in record.test_metrics if record.trial(number).settings.method == "xeroalign"]
+    return list(dict.fromkeys([record.winner, *aligned]))
+
+
+def _look_inside(
+    plan: Plan, prepared: Prepared, record: SearchRecord, number: int, audience: Audience
+) -> tuple[Path, ...]:
+    """Compare a trial's model with the encoder that it began with, on held-out training data; return its files."""
     from xa_search.inspecting import inspect_model, trial_inspection
     from xa_search.tracking.inspection_files import inspection_summary, write_inspection
     from xa_search.training.final_test import trained_predictor
     from xa_search.training.trial import best_weights
 
-    if winner.settings.one_model_a_target:
+    settings = record.trial(number).settings
+    if settings.one_model_a_target:
         audience.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
         return ()
-    job = make_trial_job(plan, prepared, winner.settings, winner.number)
+    job = make_trial_job(plan, prepared, settings, number)
     predictor = trained_predictor(job, best_weights(job.directory))
     try:
-        inspection = inspect_model(
-            plan, prepared, winner.settings, predictor, f"trial {winner.number} of {plan.search_id}"
-        )
+        inspection = inspect_model(plan, prepared, settings, predictor, f"trial {number} of {plan.search_id}")
     except DataError as error:  # too few pairs are no reason to end without a registered model
         audience.note(str(error))
         return ()
     for line in inspection_summary(inspection):
-        audience.note(f"inside the winner, {line}")
-    return write_inspection(inspection, trial_inspection(plan, winner.number))
+        audience.note(f"inside trial {number}, {line}")
+    return write_inspection(inspection, trial_inspection(plan, number))
 
 
 def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:

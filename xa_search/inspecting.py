@@ -22,6 +22,7 @@ from xa_search.tracking.bundle import Bundle
 from xa_search.training.evaluate import Predictor
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.inspection import (
+    INSPECTIONS,
     LEAST_PAIRS,
     MEAN,
     Inspection,
@@ -31,8 +32,6 @@ from xa_search.training.inspection import (
     look_inside,
 )
 from xa_search.transfer import finished_trial, given_model
-
-INSPECTIONS = "inspections"
 
 
 def inspect_named(

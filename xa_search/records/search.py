@@ -151,7 +151,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
-    """What a search found. `test_metrics` are those of the baseline and the winner, by trial number."""
+    """What a search found.
+
+    `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
+    """
 
     search_id: str
     source: str

@@ -17,6 +17,14 @@ def choose_winner(trials: Iterable[TrialRecord]) -> TrialRecord:
     return complete[0]
 
 
+def best_of_each_kind(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the best complete trial of each method and model size, the winner first."""
+    best: dict[tuple[str, str], TrialRecord] = {}
+    for trial in _complete(trials):
+        best.setdefault((trial.settings.method, trial.settings.model_size), trial)
+    return list(best.values())
+
+
 def without_weights(trials: Iterable[TrialRecord], keep: int) -> list[TrialRecord]:
     """Return the ended trials whose weights nobody needs: all but the `keep` best, the first of them the winner.
 

@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from xa_search.tracking.canvas import BLUE, INK, ORANGE, SOFT, new_figure, save
 from xa_search.tracking.report import language_label
-from xa_search.training.inspection import MEAN, Closeness, InspectedLayer, Inspection
+from xa_search.training.inspection import FINDINGS, MEAN, Closeness, InspectedLayer, Inspection
 
-FINDINGS = "inspection.json"
 COLUMNS = (
     *("language", "layer", "pairs", "cosine of pairs: before", "after", "of random pairs: before", "after"),
     *("found, percent: before", "after"),

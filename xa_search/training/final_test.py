@@ -11,6 +11,7 @@ from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
 from xa_search.training.device import trial_device
 from xa_search.training.evaluate import Predictor, labelled_metrics, mean_over_targets
+from xa_search.training.outcomes import outcomes_of, write_outcomes
 from xa_search.training.precision import resolve_precision
 
 
@@ -28,10 +29,17 @@ def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
 
 
 def score_test(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float]:
-    """Score the test split of each language, and the means over the targets among them."""
+    """Score the test split of each language, and the means over the targets among them.
+
+    What was right of each utterance is kept in the trial's folder: it stays when the weights go.
+    """
     predictor = trained_predictor(job, weights)
     metrics: dict[str, float] = {}
+    outcomes = {}
     for lang in languages:
         rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
-        metrics |= labelled_metrics(rows, predictor.predict(rows), "test", lang, has_slots=job.corpus.has_slots)
+        predictions = predictor.predict(rows)
+        metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
+        outcomes[lang] = outcomes_of(rows, predictions)
+    write_outcomes(outcomes, job.directory)
     return metrics | mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])

@@ -22,6 +22,8 @@ from xa_search.training.intervals import Interval, mean_ratio, resampled_interva
 MOST_PAIRS = 1000
 LEAST_PAIRS = 2
 MEAN = "mean"
+INSPECTIONS, FINDINGS = "inspections", "inspection.json"
+"""The folder of a search, or of a home, for what was found, and the file that has all of it."""
 TOKENS_A_BATCH = 4096
 
 

@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from seqeval.metrics.sequence_labeling import get_entities
-
 from xa_search.records import Utterance
 from xa_search.training.evaluate import Prediction
 from xa_search.training.intervals import Interval, f1_interval, share_interval
 from xa_search.training.label_map import LabelMap
+from xa_search.training.outcomes import outcomes_of, spans_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,30 +49,21 @@ def score_language(
     ]
     _count_open(pairs, labels, still_open)
     translated = [(row, labels.translate(prediction)) for row, prediction in pairs]
-    right = np.array([row.intent == answer.intent for row, answer in translated], dtype=bool)
-    same_tags = np.array([row.slots == answer.slots for row, answer in translated], dtype=bool)
-    spans = [(_spans(row.slots), _spans(answer.slots)) for row, answer in translated]
-    correct = np.array([len(gold_spans & found) for gold_spans, found in spans], dtype=np.int64)
-    found = np.array([len(found) for _, found in spans], dtype=np.int64)
-    wanted = np.array([len(gold_spans) for gold_spans, _ in spans], dtype=np.int64)
+    outcomes = outcomes_of([row for row, _ in translated], [answer for _, answer in translated])
     return LanguageScore(
         lang=lang,
         rows=len(pairs),
         left_out=len(gold) - len(pairs),
-        intent_accuracy=share_interval(right),
-        slot_f1=f1_interval(correct, found, wanted),
-        exact_match=share_interval(right & same_tags),
+        intent_accuracy=share_interval(outcomes.intent),
+        slot_f1=f1_interval(outcomes.correct, outcomes.found, outcomes.gold),
+        exact_match=share_interval(outcomes.exact),
     )
 
 
 def _count_open(pairs: Sequence[tuple[Utterance, Prediction]], labels: LabelMap, still_open: OpenLabels) -> None:
     reachable = set(labels.slots.values())
     for row, prediction in pairs:
-        still_open.slots.update(kind for kind, _, _ in _spans(row.slots) if kind not in reachable)
-        still_open.predicted_slots.update(kind for kind, _, _ in _spans(prediction.slots) if kind not in labels.slots)
+        still_open.slots.update(kind for kind, _, _ in spans_of(row.slots) if kind not in reachable)
+        still_open.predicted_slots.update(kind for kind, _, _ in spans_of(prediction.slots) if kind not in labels.slots)
         if prediction.intent not in labels.intents:
             still_open.predicted_intents[prediction.intent] += 1
-
-
-def _spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    return set(get_entities(list(tags)))
