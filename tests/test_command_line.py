@@ -181,6 +181,14 @@ DATA: list[tuple[str, Callable[[Path], tuple[str, ...]], int, str]] = [
         3,
         "mtop has no test file of fr",
     ),
+    ("claims of nothing", lambda path: ("claims", "mtop"), 2, "holds no search yet"),
+    (
+        "claims with a file that is not there",
+        lambda path: ("claims", "mtop", "--literature", str(path / "none.yaml")),
+        2,
+        "none.yaml: cannot be read as text",
+    ),
+    ("a look into no model", lambda path: ("inspect", "nothing"), 2, "holds no search yet"),
     ("a version that is not registered", lambda path: ("promote", "xa-search-mtop", "3"), 3, "no model is registered"),
 ]
 
@@ -272,5 +280,6 @@ def test_the_options_are_those_we_know() -> None:
     assert options["train"] == ["--data", "--debug", "--home", "--params", "--seed", "--set", "--test"]
     assert options["predict"] == ["--debug", "--home", "--model"]
     assert options["test"] == [*("--corpus", "--data", "--debug", "--home", "--label-map", "--languages", "--trial")]
+    assert options["claims"] == ["--debug", "--home", "--json", "--literature", "--out"]
     assert options["inspect"] == ["--data", "--debug", "--home", "--out", "--space", "--trial"]
     assert options["ui"] == ["--debug", "--home", "--port"]

@@ -259,6 +259,31 @@ def test_what_was_right_of_each_utterance_is_kept_and_gives_the_scores(finished:
             assert f1 == pytest.approx(metrics[f"test_slot_f1_{lang}"])
 
 
+def test_claims_are_printed_kept_and_logged(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the bundled corpus only the claim on embeddings can be measured, whether or not the aligned trial won."""
+    plan, _, _ = finished
+    home = ["--home", str(plan.home)]
+    monkeypatch.setattr(sys, "argv", ["xa-search", "claims", plan.search_id, "--json", "--out", str(tmp_path), *home])
+    with suppress(SystemExit):
+        cli.main()
+    rows = {row["claim"]: row for row in json.loads(capsys.readouterr().out)["claims"]}
+    assert rows["4a"]["verdict"] == "not measured"
+    assert rows["4a"]["why"] == "no finished search on mtod"
+    assert rows["9"]["verdict"] != "not measured"
+    assert json.loads((tmp_path / "claims.json").read_text())["claims"] == list(rows.values())
+    monkeypatch.setattr(sys, "argv", ["xa-search", "claims", "mtop-mini", *home])
+    with suppress(SystemExit):
+        cli.main()
+    assert "9: mtop-mini: last layer, cosine of translations above that of random pairs" in capsys.readouterr().out
+    client = connect(tracking_uri(plan.home))
+    run = client.search_runs([open_experiment(client)], "tags.winner != ''")[0]
+    logged = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "claims")}
+    assert logged == {"claims.md", "claims.json"}
+    assert run.info.status == "FINISHED"
+
+
 def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
     plan, result, audience = finished
     assert audience.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}

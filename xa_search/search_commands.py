@@ -5,6 +5,7 @@ They belong to the command line, which adds them to its own.
 
 # ruff: noqa: ARG001 (--debug is read in main())
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -153,3 +154,36 @@ def inspect(
     home, data = absolute(home), None if data is None else absolute(data)
     inspection, folder = inspect_named(home, model, trial, space, data, typer.echo)
     print_inspection(inspection, write_inspection(inspection, folder if out is None else absolute(out)))
+
+
+@search_commands.command()
+def claims(
+    searches: Annotated[list[str], typer.Argument(help="Finished searches, by id or by space.")],
+    literature: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Published scores of other systems with their sources (YAML).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the table here too.")] = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
+    """Hold the XeroAlign paper's claims against what searches have measured."""
+    from xa_search.checking import check_claims, keep_claims
+    from xa_search.claims.files import claims_record, write_claims
+    from xa_search.claims.literature import read_literature
+    from xa_search.history import find_search
+    from xa_search.search_tables import print_claims
+    from xa_search.tracking.store import tracking_uri
+
+    home = absolute(home)
+    published = () if literature is None else read_literature(absolute(literature))
+    found = tuple({search.search_id: search for search in (find_search(home, name) for name in searches)}.values())
+    checked = check_claims(found, published)
+    if out is not None:
+        write_claims(checked.rulings, checked.remarks, absolute(out))
+    if as_json:
+        typer.echo(json.dumps(claims_record(checked.rulings, checked.remarks), indent=2, ensure_ascii=False))
+    else:
+        print_claims(checked)
+    for problem in keep_claims(checked, found, tracking_uri(home)):
+        typer.echo(problem, err=True)

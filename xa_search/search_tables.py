@@ -14,6 +14,7 @@ from xa_search.search.study import JOURNAL
 from xa_search.tables import print_table, say
 
 if TYPE_CHECKING:
+    from xa_search.checking import Checked
     from xa_search.cleaning import Cleaned
     from xa_search.replay import Replay, ReplayedEpoch
     from xa_search.syncing import Synced
@@ -134,6 +135,17 @@ def print_inspection(inspection: "Inspection", paths: Sequence[Path]) -> None:
     title = f"{inspection.model}, {inspection.embedding} embeddings; before: {inspection.encoder}"
     print_table(title, COLUMNS, inspection_rows(inspection))
     for line in (*inspection_summary(inspection), *inspection.notes, *map(str, paths)):
+        say(line)
+
+
+def print_claims(checked: "Checked") -> None:
+    """Print the ruling on each claim, what it was measured on, and what the intervals mean."""
+    from xa_search.claims.files import COLUMNS, claim_cells, claim_details
+    from xa_search.claims.wording import FOOTNOTES
+
+    rows = [claim_cells(one) for one in checked.rulings]
+    print_table("The paper's claims, differences in points", COLUMNS, rows, texts=(0, 1, 2, 4))
+    for line in (*(line for one in checked.rulings for line in claim_details(one)), *FOOTNOTES, *checked.remarks):
         say(line)
 
 

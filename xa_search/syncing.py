@@ -1,14 +1,16 @@
 """Bringing MLflow up to date. In: a search that nobody runs. Out: what MLflow got, and what still waits."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from xa_search.history import SearchHistory
 from xa_search.journal import trial_directory
 from xa_search.records import Plan
 from xa_search.search.locks import only_driver
 from xa_search.tracking.catching_up import catch_up, end_abandoned
-from xa_search.tracking.events import SearchStarted, search_tags
+from xa_search.tracking.events import FileLogged, SearchStarted, search_tags
 from xa_search.tracking.runs import SyncState, Tracker
 from xa_search.tracking.spool import SPOOL, Spool
 
@@ -33,6 +35,17 @@ def sync_search(search: SearchHistory, uri: str) -> Synced:
         caught_up = catch_up(tracker, search.trials, partial(trial_directory, search.directory))
         was_abandoned = end_abandoned(tracker)
         return Synced(state=tracker.sync(), caught_up=caught_up, was_abandoned=was_abandoned)
+
+
+def log_files(search: SearchHistory, uri: str, paths: Iterable[Path], folder: str) -> SyncState:
+    """Keep files with the search's own run; a search that was begun but is not in MLflow yet is synced first."""
+    if not Spool(search.directory / SPOOL).read():
+        sync_search(search, uri)
+    with only_driver(search.directory):
+        tracker = Tracker(Spool(search.directory / SPOOL), uri, search.search_id)
+        for path in paths:
+            tracker.record(FileLogged(path=str(path), folder=folder))
+        return tracker.sync()
 
 
 def _started(plan: Plan) -> SearchStarted:

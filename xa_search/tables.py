@@ -1,7 +1,7 @@
 """What a finished command shows. In: records. Out: tables and lines on standard output. Used by `cli` alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from xa_search.transfer import TransferTest
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose first column is text and whose other columns are numbers."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
+) -> None:
+    """Print a table in which the columns of these numbers are text, and all others numbers."""
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if index in texts else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, width=None if console.is_terminal else 120).print(table)
