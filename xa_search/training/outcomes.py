@@ -12,6 +12,7 @@ import numpy as np
 from seqeval.metrics.sequence_labeling import get_entities
 
 from xa_search.encoding.table import EncodedRow
+from xa_search.encoding.writing import write_whole
 from xa_search.records import Utterance
 from xa_search.training.evaluate import Prediction
 
@@ -58,7 +59,7 @@ def write_outcomes(outcomes: Mapping[str, Outcomes], directory: Path) -> None:
         for lang, one in outcomes.items()
     }
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / OUTCOMES).write_text(json.dumps(content), encoding="utf-8")
+    write_whole(directory / OUTCOMES, lambda path: path.write_text(json.dumps(content), encoding="utf-8"))
 
 
 def read_outcomes(directory: Path) -> dict[str, Outcomes]:
