@@ -58,3 +58,14 @@ def test_the_sampler_leaves_where_the_settings_make_trials_fail(tmp_path: Path) 
 
 def test_the_score_of_an_early_epoch_is_not_compared_with_that_of_a_full_budget(tmp_path: Path) -> None:
     assert too_high_proposals(tmp_path, stopping_early_when_too_high) <= 4
+
+
+def test_a_space_of_choices_is_gone_through_before_a_trial_is_repeated(tmp_path: Path) -> None:
+    rates = [1e-5, 2e-5, 4e-5, 8e-5]
+    methods = ["zero_shot", "xeroalign", "english_only", "cross_aligner", "translate_train"]
+    params = {"method": {"choices": methods}, "learning_rate": {"choices": rates}, "model_size": {"choices": ["tiny"]}}
+    study = open_study(plan_of(tmp_path, trials=20, params=params))
+    for _ in range(20):
+        complete(study, study.propose())
+    proposed = {(trial.settings.method, trial.settings.learning_rate) for trial in study.trials()}
+    assert proposed == {(method, rate) for method in methods for rate in rates}

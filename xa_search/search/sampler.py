@@ -9,8 +9,10 @@ A baseline whose method is none of the choices is no proposal of the space: TPE 
 # ruff: noqa: ARG002 (Optuna names the arguments)
 
 import zlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from copy import copy
+from itertools import product
+from random import Random
 from typing import Any
 
 import optuna
@@ -34,7 +36,10 @@ FEWEST_FOR_IMPORTANCES = 4
 
 
 class DistinctSampler(TPESampler):
-    """TPE over a fixed space that draws again while a proposal is as good as equal to an earlier one."""
+    """TPE over a fixed space that draws again while a proposal is as good as equal to an earlier one.
+
+    A space of choices alone is gone through whole before anything in it is tried twice.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class DistinctSampler(TPESampler):
         self._distributions = distributions
         self._is_new = is_new
         self._random = RandomSampler(seed=seed)
+        self._shuffler = Random(seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space, less what leaves no choice."""
@@ -62,8 +68,16 @@ class DistinctSampler(TPESampler):
                 name: self._random.sample_independent(study, trial, name, one) for name, one in search_space.items()
             }
             if self._is_new(proposal):
-                break
-        return proposal
+                return proposal
+        untried = [one for one in _settings_of_choices(search_space) if self._is_new(one)]
+        return self._shuffler.choice(untried) if untried else proposal
+
+
+def _settings_of_choices(search_space: dict[str, BaseDistribution]) -> Iterator[Proposal]:
+    """Yield every proposal of a space that has choices only; nothing where it has a range."""
+    lists = [one.choices for one in search_space.values() if isinstance(one, CategoricalDistribution)]
+    if len(lists) == len(search_space):
+        yield from (dict(zip(search_space, values, strict=True)) for values in product(*lists))
 
 
 class _Outcomes(InMemoryStorage):
@@ -89,6 +103,11 @@ def _is_of_the_space(trial: FrozenTrial) -> bool:
     return used is None or bool(trial.params.get("method", used) == used)
 
 
+def _is_proposal(trial: FrozenTrial) -> bool:
+    """Whether a proposal may repeat this trial: all may but the baseline of a space that has no such method."""
+    return trial.user_attrs.get("role") != "baseline" or ("method" in trial.params and _is_of_the_space(trial))
+
+
 def _outcome(trial: FrozenTrial) -> FrozenTrial:
     if trial.user_attrs.get("failure") not in FAULTS_OF_THE_SETTINGS:
         return trial
@@ -99,7 +118,7 @@ def _outcome(trial: FrozenTrial) -> FrozenTrial:
 
 def sampler_of(plan: Plan, space: dict[str, BaseDistribution], trials: list[FrozenTrial]) -> DistinctSampler:
     """Return the sampler of the next trial, seeded by the plan and that trial's number."""
-    earlier = [trial.params for trial in trials if trial.user_attrs.get("role") != "baseline"]
+    earlier = [trial.params for trial in trials if _is_proposal(trial)]
 
     def is_new(proposal: Proposal) -> bool:
         known = (params for params in earlier if params.keys() >= proposal.keys())

@@ -30,6 +30,8 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
         proposal |= {name: _lowest(space.params[name]) for name in WEIGHTS if name in proposal}
         if "method" in proposal and "zero_shot" in space.methods:
             proposal["method"] = "zero_shot"
+    elif "method" in proposal and "method" not in given and "xeroalign" in space.methods:
+        proposal["method"] = "xeroalign"
     return proposal
 
 
