@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from results_file import command_line, write_json
@@ -27,6 +28,7 @@ from xa_search.search.study import open_study
 
 GPUS_A_NODE = 2
 EPOCHS = 5
+BETWEEN_LOOKS = 0.05
 ENVIRONMENT = {**RAY_ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
 
 
@@ -71,11 +73,15 @@ def run(nodes: int, lost: int, trials: int, home: Path) -> dict[str, Any]:
     try:
         workers = [cluster.add_node(num_cpus=GPUS_A_NODE, num_gpus=GPUS_A_NODE) for _ in range(nodes)]
         plan = plan_of(home, trials, cluster.address)
-        said, busy = heard(driver, plan, enough=trials // 3, busy=lost)
-        at, killed = time.time(), busy[:lost]
+        said: list[str] = []
+        ear = Thread(target=listen, args=(driver, said), daemon=True)
+        ear.start()
+        killed = busy_nodes(driver, plan, said, enough=trials // 3, busy=lost)[:lost]
+        at = time.time()
         for worker in [worker for worker in workers if worker.node_id in killed]:
             cluster.remove_node(worker, allow_graceful=False)
-        said += [line.split()[0] for line in driver.communicate()[0].splitlines()]
+        driver.wait()
+        ear.join()
         wall = time.perf_counter() - start
     finally:
         driver.kill()
@@ -87,25 +93,28 @@ def run(nodes: int, lost: int, trials: int, home: Path) -> dict[str, Any]:
         "exit_code": driver.returncode,
         "states": dict(Counter(record.state for record in found)),
         "trials_with_all_epochs": sum(len(record.scores) == EPOCHS for record in found),
-        "said": dict(Counter(said)),
+        "said": dict(Counter(line.split()[0] for line in said)),
         "trials_by_node": trials_by_node(steps),
         "most_at_once_on_a_gpu": most_at_once(steps),
         "moved": moved(steps, killed, at),
     }
 
 
-def heard(driver: "subprocess.Popen[str]", plan: Plan, enough: int, busy: int) -> tuple[list[str], list[str]]:
-    """Listen until so many trials have ended while so many nodes are at work; return what was said, and these nodes."""
-    said: list[str] = []
-    running: set[int] = set()
+def listen(driver: "subprocess.Popen[str]", said: list[str]) -> None:
+    """Keep each line that the driver says."""
     assert driver.stdout is not None
-    for line in driver.stdout:
-        what, number = line.split()
-        said.append(what)
-        running = running | {int(number)} if what == "started" else running - {int(number)}
-        at_work = [found[-1]["node"] for one in sorted(running) if (found := steps_of(plan, one))]
-        if said.count("ended") >= enough and len(set(at_work)) >= busy:
-            return said, list(dict.fromkeys(at_work))
+    said.extend(iter(driver.stdout.readline, ""))
+
+
+def busy_nodes(driver: "subprocess.Popen[str]", plan: Plan, said: list[str], enough: int, busy: int) -> list[str]:
+    """Wait until so many trials have ended while so many nodes have a trial with epochs to come; return these nodes."""
+    while driver.poll() is None:
+        numbers = {what: {line.split()[1] for line in tuple(said) if what in line} for what in ("started", "ended")}
+        steps = [steps_of(plan, int(one)) for one in sorted(numbers["started"] - numbers["ended"], key=int)]
+        at_work = list(dict.fromkeys(found[-1]["node"] for found in steps if found and len(found) <= EPOCHS - 2))
+        if len(numbers["ended"]) >= enough and len(at_work) >= busy:
+            return at_work
+        time.sleep(BETWEEN_LOOKS)
     raise SystemExit(f"never were {busy} nodes at work once {enough} trials had ended")
 
 

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path) -> None:
     """Two nodes come to a head without CPUs, one of them is killed at work; see benchmarks/cluster_nodes.py."""
     out = tmp_path / "result.json"
-    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.4", "--out", str(out)]
+    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.6", "--out", str(out)]
     command = [sys.executable, str(BENCHMARKS / "cluster_nodes.py"), *options]
     # A driver that another test leaves in the environment's address would be another cluster's.
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
