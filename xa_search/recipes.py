@@ -1,7 +1,7 @@
 """The published recipe. In: a search space as it was read. Out: the space with the paper's settings for its corpus.
 
 The values are those of the paper (arXiv 2105.02472) and of the settings files that its authors published. What still
-differs from their code is said in the README.
+differs from their code is said in docs/methods.md.
 """
 
 from collections.abc import Mapping
