@@ -52,12 +52,12 @@ def corpus(tmp_path: Path) -> EncodedCorpus:
     return made
 
 
-def projected(corpus: EncodedCorpus, files: EncoderFiles) -> EncodedTable:
+def projected(corpus: EncodedCorpus, files: EncoderFiles, source_rows: Sequence[int] = (0, 1, 2)) -> EncodedTable:
     tables = [
         EncodedTable(table_path(corpus, split, lang)) for split, lang in (("train", "en"), ("translations", "xx"))
     ]
     token_ids = torch.from_numpy(np.unique(np.concatenate([table.token_ids() for table in tables])))
-    return project_translations(files, corpus, token_ids, CPU)["xx"]
+    return project_translations(files, corpus, token_ids, np.array(source_rows), CPU)["xx"]
 
 
 def test_two_words_match_when_each_is_the_others_most_similar_one() -> None:
@@ -89,11 +89,18 @@ def test_the_tables_are_made_once_for_an_encoder(
     corpus: EncodedCorpus, tiny: EncoderFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projected(corpus, tiny)
-    files = {path.name for path in corpus.directory.glob("projected-*")}
+    files = {path.name for path in corpus.directory.glob("projected-*.arrow")}
     projected(corpus, replace(tiny, revision="another"))
-    assert len({path.name for path in corpus.directory.glob("projected-*")} - files) == 1
+    assert len({path.name for path in corpus.directory.glob("projected-*.arrow")} - files) == 1
     monkeypatch.setattr(labelled_translations, "load_trimmed_encoder", lambda *_: pytest.fail("loaded an encoder"))
     projected(corpus, tiny)
+
+
+def test_only_the_rows_that_trials_learn_from_get_labels(corpus: EncodedCorpus, tiny: EncoderFiles) -> None:
+    rows = projected(corpus, tiny, source_rows=[0]).rows(np.arange(3))
+    assert [row.slots for row in rows] == [None, None, ["O", "B-x", "I-x"]]
+    assert [row.intent for row in rows] == [None, None, "intent 0"]
+    assert projected(corpus, tiny).rows(np.arange(1))[0].slots == ["B-y", "O"]
 
 
 def test_words_that_are_cut_off_are_outside(corpus: EncodedCorpus, tiny: EncoderFiles) -> None:

@@ -295,7 +295,7 @@ def test_a_trial_that_labels_the_translations_gives_the_numbers_of_one_that_find
     first = replace(job, corpus=replace(job.corpus, directory=tmp_path), directory=tmp_path / "first")
     again = replace(first, directory=tmp_path / "again")
     (labelling,), (reading,) = train_trial(first), train_trial(again)
-    assert len(list(tmp_path.glob("projected-*"))) == 2
+    assert len(list(tmp_path.glob("projected-*.arrow"))) == 2
     assert labelling.score == reading.score
     assert labelling.metrics["train_loss_total"] == reading.metrics["train_loss_total"]
 

@@ -23,6 +23,11 @@ class TrainingRows:
     train: np.ndarray
     held_out: np.ndarray
 
+    @property
+    def all(self) -> np.ndarray:
+        """Both, in the order of the table."""
+        return np.union1d(self.train, self.held_out)
+
 
 def split_training_rows(table: EncodedTable, train_limit: int | None, held_out: float) -> TrainingRows:
     """Sample `train_limit` rows, and hold out about the share `held_out` of the distinct texts among them.

@@ -1,8 +1,10 @@
 """Files that appear whole or not at all. In: what to write. Out: a file; an encoded table is one in Arrow's format."""
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(folder) / path.name
         write(temporary)
         os.replace(temporary, path)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the lock file `path`."""
+    with path.open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

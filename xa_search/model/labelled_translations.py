@@ -3,9 +3,10 @@
 Intents are the source's own. Slot tags go to the words that match: two words match when each is the most similar one to
 the other, by the cosine of their contextual embeddings (mutual argmax, as in SimAlign, arXiv 2004.08728). A word's
 embedding is its first sub-word's in a middle layer of the untouched pretrained encoder. The tables are made once for
-an encoder and a corpus, beside the corpus's others.
+an encoder, a corpus and the rows that trials learn from, beside the corpus's others.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,10 @@ import torch
 from torch.nn import functional
 
 from xa_search.encoding.batches import Collator, sorted_batches
-from xa_search.encoding.row_index import NO_ROW
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.encoding.tag_projection import Link, project_tags
-from xa_search.encoding.writing import ROWS_A_CHUNK, write_table
+from xa_search.encoding.writing import ROWS_A_CHUNK, one_at_a_time, write_table
 from xa_search.model.materialise import stamp
 from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
 from xa_search.model.trimmed import content_key, load_trimmed_encoder
@@ -32,19 +32,28 @@ TOKENS_A_BATCH = 4096
 
 
 def project_translations(
-    files: EncoderFiles, corpus: EncodedCorpus, token_ids: torch.Tensor, device: torch.device
+    files: EncoderFiles,
+    corpus: EncodedCorpus,
+    token_ids: torch.Tensor,
+    source_rows: np.ndarray,
+    device: torch.device,
 ) -> dict[str, EncodedTable]:
-    """Return each target's table of translations with labels; `token_ids` are all tokens of these tables."""
-    key = content_key([METHOD_VERSION, files.origin, files.revision, stamp(files.directory)])
+    """Return each target's table of translations, those of these source rows with labels.
+
+    `token_ids` are all tokens of these tables. Trials that start together wait for the one that makes the tables.
+    """
+    rows = hashlib.sha256(source_rows.astype("<i8").tobytes()).hexdigest()
+    key = content_key([METHOD_VERSION, files.origin, files.revision, stamp(files.directory), rows])
     paths = {lang: table_path(corpus, f"projected-{key}", lang) for lang in corpus.targets}
-    missing = [lang for lang, path in paths.items() if not path.exists()]
-    if missing:
-        encoder, _ = load_trimmed_encoder(files, token_ids, corpus.directory)
-        words = WordEmbeddings(encoder, matching_layer(encoder.config.num_hidden_layers), device)
-        source = EncodedTable(table_path(corpus, "train", corpus.source))
-        for lang in missing:
-            translations = EncodedTable(table_path(corpus, "translations", lang))
-            write_table(paths[lang], _labelled(source, translations, words))
+    with one_at_a_time(corpus.directory / f"projected-{key}.lock"):
+        missing = [lang for lang, path in paths.items() if not path.exists()]
+        if missing:
+            encoder, _ = load_trimmed_encoder(files, token_ids, corpus.directory)
+            words = WordEmbeddings(encoder, matching_layer(encoder.config.num_hidden_layers), device)
+            source = EncodedTable(table_path(corpus, "train", corpus.source))
+            for lang in missing:
+                translations = EncodedTable(table_path(corpus, "translations", lang))
+                write_table(paths[lang], _labelled(source, translations, source_rows, words))
     return {lang: EncodedTable(path) for lang, path in paths.items()}
 
 
@@ -90,13 +99,15 @@ def match_words(source: torch.Tensor, target: torch.Tensor) -> list[Link]:
     return [(word, other) for word, other in enumerate(forth) if back[other] == word]
 
 
-def _labelled(source: EncodedTable, translations: EncodedTable, words: WordEmbeddings) -> Iterator[dict[str, Any]]:
-    """Yield the columns of the translations with labels, chunk by chunk; one of no source row has none."""
+def _labelled(
+    source: EncodedTable, translations: EncodedTable, wanted: np.ndarray, words: WordEmbeddings
+) -> Iterator[dict[str, Any]]:
+    """Yield the columns of the translations, chunk by chunk; those of the wanted source rows have labels."""
     for start in range(0, len(translations), ROWS_A_CHUNK):
         chunk = slice(start, start + ROWS_A_CHUNK)
         source_rows = translations.source_rows[chunk]
         rows = translations.rows(np.arange(len(translations))[chunk])
-        known = np.flatnonzero(source_rows != NO_ROW)
+        known = np.flatnonzero(np.isin(source_rows, wanted))
         sources = dict(zip(known.tolist(), source.rows(source_rows[known]), strict=True))
         tags = _project({place: (one, rows[place]) for place, one in sources.items()}, words)
         yield {

@@ -36,14 +36,6 @@ def only_driver(directory: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the lock file `path`."""
-    with path.open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def driver_of(directory: Path) -> str:
     """Return the process that runs the search in `directory`; empty when none does. It keeps no driver from it."""
     try:

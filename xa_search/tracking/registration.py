@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
+from xa_search.encoding.writing import one_at_a_time
 from xa_search.errors import XaSearchError
 from xa_search.records import SearchRecord, TrialJob
-from xa_search.search.locks import one_at_a_time
 from xa_search.tracking.bundle import Bundle, trial_bundle, write_bundle
 from xa_search.tracking.fresh_process import FreshProcess
 from xa_search.tracking.logged_model import log_model

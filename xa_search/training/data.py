@@ -10,7 +10,6 @@ import torch
 
 from xa_search.encoding.batches import Collator, Padding
 from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, target_training_rows, translation_rows
-from xa_search.encoding.row_index import NO_ROW
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
@@ -97,15 +96,15 @@ def load_trial_data(
         train_pairs=train_pairs,
         held_out_pairs=held_out_pairs,
         target_train=target_train,
-        span_counts=_span_counts(source, labelled or {}),
+        span_counts=_span_counts(source, labelled or {}, rows.all),
     )
 
 
-def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable]) -> dict[str, float]:
-    """Count the spans that the labelled translations have, and those of their sources that were dropped."""
+def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable], rows: np.ndarray) -> dict[str, float]:
+    """Count the slot spans of these rows' labelled translations, and those of their sources that were dropped."""
     counts = {}
     for lang, table in labelled.items():
-        known = table.source_rows[table.source_rows != NO_ROW]
+        known = table.source_rows[np.isin(table.source_rows, rows)]
         projected = int(table.span_counts.sum())
         counts[f"projected_spans_{lang}"] = float(projected)
         counts[f"dropped_spans_{lang}"] = float(source.span_counts[known].sum() - projected)

@@ -6,6 +6,9 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from xa_search.encoding.batches import Collator
+from xa_search.encoding.pairs import split_training_rows
+from xa_search.encoding.store import table_path
+from xa_search.encoding.table import EncodedTable
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
 from xa_search.model.loss_weights import LossWeights
@@ -64,7 +67,9 @@ def build_learner(job: TrialJob) -> Learner:
     torch.set_num_threads(job.threads)
     token_ids, labelled = _token_ids(job), None
     if settings.method == "translate_train":
-        labelled = project_translations(job.encoder, job.corpus, token_ids, device)
+        source = EncodedTable(table_path(job.corpus, "train", job.corpus.source))
+        rows = split_training_rows(source, settings.train_limit, settings.held_out)
+        labelled = project_translations(job.encoder, job.corpus, token_ids, rows.all, device)
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
