@@ -188,6 +188,18 @@ def test_seeds_are_averaged_and_utterances_that_one_was_not_tested_on_left_out()
     assert "mtod, 200 utterances" in found.measured[0]
 
 
+def test_an_interval_tells_of_another_seed_as_well() -> None:
+    apart = [mtod("xeroalign", intents, 0, seed=seed) for seed, intents in ((1, 390), (2, 310))]
+    steady = [mtod("translate_train", 350, 0, seed=seed) for seed in (1, 2)]
+    together = [mtod("translate_train", intents, 0, seed=seed) for seed, intents in ((1, 380), (2, 300))]
+    of_seeds, of_utterances = ruling("4a", *apart, *steady).value, ruling("4a", *apart, *together).value
+    assert of_seeds is not None
+    assert of_seeds.low < -9
+    assert of_seeds.high > 9
+    assert of_utterances is not None
+    assert of_utterances.low > 0
+
+
 def test_published_scores_are_inputs(tmp_path: Path) -> None:
     path = tmp_path / "literature.yaml"
     path.write_text(
@@ -240,7 +252,7 @@ def test_the_files_hold_the_same_rulings(tmp_path: Path) -> None:
     assert [row["claim"] for row in rows] == [one.name for one in CLAIMS]
     assert [row["verdict"] for row in rows] == [one.verdict for one in rulings]
     assert "a remark" in json.loads(record)["remarks"]
-    assert "not of another seed" in text
+    assert "not of another training" in text
 
 
 @pytest.fixture

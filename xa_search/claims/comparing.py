@@ -2,6 +2,8 @@
 
 A score is the mean over languages, and over the seeds of a system; several corpora count alike. Utterances of one id in
 several languages are translations in some corpora: they are drawn together, as are the answers of all systems.
+Seeds are drawn again too, the same for all systems, so that the interval tells of another training as well; few tell
+little.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +13,7 @@ import numpy as np
 
 from xa_search.claims.evidence import Evidence
 from xa_search.claims.statements import Comparison, System
-from xa_search.training.intervals import Interval, mean_ratio, resampled_interval
+from xa_search.training.intervals import Interval, ratios, resampled_interval
 from xa_search.training.outcomes import Outcomes
 
 POINTS = 100
@@ -26,6 +28,11 @@ class CorpusTests:
     systems: Mapping[System, tuple[Evidence, ...]]
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that any system was trained with."""
+        return tuple(sorted({one.settings.seed for tests in self.systems.values() for one in tests}))
+
+    @property
     def utterances(self) -> dict[str, frozenset[str]]:
         """The ids, by language, of the utterances that every system was tested on."""
         tests = [one.outcomes for seeds in self.systems.values() for one in seeds]
@@ -38,27 +45,45 @@ class CorpusTests:
 def difference(parts: Sequence[CorpusTests], metric: str, comparison: Comparison, published: float) -> Interval:
     """Return the value of a comparison in points; `published` is taken off."""
     columns = [_columns(part, metric) for part in parts]
+    # Of what is drawn from these, the sums say how often each seed was drawn.
+    seeds = [np.eye(len(part.seeds)) for part in parts]
+    ends = np.cumsum([one.shape[1] for one in (*columns, *seeds)])[:-1]
 
     def value(sums: np.ndarray) -> np.ndarray:
-        blocks = np.split(sums, np.cumsum([one.shape[1] for one in columns])[:-1], axis=1)
-        of_corpora = [_combined(comparison, _scores(part, block)) for part, block in zip(parts, blocks, strict=True)]
+        blocks = np.split(sums, ends, axis=1)
+        drawn = zip(parts, blocks[: len(parts)], blocks[len(parts) :], strict=True)
+        of_corpora = [_combined(comparison, _scores(part, block, counts)) for part, block, counts in drawn]
         mean: np.ndarray = np.mean(of_corpora, axis=0)
         return POINTS * mean - published
 
-    return resampled_interval(columns, value)
+    return resampled_interval([*columns, *seeds], value)
 
 
 def scores(part: CorpusTests, metric: str) -> dict[System, float]:
     """Return the score of each system in percent."""
-    found = _scores(part, _columns(part, metric).sum(axis=0)[None])
+    found = _scores(part, _columns(part, metric).sum(axis=0)[None], np.ones((1, len(part.seeds))))
     return {system: float(POINTS * score[0]) for system, score in found.items()}
 
 
-def _scores(part: CorpusTests, sums: np.ndarray) -> dict[System, np.ndarray]:
-    """Return the score of each system in each draw, of the sums of a corpus's columns."""
-    widths = [2 * len(seeds) * len(part.languages) for seeds in part.systems.values()]
+def _scores(part: CorpusTests, sums: np.ndarray, counts: np.ndarray) -> dict[System, np.ndarray]:
+    """Return the score of each system in each draw, of the sums of a corpus's columns; `counts` is [draws, seeds]."""
+    widths = [2 * len(tests) * len(part.languages) for tests in part.systems.values()]
     blocks = np.split(sums, np.cumsum(widths)[:-1], axis=1)
-    return {system: mean_ratio(block) for system, block in zip(part.systems, blocks, strict=True)}
+    return {
+        system: _mean_over_seeds(part, tests, ratios(block), counts)
+        for (system, tests), block in zip(part.systems.items(), blocks, strict=True)
+    }
+
+
+def _mean_over_seeds(
+    part: CorpusTests, tests: Sequence[Evidence], of_tests: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Weigh the scores [draws, tests x languages] of a system's seeds by how often each was drawn; never by 0 all."""
+    by_test = of_tests.reshape(len(of_tests), len(tests), len(part.languages)).mean(axis=2)
+    weights = counts[:, [part.seeds.index(one.settings.seed) for one in tests]]
+    weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, 1.0)
+    mean: np.ndarray = np.average(by_test, axis=1, weights=weights)
+    return mean
 
 
 def _combined(comparison: Comparison, scores: Mapping[System, np.ndarray]) -> np.ndarray:

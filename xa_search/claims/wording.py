@@ -9,10 +9,11 @@ from xa_search.training.intervals import RESAMPLES
 
 FOOTNOTES = (
     f"Intervals: 95%, percentile bootstrap over test utterances, {RESAMPLES:,} resamples, fixed seed; the answers of "
-    "all systems to an utterance, and utterances of the same id in several languages, are drawn together. They tell of "
-    "the test sets' size, not of another seed of the training.",
-    "Where searches of several seeds are given, a score is the mean over them; the interval still is over utterances "
-    "alone. Of several trials with one seed, the one counts that selection preferred.",
+    "all systems to an utterance, and utterances of the same id in several languages, are drawn together. Of one seed, "
+    "they tell of the test sets' size, not of another training.",
+    "Where searches of several seeds are given, a score is the mean over them, and seeds are drawn again like "
+    "utterances, the same for all systems; few seeds make that part too small. Of several trials with one seed, the "
+    "one counts that selection preferred.",
     "Slot F1 is conlleval's over IOB2 tags. A claim holds where the whole interval lies above its floor and reaches "
     "what the paper states, fails where it does not reach that, and is undecided else.",
 )

@@ -51,12 +51,17 @@ def resampled_interval(parts: Sequence[np.ndarray], statistic: Callable[[np.ndar
     return Interval(value=float(statistic(whole[None])[0]), low=float(low), high=float(high))
 
 
-def mean_ratio(sums: np.ndarray) -> np.ndarray:
-    """Return the mean of the ratios of neighbouring columns, each first to each second; a ratio to 0 counts as 0."""
+def ratios(sums: np.ndarray) -> np.ndarray:
+    """Return the ratios [draws, n] of neighbouring columns [draws, 2n], each first to each second; to 0 they are 0."""
     above, below = sums[:, 0::2], sums[:, 1::2]
-    ratios: np.ndarray = np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
-    means: np.ndarray = ratios.mean(axis=1)
-    return means
+    found: np.ndarray = np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    return found
+
+
+def mean_ratio(sums: np.ndarray) -> np.ndarray:
+    """Return the mean [draws] of the ratios."""
+    mean: np.ndarray = ratios(sums).mean(axis=1)
+    return mean
 
 
 def _interval(columns: np.ndarray) -> Interval:
