@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from xa_search import cli
+from xa_search.display import SearchDisplay
 from xa_search.errors import XaSearchError
 from xa_search.journal import trial_directory
 from xa_search.plan import make_plan
@@ -46,10 +48,14 @@ class Audience:
     """Remembers what it hears."""
 
     notes: list[str] = dataclasses.field(default_factory=list)
+    earlier: list[int] = dataclasses.field(default_factory=list)
     ended: list[TrialRecord] = dataclasses.field(default_factory=list)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+        self.earlier = [trial.number for trial in earlier]
 
     def download(self, done: int, total: int | None) -> None:
         raise AssertionError("nothing is downloaded")
@@ -351,8 +357,21 @@ def test_more_trials_extend_the_search(finished: Finished) -> None:
     assert more.search_id == plan.search_id
     audience = Audience()
     extended = run_search(more, audience)
+    assert audience.earlier == [0, 1, 2, 3]
     assert [trial.number for trial in audience.ended] == [4]
     assert len(extended.record.trials) == 5
+
+
+def test_a_search_that_goes_on_says_how_far_it_is(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, result, _ = finished
+    record = result.record
+    with SearchDisplay(plan) as display:
+        display.goes_on(record.trials[:4])
+        display.trial_ended(dataclasses.replace(record.trial(0), number=9, state="FAIL"))
+    first, second = capsys.readouterr().out.splitlines()
+    best = max(record.trials[:4], key=lambda trial: trial.score if trial.state == "COMPLETE" else -1)
+    assert f"goes on: 4 of {plan.space.trials} trials have ended; best so far" in first
+    assert second.endswith(f"(trial {best.number})")
 
 
 def xa_search(home: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -5,6 +5,7 @@ Used by `cli` alone; nothing else in the program prints but `tables`.
 
 import json
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -24,7 +25,7 @@ class SearchDisplay:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._trials: dict[int, TrialRecord] = {}
-        self._progress: dict[int, EpochReport] = {}
+        self._ended_before = 0
         self._started = time.monotonic()
         self._first_trial: float | None = None
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -56,6 +57,12 @@ class SearchDisplay:
         progress, task = self._download
         progress.update(task, completed=done, total=total)
 
+    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+        """Say where a search goes on."""
+        self._trials = {trial.number: trial for trial in earlier}
+        self._ended_before = self._ended()
+        self.note(f"goes on: {self._ended_before} of {self._plan.space.trials} trials have ended{self._best_so_far()}")
+
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial that starts."""
         self._first_trial = self._first_trial or time.monotonic()
@@ -65,7 +72,6 @@ class SearchDisplay:
     def epoch_reported(self, trial: TrialRecord, report: EpochReport) -> None:
         """Show an epoch's score."""
         self._trials[trial.number] = trial
-        self._progress[trial.number] = report
         self._show(
             f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}, "
             f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}"
@@ -74,14 +80,16 @@ class SearchDisplay:
     def trial_ended(self, trial: TrialRecord) -> None:
         """Show how a trial ended, with the best so far."""
         self._trials[trial.number] = trial
-        best = max(
-            (t for t in self._trials.values() if t.state == "COMPLETE" and t.score is not None),
-            key=lambda t: t.score or 0.0,
-            default=None,
-        )
-        so_far = "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
         ended = f"trial {trial.number} {trial.state}{_reason(trial)}"
-        self._show(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{so_far}")
+        self._show(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{self._best_so_far()}")
+
+    def _best_so_far(self) -> str:
+        complete = [trial for trial in self._trials.values() if trial.state == "COMPLETE" and trial.score is not None]
+        best = max(complete, key=lambda trial: trial.score or 0.0, default=None)
+        return "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
+
+    def _ended(self) -> int:
+        return sum(trial.state not in ("RUNNING", "PAUSED") for trial in self._trials.values())
 
     def _show(self, line: str) -> None:
         if self._live is None:
@@ -101,9 +109,10 @@ class SearchDisplay:
         return table
 
     def _time_left(self) -> str:
-        done = sum(trial.state not in ("RUNNING", "PAUSED") for trial in self._trials.values())
+        done = self._ended()
+        here = done - self._ended_before
         spent = time.monotonic() - (self._first_trial or time.monotonic())
-        left = "" if not done else f", about {_clock(spent / done * (self._plan.space.trials - done))} left"
+        left = "" if not here else f", about {_clock(spent / here * (self._plan.space.trials - done))} left"
         return f"{done} of {self._plan.space.trials} trials ended in {_clock(spent)}{left}"
 
     def _stop_download(self) -> None:

@@ -1,6 +1,6 @@
 """The news of a running search. In: what happens to its trials. Out: the same, told to all who want to know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,9 @@ class Audience(Protocol):
 
     def download(self, done: int, total: int | None) -> None:
         """Hear how many bytes of a download are there."""
+
+    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+        """Hear what became of the trials of a search that goes on."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """Hear that a trial started."""

@@ -96,6 +96,8 @@ def _open(plan: Plan, prepared: Prepared, tracker: Tracker, audience: Audience, 
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
         forget_left_overs(plan.directory, study.trials())
+        if earlier := study.trials():
+            audience.goes_on(earlier)
         _note_precision(plan, audience)
     return study
 
