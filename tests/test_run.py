@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from xa_search.run import SearchResult, run_search
 from xa_search.search.locks import only_driver
 from xa_search.search.winner import best_of_each_kind
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment, tracking_uri
+from xa_search.training.final_test import SCORES
 from xa_search.training.outcomes import OUTCOMES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
@@ -303,6 +305,7 @@ class ForgettingAudience(Audience):
 
     home: Path = Path()
     number: int = 0
+    began: int = dataclasses.field(default_factory=time.time_ns)
 
     def note(self, text: str) -> None:
         super().note(text)
@@ -336,7 +339,7 @@ def again(finished: Finished) -> Again:
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
     audience = again[1]
     folder = trial_directory(finished[0].directory, audience.number)
-    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES}
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES, SCORES}
     assert audience.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 
@@ -349,6 +352,8 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
     assert again.version.version == before.version.version
     for number in (result.record.winner, result.record.baseline):
         assert repeated.record.test_metrics[number] == result.record.test_metrics[number]
+        folder = trial_directory(finished[0].directory, number)
+        assert (folder / OUTCOMES).stat().st_mtime_ns < audience.began, "a trial was tested twice"
 
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:

@@ -109,6 +109,7 @@ def _look_inside(
     from xa_search.inspecting import inspect_model, trial_inspection
     from xa_search.tracking.inspection_files import inspection_summary, write_inspection
     from xa_search.training.final_test import trained_predictor
+    from xa_search.training.inspection import FINDINGS
     from xa_search.training.trial import best_weights
 
     settings = record.trial(number).settings
@@ -116,7 +117,11 @@ def _look_inside(
         audience.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
         return ()
     job = make_trial_job(plan, prepared, settings, number)
-    predictor = trained_predictor(job, best_weights(job.directory))
+    weights, folder = best_weights(job.directory), trial_inspection(plan, number)
+    findings = folder / FINDINGS
+    if findings.exists() and findings.stat().st_mtime_ns > weights.stat().st_mtime_ns:
+        return tuple(sorted(folder.iterdir()))
+    predictor = trained_predictor(job, weights)
     try:
         inspection = inspect_model(plan, prepared, settings, predictor, f"trial {number} of {plan.search_id}")
     except DataError as error:  # too few pairs are no reason to end without a registered model
@@ -124,7 +129,7 @@ def _look_inside(
         return ()
     for line in inspection_summary(inspection):
         audience.note(f"inside trial {number}, {line}")
-    return write_inspection(inspection, trial_inspection(plan, number))
+    return write_inspection(inspection, folder)
 
 
 def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:

@@ -53,8 +53,10 @@ def write_inspection(inspection: Inspection, directory: Path) -> tuple[Path, ...
     table, findings = directory / "inspection.csv", directory / FINDINGS
     with table.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *inspection_rows(inspection)])
+    figure = _draw(inspection, directory / "inspection.png")
+    # The last one: where it is, the others are.
     findings.write_text(json.dumps(asdict(inspection), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return table, findings, _draw(inspection, directory / "inspection.png")
+    return table, findings, figure
 
 
 def _last_layers(inspection: Inspection) -> dict[str, list[InspectedLayer]]:
