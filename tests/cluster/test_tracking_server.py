@@ -28,3 +28,10 @@ def test_the_tracking_server_names_the_hosts_it_answers_to_and_pins_its_images()
     assert all(re.search(r":\d", image) for image in images)
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert len(published) == 1, "only the server itself can be reached from outside"
+
+
+def test_the_address_of_the_database_names_the_driver_that_is_installed() -> None:
+    """Without one, SQLAlchemy 2.1 looks for another."""
+    server = yaml.safe_load(COMPOSE)["services"]["mlflow"]
+    assert server["environment"]["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg2://")
+    assert "psycopg2-binary==" in server["build"]["dockerfile_inline"]
