@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections import namedtuple
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -237,6 +239,35 @@ def test_dry_run_prints_the_plan_and_writes_nothing(command: Command, tmp_path: 
     assert '"epochs": 3' in printed or "epochs: 3" in printed
     assert "trials: 7" in printed
     assert not (tmp_path / "home").exists()
+
+
+class Unauthenticated(BaseHTTPRequestHandler):
+    """Answers as MLflow does to a wrong password."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+        self.wfile.write(b"You are not authenticated.\nPlease see the documentation.")
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_tracking_server_that_refuses_ends_a_search_before_it_begins(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unauthenticated) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://admin:secret@127.0.0.1:{server.server_port}")
+        ended, _, error = command("run", "mtop", "--local", "--data", str(tmp_path / "nowhere"))
+        server.shutdown()
+    assert ended
+    assert (
+        f"error: MLflow at http://127.0.0.1:{server.server_port} refuses this user and password; "
+        "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, then run this again"
+    ) in error.splitlines()
+    assert "nowhere" in error, "all faults at once"
+    assert not list((tmp_path / "home").glob("searches/*"))
 
 
 def test_help_imports_no_heavy_library() -> None:

@@ -49,6 +49,10 @@ class TrackerAwayError(XaSearchError):
     """MLflow does not answer."""
 
 
+class TrackerRefusedError(XaSearchError):
+    """MLflow turns this program away: its user, its password, or the name by which it calls the server."""
+
+
 class NonFiniteError(XaSearchError):
     """A loss or a metric of a trial is not a finite number."""
 

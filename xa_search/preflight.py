@@ -18,6 +18,7 @@ from xa_search.records import TARGET_METHODS, EncodedCorpus, EncoderFiles, Plan,
 from xa_search.search.address import check_address
 from xa_search.search.disk import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
 from xa_search.search.resources import slots_here
+from xa_search.tracking.access import check_access
 from xa_search.training.progress import PROGRESS
 from xa_search.training.selection import reads_target_labels
 
@@ -64,15 +65,18 @@ def check_search(
     download: Callable[[int, int | None], None] | None = None,
     trials: int = 1,
     *,
+    uri: str = "",
     only: TrialSettings | None = None,
 ) -> Checked:
-    """Check the disk for so many trials to come, model sizes and data. Raises all faults at once."""
+    """Check disk (for so many trials to come), tracker (at `uri`), model sizes, data. Raises all faults at once."""
     methods = plan.space.methods if only is None else (only.method,)
     with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
     faults: list[XaSearchError] = []
     if plan.address is not None:
         _collect(faults, partial(check_address, plan.address))
     _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
+    if away := _collect(faults, partial(check_access, uri)):
+        note(away)
     for size in sizes:
         _collect(faults, partial(resolve_size, size))
     corpus = _collect(faults, lambda: open_plan_corpus(plan, download))

@@ -77,7 +77,7 @@ def _prepare(plan: Plan, audience: Audience) -> Prepared:
 
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
     sizes = searched_sizes(plan)
-    checked = check_search(plan, sizes, audience.note, audience.download, to_come)
+    checked = check_search(plan, sizes, audience.note, audience.download, to_come, uri=tracking_uri(plan.home))
     prepared = prepare_checked(plan, checked, sizes, audience.note)
     check_same_search(plan, identity_of(prepared))
     return prepared

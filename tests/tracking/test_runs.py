@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from xa_search.errors import TrackerRefusedError
 from xa_search.records import SearchRecord
+from xa_search.tracking.access import check_access
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -263,7 +265,7 @@ def test_what_is_noted_waits_for_what_is_recorded(
 def mlflow_server(uri: str, port: int, folder: Path) -> Iterator[str]:
     """Run a real server until the block ends, then kill it with its children."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--port", str(port)]
-    command += ["--artifacts-destination", str(folder), "--workers", "1"]
+    command += ["--artifacts-destination", str(folder), "--workers", "1", "--allowed-hosts", f"127.0.0.1:{port}"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=folder)
@@ -288,7 +290,12 @@ def _await_port(port: int, server: "subprocess.Popen[bytes]") -> None:
 
 
 def test_a_real_server_comes_late_and_is_killed(
-    search_record: SearchRecord, uri: str, tmp_path: Path, plot: Path, closed_uri: str
+    search_record: SearchRecord,
+    uri: str,
+    tmp_path: Path,
+    plot: Path,
+    closed_uri: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     events = search_events(named(search_record, "killed"), plot)
     path = tmp_path / "spool.jsonl"
@@ -296,12 +303,16 @@ def test_a_real_server_comes_late_and_is_killed(
     for event in events[:3]:
         tracker.record(event)
     assert tracker.state.left == 3
+    assert check_access(closed_uri).startswith(f"MLflow at {closed_uri} does not answer now")
     with mlflow_server(uri, int(closed_uri.rpartition(":")[2]), tmp_path):
         assert tracker.sync().problem == ""
         for event in events[3:6]:
             tracker.record(event)
         assert tracker.sync().left == 0
         assert set(everything(uri, "killed")) == {None, 0, 1}
+        assert check_access(closed_uri) == ""
+        with pytest.raises(TrackerRefusedError, match="does not answer to this name"):
+            check_access(closed_uri.replace("127.0.0.1", "localhost"))
     for event in events[6:]:
         tracker.record(event)
     assert tracker.sync().left == len(events) - 6
@@ -315,3 +326,4 @@ def test_a_real_server_comes_late_and_is_killed(
         "FAILED",
     ]
     assert [(step, value) for step, _, value in runs[1][5]["dev_intent_acc_zh_tw"]] == [(1, 0.5), (2, 0.5)]
+    assert capsys.readouterr().out == "", "MLflow prints where each run can be seen"

@@ -34,6 +34,18 @@ def is_permanent(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) or getattr(error, "error_code", None) in PERMANENT
 
 
+def refusal(error: Exception) -> str:
+    """Return why a server turns this program away, and what to do about it; empty where it does not."""
+    code = getattr(error, "error_code", None)
+    if code == "UNAUTHENTICATED":
+        return "refuses this user and password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if code != "PERMISSION_DENIED":
+        return ""
+    if "Host header" in str(error):
+        return "does not answer to this name; add it to its --allowed-hosts, or put one of them in MLFLOW_TRACKING_URI"
+    return "does not let this user do that; ask for the permission, or set another MLFLOW_TRACKING_USERNAME"
+
+
 def without_password(uri: str) -> str:
     """Return an address that may be shown."""
     return re.sub(r"//[^/@]*@", "//", uri)

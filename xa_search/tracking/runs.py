@@ -19,7 +19,7 @@ from xa_search.tracking.events import (
     TrialStarted,
     trial_tags,
 )
-from xa_search.tracking.patience import first_line, impatient, is_permanent, without_password
+from xa_search.tracking.patience import first_line, impatient, is_permanent, refusal, without_password
 from xa_search.tracking.spool import Progress, Spool, SpooledEvent
 from xa_search.tracking.store import LONGEST_VALUE, RunStore, StoredRun
 from xa_search.tracking.told import Told, own_events
@@ -106,8 +106,9 @@ class Tracker:
                     self._apply_next(store)
                 self._away, self._pause, self._next_try = "", 0.0, 0.0
             except Exception as error:  # whatever it is, it must not end the search; the spool keeps the events
-                where = without_password(self._uri)
-                self._away = f"MLflow at {where} fails ({first_line(error)}); run this command again when it is back"
+                where, reason = f"MLflow at {without_password(self._uri)}", refusal(error)
+                fails = f"fails ({first_line(error)}); run this command again when it is back"
+                self._away = f"{where} {reason}, then run this command again" if reason else f"{where} {fails}"
                 self._store = None
                 self._pause = min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * self._pause))
                 self._next_try = time.monotonic() + self._pause

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from xa_search.errors import TrackerAwayError, XaSearchError
+from xa_search.errors import TrackerAwayError, TrackerRefusedError, XaSearchError
 from xa_search.tracking.events import Param, Status, flat_name
-from xa_search.tracking.patience import first_line, without_password
+from xa_search.tracking.patience import first_line, refusal, without_password
 
 EXPERIMENT = "xa-search"
 SEARCH_TAG = "xa.search_id"
@@ -24,6 +24,7 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 BATCH = 100
@@ -106,6 +107,8 @@ def plainly(uri: str) -> Iterator[None]:
         where, remedy = f"MLflow at {without_password(uri)}", "check MLFLOW_TRACKING_URI, then run this again"
         if isinstance(error.__context__, OSError):  # of the connection: what MLflow makes of it fills many lines
             raise TrackerAwayError(f"{where} does not answer; start it, or {remedy}") from error
+        if reason := refusal(error):
+            raise TrackerRefusedError(f"{where} {reason}, then run this again") from error
         raise XaSearchError(f"{where}: {first_line(error)}; {remedy}") from error
 
 
