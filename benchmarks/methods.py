@@ -28,7 +28,7 @@ from xa_search.claims.evidence import Evidence, gather
 from xa_search.claims.files import write_claims
 from xa_search.claims.statements import Comparison, Metric, System
 from xa_search.commands import corpus_named
-from xa_search.history import SearchHistory, find_search
+from xa_search.history import SEARCHES, SearchHistory, find_search, read_search
 from xa_search.plan import make_plan
 from xa_search.training.intervals import Interval
 from xa_search.training.label_map import read_label_map
@@ -40,11 +40,14 @@ LABEL_MAP, LANGUAGES_ELSEWHERE = "mtod-to-xsid", ("de", "tr", "ja", "zh", "ar")
 
 
 def search_of(options: argparse.Namespace, seed: int) -> SearchHistory:
-    """Run the search of a seed, or what is left of it."""
-    arguments = [options.space, "--data", options.data, "--home", options.home, "--seed", seed, "--set", KEEP]
-    subprocess.run([sys.executable, "-m", "xa_search", "run", *map(str, arguments)], check=True)
+    """Return the finished search of a seed; run it, or what is left of it, first."""
     data, home = options.data.resolve(), options.home.absolute()
-    return find_search(home, make_plan(options.space, (KEEP,), home=home, data=data, seed=seed).search_id)
+    search_id = make_plan(options.space, (KEEP,), home=home, data=data, seed=seed).search_id
+    known = read_search(home / SEARCHES / search_id)
+    if known is None or not known.is_over:
+        arguments = [options.space, "--data", data, "--home", home, "--seed", seed, "--set", KEEP]
+        subprocess.run([sys.executable, "-m", "xa_search", "run", *map(str, arguments)], check=True)
+    return find_search(home, search_id)
 
 
 def method_table(evidence: Sequence[Evidence]) -> dict[str, Any]:
