@@ -52,5 +52,6 @@ def deviations(claim: Claim, parts: Sequence[CorpusTests]) -> tuple[str, ...]:
     if absent := [corpus for corpus in claim.corpora if corpus not in {part.corpus for part in parts}]:
         notes.append(f"without {', '.join(absent)}")
     seeds = [len(tests) for part in parts for tests in part.systems.values()]
-    notes.append("one seed" if max(seeds) == 1 else f"{min(seeds)} to {max(seeds)} seeds a system")
+    range_of_seeds = f"{max(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
+    notes.append("one seed" if max(seeds) == 1 else f"{range_of_seeds} seeds a system")
     return tuple(notes)
