@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -34,6 +35,9 @@ ENVIRONMENT = {**RAY_ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
 
 class Teller:
     """Says of each trial that it started or ended, a line each."""
+
+    def placed(self, lines: Sequence[str]) -> None:
+        """Say nothing."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """Say it."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from xa_search.errors import NonFiniteError
 from xa_search.plan import make_plan
-from xa_search.preflight import Prepared, prepare_search, searched_sizes
+from xa_search.preflight import Prepared, prepare_search
 from xa_search.records import Plan
 from xa_search.trial_jobs import make_trial_job
 
@@ -42,7 +42,7 @@ def random_params(plan: Plan, number: int) -> dict[str, Any]:
 @cache
 def prepared_for(plan_json: str) -> Prepared:
     plan = Plan.model_validate_json(plan_json)
-    return prepare_search(plan, searched_sizes(plan), lambda _: None)
+    return prepare_search(plan, plan.space.model_sizes, lambda _: None)
 
 
 def record_curve(work: tuple[Plan, int]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ The two fixed recipes are no part of it.
 # ruff: noqa: ARG002 (Optuna and the bookkeeper name the arguments)
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
@@ -132,6 +132,9 @@ class Ledger:
         """The best score so far of a trial that used its full budget, as the winner is chosen."""
         return self.found[-1].score if self.found else -math.inf
 
+    def placed(self, lines: Sequence[str]) -> None:
+        """Do nothing."""
+
     def trial_started(self, record: TrialRecord) -> None:
         """Count the trial."""
         self.trials += 1
@@ -154,7 +157,7 @@ def replay(pool: Pool, search: Search, width: int, seed: int, enough: float) -> 
     plan = Plan(name="replay", space=space, home=Path(), seed=seed)
     study, ledger = ReplayedStudy(plan, pool, search.at_random), Ledger()
     bookkeeper = Bookkeeper(plan, study, cast(Any, study.curve_of), ledger)
-    bookkeeper.begin(slots=width, gpus=0)
+    bookkeeper.begin(slots=width, gpus={})
     running: dict[int, Running] = {}
     turns = [(0.0, worker) for worker in range(width)]
     while turns and ledger.best < min(enough, study.best_to_come([one.number for one in running.values()])):

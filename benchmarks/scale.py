@@ -71,10 +71,10 @@ def draws(rows: int) -> Iterator[tuple[str, int, str]]:
 
 def encode(plan: Plan) -> dict[str, float]:
     """What the driver does before the first trial."""
-    from xa_search.preflight import prepare_search, searched_sizes
+    from xa_search.preflight import prepare_search
 
     start, before = time.perf_counter(), peak_memory(CPU)
-    prepare_search(plan, searched_sizes(plan), lambda _: None)
+    prepare_search(plan, plan.space.model_sizes, lambda _: None)
     return {
         "seconds": time.perf_counter() - start,
         "before_gb": before,
@@ -85,12 +85,12 @@ def encode(plan: Plan) -> dict[str, float]:
 
 def train(plan: Plan, steps: int) -> dict[str, float]:
     """What a worker does: open the tables, load the model, take steps."""
-    from xa_search.preflight import prepare_search, searched_sizes
+    from xa_search.preflight import prepare_search
     from xa_search.training.learner import build_learner
     from xa_search.training.steps import step_batches
     from xa_search.trial_jobs import make_trial_job
 
-    prepared = prepare_search(plan, searched_sizes(plan), lambda _: None)
+    prepared = prepare_search(plan, plan.space.model_sizes, lambda _: None)
     params = {"align_weight": 1.0, "learning_rate": 2e-4, "model_size": plan.space.params["model_size"].choices}
     settings = plan.trial_settings(params | {"model_size": params["model_size"][0]})
     start, before = time.perf_counter(), peak_memory(CPU)

@@ -23,7 +23,7 @@ from xa_search.encoding.pairs import NO_TRANSLATION
 from xa_search.encoding.store import encode_split
 from xa_search.encoding.table import EncodedRow
 from xa_search.plan import make_plan
-from xa_search.preflight import max_tokens, prepare_search, searched_sizes
+from xa_search.preflight import max_tokens, prepare_search
 from xa_search.records import TrialJob
 from xa_search.search.study import open_study
 from xa_search.training.data import load_trial_data, split_rows
@@ -195,7 +195,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = None if options.data is None else options.data.resolve()
     plan = make_plan(options.space, tuple(options.set), home=options.home.absolute(), data=data)
-    prepared = prepare_search(plan, searched_sizes(plan), print)
+    prepared = prepare_search(plan, plan.space.model_sizes, print)
     table = []
     for trial in open_study(plan).trials():
         if trial.state != "COMPLETE":

@@ -61,6 +61,10 @@ class CollapsedError(XaSearchError):
     """A trial's model says the same of every utterance and has nothing left to learn from."""
 
 
+class GpuBusyError(XaSearchError):
+    """A GPU's memory is held by something else than the trials that Ray counts; the trial has not begun."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: Python's, an accelerator's, or the operating system's."""
     text = str(error).lower()

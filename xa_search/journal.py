@@ -6,8 +6,11 @@ from typing import Protocol
 
 from xa_search.cost import CostMeter
 from xa_search.records import EpochReport, TrialRecord
-from xa_search.tracking.events import epoch_logged, traceback_logged, trial_ended, trial_started
+from xa_search.tracking.events import FileLogged, epoch_logged, traceback_logged, trial_ended, trial_started
 from xa_search.tracking.runs import Tracker
+
+PLACEMENT = "placement.txt"
+"""The file in a search's folder that says what trials take of a GPU."""
 
 
 class Audience(Protocol):
@@ -45,6 +48,14 @@ class Journal:
         self._tracker = tracker
         self._audience = audience
         self._meter = meter
+
+    def placed(self, lines: Sequence[str]) -> None:
+        """Hand on what trials take of a GPU."""
+        path = self._directory / PLACEMENT
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        self._tracker.record(FileLogged(path=str(path)))
+        for line in lines:
+            self._audience.note(line)
 
     def trial_started(self, record: TrialRecord) -> None:
         """Hand on that a trial started."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.recipes import with_recipe
-from xa_search.records import Asha, Method, Parameter, Plan, Scheduler, SearchSpace, TrialSettings
+from xa_search.records import Asha, Method, Parameter, Plan, Scheduler, SearchSpace, SizeResources, TrialSettings
 
 # In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
 _CHECKOUT = Path(__file__).resolve().parents[1] / "search_spaces"
@@ -139,7 +139,12 @@ def _space_faults(path: Path, error: ValidationError) -> list[str]:
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"params": Parameter, "scheduler": Scheduler, "asha": Asha}
+    models: dict[str, type[BaseModel]] = {
+        "params": Parameter,
+        "scheduler": Scheduler,
+        "asha": Asha,
+        "resources": SizeResources,
+    }
     for part in reversed(location[:-1]):
         if part in models:
             return list(models[str(part)].model_fields)
@@ -171,6 +176,7 @@ def _check_space(path: Path, space: SearchSpace) -> list[str]:
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
     faults += [f"{path}: held_out: {fault}" for fault in _held_out_faults(space)]
+    faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space)]
     if space.method not in METHODS:
         faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
     if faults:
@@ -189,6 +195,21 @@ def _held_out_faults(space: SearchSpace) -> list[str]:
             faults.append(f"{lang!r} is also a target, which is aligned; take it out of targets or of held_out")
         if space.held_out.count(lang) > 1:
             faults.append(f"{lang!r} is given twice; give it once")
+    return faults
+
+
+def _resource_faults(space: SearchSpace) -> list[str]:
+    sizes = list(space.model_sizes)
+    faults = [f"{size}: no trial has this size; {_suggestion(size, sizes)}" for size in space.resources.keys() - sizes]
+    weight = space.params.get("contrastive_weight")
+    most = space.fixed.get("contrastive_weight", 1) if weight is None else max(weight.choices or (weight.high or 0,))
+    if "cross_aligner" in space.methods and most != 0:
+        for size in sizes:
+            if (gpus := space.gpus(size) or 0) > 1:
+                faults.append(
+                    f"{size}: {gpus:g} GPUs: the contrastive loss of cross_aligner sets each pair against all others "
+                    "of a step, and cannot be divided; --set fixed.contrastive_weight=0, or give it 1"
+                )
     return faults
 
 

@@ -159,14 +159,6 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
     )
 
 
-def searched_sizes(plan: Plan) -> tuple[str, ...]:
-    """Return the model sizes that a trial of the plan may have."""
-    searched = plan.space.params.get("model_size")
-    if searched is not None and searched.choices is not None:
-        return tuple(str(choice) for choice in searched.choices)
-    return (plan.trial_settings({}).model_size,)
-
-
 def max_tokens(plan: Plan) -> int:
     """Return the plan's limit of sub-words an utterance; it is never searched."""
     return plan.trial_settings({}).max_tokens

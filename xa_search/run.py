@@ -17,7 +17,7 @@ from xa_search.corpora.check import check_as_markdown
 from xa_search.cost import CostMeter
 from xa_search.errors import StoppedEarly
 from xa_search.journal import Audience, Journal, forget_left_overs, trial_directory
-from xa_search.preflight import Prepared, check_search, prepare_checked, prepare_search, searched_sizes
+from xa_search.preflight import Prepared, check_search, prepare_checked, prepare_search
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
 from xa_search.tracking.catching_up import catch_up
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
@@ -76,7 +76,7 @@ def _prepare(plan: Plan, audience: Audience) -> Prepared:
     from xa_search.search.study import read_notes
 
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
-    sizes = searched_sizes(plan)
+    sizes = plan.space.model_sizes
     checked = check_search(plan, sizes, audience.note, audience.download, to_come, uri=tracking_uri(plan.home))
     prepared = prepare_checked(plan, checked, sizes, audience.note)
     check_same_search(plan, identity_of(prepared))

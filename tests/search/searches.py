@@ -1,7 +1,7 @@
 """Plans, jobs and listeners for the tests of the search."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,13 @@ class Recorder:
     """Keeps all news."""
 
     def __init__(self) -> None:
+        self.placements: list[str] = []
         self.started: list[int] = []
         self.epochs: dict[int, list[int]] = {}
         self.ended: list[TrialRecord] = []
+
+    def placed(self, lines: Sequence[str]) -> None:
+        self.placements += lines
 
     def trial_started(self, record: TrialRecord) -> None:
         self.started.append(record.number)

@@ -26,7 +26,7 @@ class Run:
         self.study: SearchStudy = open_study(plan)
         self.recorder = Recorder()
         self.bookkeeper = Bookkeeper(plan, self.study, job_maker(plan), self.recorder, clock=lambda: self.now)
-        self.bookkeeper.begin(slots=2, gpus=1.0)
+        self.bookkeeper.begin(slots=2, gpus={"tiny": 1.0, "small": 1.0})
 
     def start(self) -> int | None:
         """Start a trial if one may begin."""
@@ -145,7 +145,7 @@ def test_gpu_hours_without_a_gpu_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="--gpu-hours 40: the trials run on no GPU; leave it out, or type --time-budget"
     ):
-        bookkeeper.begin(slots=2, gpus=0)
+        bookkeeper.begin(slots=2, gpus={})
 
 
 def test_a_run_that_dies_loses_at_most_a_minute_of_its_account(tmp_path: Path) -> None:

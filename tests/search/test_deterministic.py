@@ -78,7 +78,7 @@ def test_no_trial_of_the_next_batch_begins_before_the_last_of_this_one_ended(tmp
     plan = deterministic(tmp_path)
     study = open_study(plan)
     bookkeeper = Bookkeeper(plan, study, job_maker(plan), Recorder())
-    bookkeeper.begin(slots=3, gpus=0)
+    bookkeeper.begin(slots=3, gpus={})
     given = [bookkeeper.next_trial() for _ in range(4)]
     assert [one is None for one in given] == [False, False, False, True]
     assert len(study.trials()) == 3

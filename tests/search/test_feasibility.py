@@ -6,23 +6,7 @@ from pathlib import Path
 import pytest
 
 from xa_search.errors import InfeasibleError, UsageError
-from xa_search.records import SearchSpace
 from xa_search.search.address import check_address, remedy_of_refusal
-from xa_search.search.resources import Resources, trial_resources
-
-
-def test_gpus_are_asked_for_where_there_are_any() -> None:
-    space = SearchSpace.model_validate(
-        {"corpus": "toy", "targets": ["th"], "params": {"epochs": {"choices": [1]}}, "gpus_per_trial": 0.5}
-    )
-    processors, graphics = Resources(cpus=8, gpus=0), Resources(cpus=4, gpus=2)
-    assert trial_resources(space, [processors]) == Resources(cpus=1, gpus=0)
-    asked = trial_resources(space, [processors, graphics])
-    assert asked == Resources(cpus=1, gpus=0.5)
-    assert (processors.fit(asked), graphics.fit(asked)) == (0, 4)
-    hungry = space.model_copy(update={"gpus_per_trial": 4.0})
-    with pytest.raises(InfeasibleError, match=r"largest node has 4 CPUs and 2 GPUs; type .*--set gpus_per_trial=2"):
-        trial_resources(hungry, [processors, graphics])
 
 
 def test_rays_client_is_refused_with_the_way_to_do_it() -> None:

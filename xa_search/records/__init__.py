@@ -10,6 +10,7 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
+from xa_search.records.placement import GpuShare, MemoryProbe, SizeResources
 from xa_search.records.search import (
     KEEP,
     Asha,
@@ -39,7 +40,7 @@ from xa_search.records.trial import (
 
 __all__ = [
     "BETWEEN", "KEEP", "OUTSIDE", "SPLITS", "TARGET_METHODS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus",
-    "EncoderFiles", "EpochReport", "FailureClass", "Method", "Parameter", "Plan", "Scheduler", "SearchCost",
-    "SearchRecord", "SearchSpace", "Selection", "Spent", "Split", "StoppedAt", "Translation", "TrialJob",
-    "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
+    "EncoderFiles", "EpochReport", "FailureClass", "GpuShare", "MemoryProbe", "Method", "Parameter", "Plan",
+    "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "SizeResources", "Spent", "Split",
+    "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.records.placement import Gpus, SizeResources
 from xa_search.records.trial import TARGET_METHODS, Selection, TrialRecord, TrialSettings
 
 KEEP = 3
@@ -65,8 +66,10 @@ class SearchSpace(Frozen):
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
-    gpus_per_trial: float = Field(default=1.0, ge=0)
-    """The share of a GPU that a trial takes, where the cluster has any."""
+    gpus_per_trial: Gpus | None = None
+    """The GPUs, or the share of one, that a trial takes where the cluster has any; none: as much as is measured."""
+    resources: dict[str, SizeResources] = {}
+    """What trials of a model size take instead. Several GPUs are of one node, and each has a part of every batch."""
 
     @property
     def tested_languages(self) -> tuple[str, ...]:
@@ -78,6 +81,18 @@ class SearchSpace(Frozen):
         """The methods that a trial may have; the baseline is zero-shot besides."""
         searched = self.params.get("method")
         return (self.method,) if searched is None else tuple(searched.choices or ())
+
+    @property
+    def model_sizes(self) -> tuple[str, ...]:
+        """The model sizes that a trial may have."""
+        searched = self.params.get("model_size")
+        if searched is not None:
+            return tuple(str(choice) for choice in searched.choices or ())
+        return (str(self.fixed.get("model_size", TrialSettings.model_fields["model_size"].default)),)
+
+    def gpus(self, size: str) -> float | None:
+        """Return what the space says that a trial of a size takes; none: as much as is measured."""
+        return self.resources[size].gpus if size in self.resources else self.gpus_per_trial
 
     @property
     def is_zero_shot(self) -> bool:
@@ -109,7 +124,7 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "keep", "cpus_per_trial", "gpus_per_trial"}
+        not_decisive = {"trials", "keep", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         return decisive | ({"deterministic": True} if self.deterministic else {})

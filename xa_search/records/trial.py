@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
+from xa_search.records.placement import GpuShare
 
 Method = Literal[
     "zero_shot", "english_only", "xeroalign", "cross_aligner", "translate_train", "target", "target_english"
@@ -126,6 +127,8 @@ class TrialJob:
     directory: Path
     home: Path
     threads: int
+    share: GpuShare | None = None
+    """What the trial may take of a GPU's memory; none where it has a GPU to itself, or has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

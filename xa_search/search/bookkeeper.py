@@ -3,7 +3,7 @@
 Both ways to run trials, in this process and through Ray, drive the same Bookkeeper; it is the only one who decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 from xa_search.errors import StoppedEarly, UsageError, XaSearchError
@@ -53,13 +53,20 @@ class Bookkeeper:
         return tuple(self._running)
 
     @property
+    def running_sizes(self) -> tuple[str, ...]:
+        """The model sizes of those trials."""
+        return tuple(record.settings.model_size for record in self._running.values())
+
+    @property
     def remaining(self) -> int:
         """How many trials are still to end."""
         return self._study.remaining(self._plan.space.trials)
 
-    def begin(self, slots: int, gpus: float) -> None:
-        """Learn how many trials run at a time and how many GPUs each takes. Raises UsageError for GPU hours of none."""
-        if self._plan.gpu_hours is not None and not gpus:
+    def begin(self, slots: int, gpus: Mapping[str, float]) -> None:
+        """Learn how many trials run at a time at most, and the GPUs of one, by model size. Raises UsageError for GPU
+        hours of none.
+        """
+        if self._plan.gpu_hours is not None and not any(gpus.values()):
             raise UsageError(
                 f"--gpu-hours {self._plan.gpu_hours:g}: the trials run on no GPU; leave it out, or type --time-budget"
             )
@@ -104,7 +111,7 @@ class Bookkeeper:
             self._seconds_before[number] = self._running[number].seconds
             return
         self._started.add(number)
-        self._budget.trial_started(number)
+        self._budget.trial_started(self._running[number])
         self._listener.trial_started(self._running[number])
 
     def happened(self, number: int, event: TrialEvent) -> bool:

@@ -3,7 +3,7 @@
 The time budget is of one run, the GPU hours are of all runs of a search together.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from time import monotonic
 
@@ -21,32 +21,37 @@ class Budget:
         self._before = before
         self._clock = clock
         self._begun = clock()
-        self._gpus = 0.0
-        self._taken_up: dict[int, float] = {}
+        self._gpus: Mapping[str, float] = {}
+        self._taken_up: dict[int, tuple[float, float]] = {}
         self._trial_seconds = 0.0
+        self._gpu_seconds = 0.0
         self._noted = self._begun
 
-    def count_gpus(self, gpus: float) -> None:
-        """Take `gpus` as what each trial occupies."""
+    def count_gpus(self, gpus: Mapping[str, float]) -> None:
+        """Take `gpus` as what a trial of each model size occupies."""
         self._gpus = gpus
 
-    def trial_started(self, number: int) -> None:
+    def trial_started(self, record: TrialRecord) -> None:
         """Count the trial's time from now on."""
-        self._taken_up.setdefault(number, self._clock())
+        self._taken_up.setdefault(record.number, (self._clock(), self._gpus_of(record)))
 
     def trial_ended(self, number: int) -> None:
         """Count the trial's time no more."""
         now = self._clock()
-        self._trial_seconds += now - self._taken_up.pop(number, now)
+        start, gpus = self._taken_up.pop(number, (now, 0.0))
+        self._trial_seconds += now - start
+        self._gpu_seconds += (now - start) * gpus
 
     def spent(self) -> Spent:
         """Return what all runs of the search have spent until now."""
         now = self._clock()
-        trial_seconds = self._trial_seconds + sum(now - start for start in self._taken_up.values())
+        running = self._taken_up.values()
+        trial_seconds = self._trial_seconds + sum(now - start for start, _ in running)
+        gpu_seconds = self._gpu_seconds + sum((now - start) * gpus for start, gpus in running)
         return Spent(
             wall_seconds=self._before.wall_seconds + now - self._begun,
             trial_seconds=self._before.trial_seconds + trial_seconds,
-            gpu_hours=self._before.gpu_hours + trial_seconds * self._gpus / HOUR,
+            gpu_hours=self._before.gpu_hours + gpu_seconds / HOUR,
         )
 
     def is_worth_noting(self) -> bool:
@@ -73,12 +78,16 @@ class Budget:
         needed, left = _seconds_to_end(record, trials), self._seconds_left()
         if left < needed <= (self._plan.time_budget or 0.0):
             return f"trial {record.number} takes about {needed:.3g} s, {left:.3g} s of its time budget are left"
-        left = self._gpu_seconds_left() - self._gpus * sum(_seconds_to_end(one, trials) for one in running)
-        if needed and needed * self._gpus > left:
-            hours, left_hours = needed * self._gpus / HOUR, max(0.0, left) / HOUR
+        left = self._gpu_seconds_left() - sum(_seconds_to_end(one, trials) * self._gpus_of(one) for one in running)
+        gpu_seconds = needed * self._gpus_of(record)
+        if needed and gpu_seconds > left:
+            hours, left_hours = gpu_seconds / HOUR, max(0.0, left) / HOUR
             asked = f"trial {record.number} takes about {hours:.3g} GPU hours"
             return f"{asked}, {left_hours:.3g} of its {self._plan.gpu_hours:g} are left, raise --gpu-hours"
         return ""
+
+    def _gpus_of(self, record: TrialRecord) -> float:
+        return self._gpus.get(record.settings.model_size, 0.0)
 
     def _seconds_left(self) -> float:
         budget = float("inf") if self._plan.time_budget is None else self._plan.time_budget

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from xa_search.errors import NonFiniteError
+from xa_search.errors import GpuBusyError, NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.search.failures import Failure, failure_of
 
@@ -29,7 +29,10 @@ class TrialEvent:
 
 
 def trial_events(job: TrialJob, trainer: Trainer | None) -> Generator[TrialEvent, None, None]:
-    """Run the trial. The last event holds the final report or a failure, unless the caller stops before."""
+    """Run the trial. The last event holds the final report or a failure, unless the caller stops before.
+
+    Raises GpuBusyError: Ray takes it for a lost worker and starts the trial again, elsewhere if it can.
+    """
     start = time.perf_counter()
     try:
         for report in (trainer or _default_trainer())(job):
@@ -38,6 +41,8 @@ def trial_events(job: TrialJob, trainer: Trainer | None) -> Generator[TrialEvent
             if report.final:
                 return
         raise RuntimeError("the trainer ended without a final report")
+    except GpuBusyError:
+        raise
     except Exception as error:
         with suppress(OSError):
             job.directory.mkdir(parents=True, exist_ok=True)

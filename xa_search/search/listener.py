@@ -1,6 +1,6 @@
 """What a search asks of its surroundings. In: a trial's record. Out: the job to train it; and news for who listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from xa_search.records import EpochReport, TrialJob, TrialRecord
@@ -10,6 +10,9 @@ MakeJob = Callable[[TrialRecord], TrialJob]
 
 class Listener(Protocol):
     """Is told, in the driver, what happens to the trials. The same news may come twice after a restart."""
+
+    def placed(self, lines: Sequence[str]) -> None:
+        """What trials take of a GPU was decided for this run."""
 
     def trial_started(self, record: TrialRecord) -> None:
         """A worker took the trial up; again when a paused trial goes on."""

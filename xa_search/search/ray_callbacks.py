@@ -7,7 +7,8 @@ Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand e
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import ray
@@ -19,6 +20,7 @@ from ray.tune.search import Searcher
 from xa_search.errors import InfeasibleError
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.failures import failure_of_lost_worker
+from xa_search.search.resources import Placement, has_slot
 from xa_search.search.watchdog import LEAST_SECONDS, Patience
 
 EVENT, REFUSAL, NUMBER, JOB, PATIENCE = "event", "refusal", "number", "job", "patience"
@@ -38,8 +40,9 @@ class Link:
     Tune has a thread of its own. When that is abandoned, nothing of what it still does reaches the bookkeeper.
     """
 
-    def __init__(self, bookkeeper: Bookkeeper, slots: int | None) -> None:
+    def __init__(self, bookkeeper: Bookkeeper, placement: Placement, slots: Mapping[str, int] | None) -> None:
         self.bookkeeper = bookkeeper
+        self.placement = placement
         self.slots = slots
         self.trials: dict[int, Trial] = {}
         self.fault: Exception | None = None
@@ -82,13 +85,14 @@ class StudySearcher(Searcher):
         for number in bookkeeper.running:
             if number in link.trials and link.trials[number].is_finished():  # type: ignore[no-untyped-call]
                 bookkeeper.lost(number, failure_of_lost_worker(_last_error(link.trials[number])))
-        if link.slots is not None and len(bookkeeper.running) >= link.slots:
+        if link.slots is not None and not has_slot(link.slots, bookkeeper.running_sizes):
             return None
         given = bookkeeper.next_trial()
         if given is not None:
             record, job = given
             patience = Patience(epoch_seconds=bookkeeper.epoch_seconds(record), least=LEAST_SECONDS)
-            return {NUMBER: record.number, JOB: job, PATIENCE: patience}
+            share = link.placement.shares.get(record.settings.model_size)
+            return {NUMBER: record.number, JOB: replace(job, share=share), PATIENCE: patience}
         return None if bookkeeper.running else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

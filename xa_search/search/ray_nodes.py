@@ -4,7 +4,7 @@ On a cluster that grows by itself, whose head has no CPU, the driver asks for ro
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,14 +13,17 @@ from ray.util.placement_group import PlacementGroup, placement_group, placement_
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from xa_search.errors import InfeasibleError
+from xa_search.records import MemoryProbe, TrialJob
 from xa_search.search.node_check import Expected, fault_here
 from xa_search.search.resources import Resources, node_resources
 
 ANSWER_SECONDS = 120.0
 FIRST_NODE_SECONDS = 900.0
+MEASURE_SECONDS = 900.0
 BETWEEN_LOOKS = 1.0
 MOST_ASKED_FOR = 256
 HEAD = "node:__internal_head__"
+KIND = "accelerator_type:"
 
 
 def live_nodes() -> list[dict[str, Any]]:
@@ -66,44 +69,87 @@ def _answer(reference: Any, name: str) -> str:
         return f"node {name}: cannot run this program ({last}); install the same wheel and versions there"
 
 
+def gpu_kinds() -> dict[str, str]:
+    """Return a live node, by its id, of each kind of GPU."""
+    return {_kind(node["Resources"]): node["NodeID"] for node in live_nodes() if node["Resources"].get("GPU", 0) >= 1}
+
+
+def _kind(resources: Mapping[str, float]) -> str:
+    return next((name.removeprefix(KIND) for name in sorted(resources) if name.startswith(KIND)), "GPU")
+
+
+def measure_on_nodes(wanted: Mapping[tuple[str, str], TrialJob]) -> dict[str, MemoryProbe | str]:
+    """Measure each job in a fresh process that has a GPU of its kind to itself. Return probes by key, or why not."""
+    nodes = gpu_kinds()
+    measure = ray.remote(num_gpus=1, max_retries=0, max_calls=1)(_measure)
+    asked = {
+        measure.options(scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[kind], soft=False)).remote(job): key
+        for (kind, key), job in wanted.items()
+    }
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=MEASURE_SECONDS)
+    for one in silent:
+        ray.cancel(one, force=True)
+    found = {asked[one]: _measured(one) for one in answered}
+    return found | {asked[one]: f"no answer in {MEASURE_SECONDS:.0f} s" for one in silent}
+
+
+def _measure(job: TrialJob) -> MemoryProbe | None:
+    from xa_search.training.memory_probe import measure_memory
+
+    return measure_memory(job)
+
+
+def _measured(reference: Any) -> MemoryProbe | str:
+    try:
+        return ray.get(reference) or "PyTorch finds no GPU there"
+    except Exception as error:  # whatever a step may raise; the trial itself will say what it is
+        return str(error).strip().splitlines()[-1][:200]
+
+
 class Room:
     """Room that was asked for, trial by trial: what came is given back at once, so that a trial takes it."""
 
-    def __init__(self, asked: Resources, trials: int) -> None:
-        bundle = {"CPU": asked.cpus, **({"GPU": asked.gpus} if asked.gpus else {})}
-        self._left: list[PlacementGroup] = [placement_group([bundle]) for _ in range(min(trials, MOST_ASKED_FOR))]
+    def __init__(self, requests: Sequence[Resources]) -> None:
+        self._left: list[tuple[PlacementGroup, Resources]] = [
+            (placement_group([one.bundle], strategy="STRICT_PACK"), one) for one in requests[:MOST_ASKED_FOR]
+        ]
         self._since = time.monotonic()
-        self._came = False
+        self._to_come = set(requests)
 
     def give_back(self) -> bool:
-        """Free what has come, and tell whether any ever has."""
+        """Free what has come, and tell whether each kind of request ever has."""
         states = placement_group_table() if self._left else {}
-        ready = [group for group in self._left if states[group.id.hex()]["state"] == "CREATED"]
-        for group in ready:
+        ready = [(group, one) for group, one in self._left if states[group.id.hex()]["state"] == "CREATED"]
+        for group, one in ready:
             remove_placement_group(group)
-        self._left = [group for group in self._left if group not in ready]
-        self._came = self._came or bool(ready)
+            self._to_come.discard(one)
+        self._left = [one for one in self._left if one not in ready]
         if time.monotonic() - self._since > FIRST_NODE_SECONDS:
             self.forget()
-        return self._came
+        return not self._to_come
+
+    @property
+    def missing(self) -> str:
+        """What has not come yet."""
+        return " or ".join(map(str, self._to_come))
 
     def forget(self) -> None:
         """Ask for nothing any more."""
-        for group in self._left:
+        for group, _ in self._left:
             remove_placement_group(group)
         self._left = []
 
 
 @contextmanager
-def room_for(asked: Resources, trials: int) -> Iterator[Room]:
+def room_for(requests: Sequence[Resources]) -> Iterator[Room]:
     """Ask a cluster that grows for room, as long as this driver lives. Raises InfeasibleError when none comes."""
-    room = Room(asked, trials)
+    room = Room(requests)
     try:
         start = time.monotonic()
         while not room.give_back():
             if time.monotonic() - start > FIRST_NODE_SECONDS:
                 raise InfeasibleError(
-                    f"a trial asks for {asked}, and no such node came in {FIRST_NODE_SECONDS / 60:.0f} minutes; "
+                    f"a trial asks for {room.missing}, and no such node came in {FIRST_NODE_SECONDS / 60:.0f} minutes; "
                     "`ray status` says why, or type --set gpus_per_trial=0 where the cluster has no GPU"
                 )
             time.sleep(BETWEEN_LOOKS)

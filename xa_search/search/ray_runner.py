@@ -6,8 +6,9 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import cycle, islice
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from xa_search.records import Plan
 from xa_search.search.address import answers, check_address, remedy_of_refusal
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.events import Trainer, trial_events
+from xa_search.search.memory import MemoryBook
 from xa_search.search.node_check import Expected, expected_of_nodes, fault_here
 from xa_search.search.process import own_signals, quiet_log
 from xa_search.search.ray_callbacks import (
@@ -33,8 +35,16 @@ from xa_search.search.ray_callbacks import (
     StudySearcher,
     StudyStopper,
 )
-from xa_search.search.ray_nodes import Room, check_nodes, grows, live_resources, room_for
-from xa_search.search.resources import Resources, trial_resources, wanted_resources
+from xa_search.search.ray_nodes import (
+    Room,
+    check_nodes,
+    gpu_kinds,
+    grows,
+    live_resources,
+    measure_on_nodes,
+    room_for,
+)
+from xa_search.search.resources import Placement, Resources, place, wanted
 from xa_search.search.runner import RAY
 from xa_search.search.watchdog import watched
 
@@ -45,30 +55,47 @@ LAST_WORD_SECONDS = 5.0
 Trainable = Callable[[dict[str, Any]], None]
 
 
-def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None) -> None:
+def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, memory: MemoryBook) -> None:
     """Run the bookkeeper's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
     with _connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
-        expected, room = None, None
+        expected = None
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
             check_nodes(expected)
-        if plan.address is not None and grows():
-            room = stack.enter_context(room_for(_asked(plan, live_resources()), bookkeeper.remaining))
-        nodes = live_resources()
-        asked = _asked(plan, nodes)
-        slots = sum(node.fit(asked) for node in nodes)
-        bookkeeper.begin(slots, asked.gpus)
-        link = Link(bookkeeper, slots if plan.address is None else None)
-        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected), asked), link, room)
+        placement, room = _placement(plan, memory, bookkeeper.remaining, stack)
+        slots = placement.slots(live_resources())
+        bookkeeper.begin(max(slots.values()), placement.gpus)
+        link = Link(bookkeeper, placement, slots if plan.address is None else None)
+        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected)), link, room)
         if link.fault is not None:
             raise link.fault
 
 
-def _asked(plan: Plan, nodes: list[Resources]) -> Resources:
-    """Return what a trial asks: of a cluster that has grown no worker yet, what the space says."""
-    if plan.address is not None and grows() and not any(node.cpus for node in nodes):
-        return wanted_resources(plan.space)
-    return trial_resources(plan.space, nodes)
+def _placement(plan: Plan, memory: MemoryBook, trials: int, stack: ExitStack) -> tuple[Placement, Room | None]:
+    """Return what trials ask, measured where the space does not say it; and the room that was asked for so many."""
+    growing, room = plan.address is not None and grows(), None
+    if growing:
+        # How many trials share a GPU is not known before the first has come; to measure, one of each kind is enough.
+        requests = wanted(plan.space, {}).requests
+        room = stack.enter_context(room_for(_turns(requests, 0 if memory.is_needed else trials)))
+    kinds = gpu_kinds()
+    faults = []
+    if missing := memory.missing(kinds):
+        for key, found in measure_on_nodes(missing).items():
+            if isinstance(found, str):
+                faults.append(f"{key}: not measured ({found})")
+            else:
+                memory.enter(key, found)
+    placement = place(plan.space, live_resources(), memory.probes(kinds))
+    memory.tell(placement, kinds, faults)
+    if growing and memory.is_needed:
+        room = stack.enter_context(room_for(_turns(placement.requests, trials)))
+    return placement, room
+
+
+def _turns(requests: Mapping[str, Resources], trials: int) -> list[Resources]:
+    """Return the requests of so many trials, as if the sizes took turns; each at least once."""
+    return list(islice(cycle(requests.values()), max(trials, len(requests))))
 
 
 def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
@@ -101,14 +128,19 @@ def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
         raise errors[0]
 
 
-def _tuner(plan: Plan, link: Link, trainable: Trainable, asked: Resources) -> tune.Tuner:
+def _tuner(plan: Plan, link: Link, trainable: Trainable) -> tune.Tuner:
+    requests = link.placement.requests
+
+    def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([requests[config[JOB].settings.model_size].bundle], strategy="STRICT_PACK")
+
     return tune.Tuner(
-        tune.with_resources(trainable, {"cpu": asked.cpus, "gpu": asked.gpus}),
+        tune.with_resources(trainable, asked),
         tune_config=tune.TuneConfig(
             num_samples=-1,
             search_alg=StudySearcher(link),
             scheduler=StudyScheduler(link),
-            reuse_actors=asked.gpus == 0,
+            reuse_actors=not any(link.placement.gpus.values()),
             trial_name_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
             trial_dirname_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
         ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xa_search.records import Plan
 from xa_search.search.events import Trainer, trial_events
 from xa_search.search.listener import Listener, MakeJob
+from xa_search.search.memory import MemoryBook
 from xa_search.search.resources import gpus_here
 from xa_search.search.study import SearchStudy
 
@@ -52,7 +53,7 @@ def run_trials(
     bookkeeper = Bookkeeper(plan, study, make_job, listener)
     try:
         if study.remaining(plan.space.trials):
-            _run(plan, bookkeeper, trainer)
+            _run(plan, bookkeeper, trainer, MemoryBook(plan, study, make_job, listener))
     except KeyboardInterrupt:
         bookkeeper.stop("it was interrupted")
     finally:
@@ -61,14 +62,14 @@ def run_trials(
     bookkeeper.conclude()
 
 
-def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
+def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None, memory: MemoryBook) -> None:
     if plan.local:
         bookkeeper.begin(slots=1, gpus=gpus_here(plan.space))
         _run_here(bookkeeper, trainer)
         return
     from xa_search.search.ray_runner import run_on_ray
 
-    run_on_ray(plan, bookkeeper, trainer)
+    run_on_ray(plan, bookkeeper, trainer, memory)
 
 
 def _run_here(bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:

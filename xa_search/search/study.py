@@ -168,6 +168,14 @@ class SearchStudy:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs[key]
 
+    def measured(self) -> dict[str, Any]:
+        """Return what was measured for the search, by key."""
+        return dict(self._study.user_attrs.get("measured", {}))
+
+    def note_measured(self, key: str, value: Any) -> None:
+        """Keep what was measured for the search."""
+        self._study.set_user_attr("measured", {**self.measured(), key: value})
+
     def importances(self) -> dict[str, float]:
         """Return how much each parameter mattered among the complete searched trials; empty where too few are."""
         return importances_of(self._frozen())

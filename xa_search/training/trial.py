@@ -22,6 +22,7 @@ from xa_search.training.data import split_rows
 from xa_search.training.device import gpu_utilisation
 from xa_search.training.each_target import train_models
 from xa_search.training.evaluate import label_free_metrics, labelled_metrics, mean_over_targets
+from xa_search.training.gpu_share import take_share
 from xa_search.training.learner import Learner, build_learner
 from xa_search.training.progress import load_progress, restore_progress, save_progress
 from xa_search.training.selection import reads_target_labels, selection_score
@@ -45,6 +46,8 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
     begin = time.perf_counter()
+    if job.share is not None:
+        take_share(job.share)
     progress = load_progress(job.directory)
     if progress is not None:
         yield progress.report
