@@ -24,7 +24,7 @@ from xa_search.training.trial import best_weights
 
 Kind = Literal["lost", "duplicated", "left running"]
 KINDS: tuple[Kind, ...] = ("lost", "duplicated", "left running")
-NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt", "test_outcomes.json"}
+NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt", "test_outcomes.json", "test_scores.json"}
 NAMES_OF_A_SEARCH = {
     "driver.gate",
     "driver.lock",
