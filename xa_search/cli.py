@@ -15,6 +15,7 @@ import typer
 
 from xa_search.cluster_commands import cluster_app
 from xa_search.data_commands import data_commands
+from xa_search.machine_commands import machine_commands
 from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
 from xa_search.search_commands import search_commands
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(search_commands)
+app.add_typer(machine_commands)
 app.add_typer(data_commands, name="data")
 app.add_typer(cluster_app, name="cluster")
 

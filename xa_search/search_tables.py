@@ -10,12 +10,15 @@ from xa_search.display import describe, percent, short
 from xa_search.explanation import Explanation
 from xa_search.history import SearchHistory
 from xa_search.records import TrialRecord
+from xa_search.search.disk import readable
+from xa_search.search.node_check import SHOWN
 from xa_search.search.study import JOURNAL
 from xa_search.tables import print_table, say
 
 if TYPE_CHECKING:
     from xa_search.checking import Checked
     from xa_search.cleaning import Cleaned
+    from xa_search.doctor import Diagnosis
     from xa_search.replay import Replay, ReplayedEpoch
     from xa_search.syncing import Synced
     from xa_search.training.inspection import Inspection
@@ -147,6 +150,22 @@ def print_claims(checked: "Checked") -> None:
     print_table("The paper's claims, differences in points", COLUMNS, rows, texts=(0, 1, 2, 4))
     for line in (*(line for one in checked.rulings for line in claim_details(one)), *FOOTNOTES, *checked.remarks):
         say(line)
+
+
+def print_diagnosis(diagnosis: "Diagnosis") -> None:
+    """Print what each node has, then what is wrong with it and how to mend that."""
+    rows = []
+    for one in diagnosis.patients:
+        if (report := one.report) is not None:
+            gpus = f"{report.gpus}, driver {report.driver}" if report.driver else str(report.gpus)
+            software = [report.python, *(report.packages[name] for name in ("ray", "torch")), report.code[:SHOWN]]
+            rows.append([one.name, *software, gpus, readable(report.free_disk), readable(report.free_memory)])
+    columns = ("node", "python", "ray", "torch", "xa_search", "gpus", "disk free", "memory free")
+    print_table("What the nodes have", columns, rows, texts=range(6))
+    if findings := [[one.node, one.what, one.found, one.wanted, one.fix] for one in diagnosis.findings]:
+        print_table("What to mend", ("node", "what", "found", "wanted", "fix"), findings, texts=range(5))
+    else:
+        say("all is well" + ("" if len(rows) > 1 else "; with --address, the nodes of a Ray are asked too"))
 
 
 def _state(search: SearchHistory) -> str:

@@ -33,7 +33,7 @@ def test_who_is_not_let_in_is_told_about_the_token(
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
     if token:
         place.write_text("secret")
-    assert remedy.format(place=place) in remedy_of_refusal()
+    assert remedy.format(place=place) in remedy_of_refusal("InvalidAuthToken")
 
 
 @pytest.mark.parametrize("address", ["head", ":6379", "head:port"])

@@ -30,8 +30,10 @@ def check_address(address: str) -> None:
         ) from None
 
 
-def remedy_of_refusal() -> str:
+def remedy_of_refusal(reason: str) -> str:
     """Return what to do where somebody listens but Ray does not let this process in: mostly it is about the token."""
+    if "version mismatch" in reason.lower():
+        return "use the cluster's own Python, to the patch version, and Ray"
     place = os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
     if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
         return f"where it asks for a token, have that in {place} and type RAY_AUTH_MODE=token before the command"

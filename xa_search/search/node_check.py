@@ -53,7 +53,7 @@ def code_hash() -> str:
 
 def fault_here(expected: Expected) -> str:
     """Return what this node lacks, with its name; empty when it lacks nothing."""
-    fault = _code_fault(expected) or _storage_fault(expected)
+    fault = _code_fault(expected) or storage_fault(expected)
     return f"node {socket.gethostname()}: {fault}" if fault else ""
 
 
@@ -66,7 +66,8 @@ def _code_fault(expected: Expected) -> str:
     )
 
 
-def _storage_fault(expected: Expected) -> str:
+def storage_fault(expected: Expected) -> str:
+    """Return why this node cannot use the folder of the driver's probe; empty when it can."""
     folder = expected.probe.parent
     fix = "give a --home (or XA_SEARCH_HOME) that every node mounts and may write to"
     try:

@@ -46,7 +46,7 @@ class Jobs:
             self._client = JobSubmissionClient(url)
         except (ConnectionError, RuntimeError, AuthenticationError) as error:
             reason = str(error).strip().splitlines()[0][:200]
-            raise InfeasibleError(f"no jobs at {url} ({reason}); {remedy_of_refusal()}") from None
+            raise InfeasibleError(f"no jobs at {url} ({reason}); {remedy_of_refusal(reason)}") from None
 
     def running(self, search_id: str) -> str:
         """Return the job that runs a search; empty when none does."""

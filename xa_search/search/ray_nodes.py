@@ -4,9 +4,10 @@ On a cluster that grows by itself, whose head has no CPU, the driver asks for ro
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
@@ -24,6 +25,9 @@ BETWEEN_LOOKS = 1.0
 MOST_ASKED_FOR = 256
 HEAD = "node:__internal_head__"
 KIND = "accelerator_type:"
+
+Asked = TypeVar("Asked")
+Said = TypeVar("Said")
 
 
 def live_nodes() -> list[dict[str, Any]]:
@@ -43,30 +47,44 @@ def grows() -> bool:
 
 def check_nodes(expected: Expected) -> None:
     """Ask all live nodes at once whether they can run trials. Raises InfeasibleError with one line a faulty node."""
-    look = ray.remote(num_cpus=0, max_retries=0)(fault_here)
-    asked = {
-        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            expected
-        ): node
-        for node in live_nodes()
-    }
-    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
-    faults = {asked[one]["NodeID"]: _answer(one, asked[one]["NodeManagerHostname"]) for one in answered}
-    for one in silent:
-        node = asked[one]
-        faults[node["NodeID"]] = f"node {node['NodeManagerHostname']}: no answer in {ANSWER_SECONDS:.0f} s; look there"
+    answers = ask_nodes(fault_here, expected)
+    silent = [f"node {one.name}: {one.silence}; install the same wheel and versions there" for one in answers]
+    lines = [said.answer or (fault if said.silence else "") for said, fault in zip(answers, silent, strict=True)]
+    if faults := dict.fromkeys(filter(None, lines)):
+        raise InfeasibleError("\n".join(faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAnswer(Generic[Said]):
+    """What a live node said, or why it said nothing; `gpus` are those that Ray counts there."""
+
+    name: str
+    gpus: float
+    answer: Said | None
+    silence: str
+
+
+def ask_nodes(look: Callable[[Asked], Said], asked: Asked) -> list[NodeAnswer[Said]]:
+    """Call a function with the same argument on all live nodes at once; those that leave meanwhile do not count."""
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    nodes = live_nodes()
+    at = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    references = [task.options(scheduling_strategy=one).remote(asked) for one in at]
+    answered, _ = ray.wait(references, num_returns=len(references), timeout=ANSWER_SECONDS)
+    found = []
+    for reference, node in zip(references, nodes, strict=True):
+        answer, silence = None, f"no answer in {ANSWER_SECONDS:.0f} s"
+        if reference in answered:
+            try:
+                answer, silence = ray.get(reference), ""
+            except ray.exceptions.RayError as error:
+                silence = f"cannot run this program ({str(error).strip().splitlines()[-1][:200]})"
+        gpus = node["Resources"].get("GPU", 0.0)
+        found.append(
+            (node["NodeID"], NodeAnswer(name=node["NodeManagerHostname"], gpus=gpus, answer=answer, silence=silence))
+        )
     alive = {node["NodeID"] for node in live_nodes()}
-    lines = dict.fromkeys(fault for node, fault in faults.items() if fault and node in alive)
-    if lines:
-        raise InfeasibleError("\n".join(lines))
-
-
-def _answer(reference: Any, name: str) -> str:
-    try:
-        return str(ray.get(reference))
-    except ray.exceptions.RayError as error:
-        last = str(error).strip().splitlines()[-1][:200]
-        return f"node {name}: cannot run this program ({last}); install the same wheel and versions there"
+    return [answer for node_id, answer in found if node_id in alive]
 
 
 def gpu_kinds() -> dict[str, str]:

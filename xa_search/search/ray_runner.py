@@ -57,7 +57,7 @@ Trainable = Callable[[dict[str, Any]], None]
 
 def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, memory: MemoryBook) -> None:
     """Run the bookkeeper's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
-    with _connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
+    with connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
         expected = None
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
@@ -171,7 +171,7 @@ def _trainable(plan: Plan, trainer: Trainer | None, expected: Expected | None) -
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None) -> Iterator[None]:
     """Join the cluster at `address`, or start Ray on this machine; leave as it was found."""
     if ray.is_initialized():
         yield
@@ -186,7 +186,7 @@ def _connected(address: str | None) -> Iterator[None]:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         where, reason = address or "this machine", " ".join(str(error).split())[:200]
-        remedy = "type the same command again" if address is None else remedy_of_refusal()
+        remedy = "type the same command again" if address is None else remedy_of_refusal(reason)
         raise InfeasibleError(f"no Ray on {where} ({reason}); {remedy}, or run the trials here with --local") from None
     try:
         yield

@@ -45,7 +45,7 @@ def run_trials(
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
-    _prepare_ray(plan)
+    prepare_ray(plan.address)
     from xa_search.search.bookkeeper import Bookkeeper
 
     for orphan in study.settle():
@@ -83,9 +83,9 @@ def _run_here(bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
                     break
 
 
-def _prepare_ray(plan: Plan) -> None:
+def prepare_ray(address: str | None) -> None:
     """Set Ray's defaults, which it reads when it is imported; what the user set stays."""
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if plan.address is None:
+    if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
