@@ -25,6 +25,8 @@ RAY_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    # What Tune still asks once Ray is down would start another Ray, for which nobody waits.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Tune would wait for the end of each running epoch first, longer than whoever sends SIGTERM does.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
