@@ -7,11 +7,10 @@ Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand e
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -20,7 +19,8 @@ from ray.tune.search import Searcher
 from xa_search.errors import InfeasibleError
 from xa_search.search.bookkeeper import Bookkeeper
 from xa_search.search.failures import failure_of_lost_worker
-from xa_search.search.resources import Placement, has_slot
+from xa_search.search.ray_nodes import live_resources
+from xa_search.search.resources import Placement, Resources, has_slot
 from xa_search.search.watchdog import LEAST_SECONDS, Patience
 
 EVENT, REFUSAL, NUMBER, JOB, PATIENCE = "event", "refusal", "number", "job", "patience"
@@ -40,10 +40,12 @@ class Link:
     Tune has a thread of its own. When that is abandoned, nothing of what it still does reaches the bookkeeper.
     """
 
-    def __init__(self, bookkeeper: Bookkeeper, placement: Placement, slots: Mapping[str, int] | None) -> None:
+    def __init__(self, bookkeeper: Bookkeeper, placement: Placement, ahead: int) -> None:
         self.bookkeeper = bookkeeper
         self.placement = placement
-        self.slots = slots
+        self.ahead = ahead
+        """How many trials wait for a node: a cluster that grows has to see that one does."""
+        self.slots: dict[str, int] = {}
         self.trials: dict[int, Trial] = {}
         self.fault: Exception | None = None
         self.is_abandoned = False
@@ -60,6 +62,10 @@ class Link:
                 self.fault = self.fault or error
                 return otherwise
 
+    def count_slots(self, nodes: list[Resources]) -> None:
+        """Count again how many trials of a size may run: nodes come and go, and where all went, one waits."""
+        self.slots = {size: max(1, count + self.ahead) for size, count in self.placement.slots(nodes).items()}
+
     def abandon(self) -> None:
         """Let no call through any more; one that is under way ends first."""
         with self._lock:
@@ -70,7 +76,7 @@ class Link:
 
 
 class StudySearcher(Searcher):
-    """Lets Tune ask for trials. With a known number of slots, a trial is proposed only when one is free."""
+    """Lets Tune ask for trials. A trial is proposed when there is a slot for it: the later, the more is known."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
@@ -85,7 +91,7 @@ class StudySearcher(Searcher):
         for number in bookkeeper.running:
             if number in link.trials and link.trials[number].is_finished():  # type: ignore[no-untyped-call]
                 bookkeeper.lost(number, failure_of_lost_worker(_last_error(link.trials[number])))
-        if link.slots is not None and not has_slot(link.slots, bookkeeper.running_sizes):
+        if not has_slot(link.slots, bookkeeper.running_sizes):
             return None
         given = bookkeeper.next_trial()
         if given is not None:
@@ -94,6 +100,10 @@ class StudySearcher(Searcher):
             share = link.placement.shares.get(record.settings.model_size)
             return {NUMBER: record.number, JOB: replace(job, share=share), PATIENCE: patience}
         return None if bookkeeper.running else Searcher.FINISHED
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Say that the slots decide how many trials run at a time."""
+        return True
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: the scheduler saw the last event, and `suggest` finds what ended without one."""
@@ -156,9 +166,9 @@ class StudyStopper(tune.Stopper):
         now = time.monotonic()
         if now - self._looked >= BETWEEN_LOOKS:
             self._looked = now
-            # Tune would wait for ever for a node to come back.
-            if not any(node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+            if not (nodes := live_resources()):  # Tune would wait for ever for a node to come back.
                 self._link.bookkeeper.stop("its Ray died")
+            self._link.count_slots(nodes)
         return self._link.fault is not None or self._link.bookkeeper.must_stop()
 
 

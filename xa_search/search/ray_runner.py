@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 
 from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
@@ -51,6 +52,7 @@ from xa_search.search.watchdog import watched
 LOST_WORKER_RETRIES = 3
 BETWEEN_LOOKS = 1.0
 LAST_WORD_SECONDS = 5.0
+WORKERS_STARTED_AT_ONCE = 16
 
 Trainable = Callable[[dict[str, Any]], None]
 
@@ -63,10 +65,11 @@ def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, memo
             expected = stack.enter_context(expected_of_nodes(plan.directory))
             check_nodes(expected)
         placement, room = _placement(plan, memory, bookkeeper.remaining, stack)
-        slots = placement.slots(live_resources())
-        bookkeeper.begin(max(slots.values()), placement.gpus)
-        link = Link(bookkeeper, placement, slots if plan.address is None else None)
-        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected)), link, room)
+        nodes = live_resources()
+        bookkeeper.begin(max(placement.slots(nodes).values()), placement.gpus)
+        link = Link(bookkeeper, placement, ahead=0 if room is None else 1)
+        link.count_slots(nodes)
+        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected)), link, room, own=plan.address is None)
         if link.fault is not None:
             raise link.fault
 
@@ -98,7 +101,7 @@ def _turns(requests: Mapping[str, Resources], trials: int) -> list[Resources]:
     return list(islice(cycle(requests.values()), max(trials, len(requests))))
 
 
-def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
+def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None, *, own: bool) -> None:
     """Run Tune in a thread of its own: once Ray's head has died, each call to Ray hangs until Ray ends the process."""
     errors: list[BaseException] = []
 
@@ -115,7 +118,7 @@ def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
     try:
         head = ray.get_runtime_context().gcs_address
         # The head of a cluster may come back; nobody starts this machine's own again.
-        while thread.is_alive() and (link.slots is None or answers(head)):
+        while thread.is_alive() and (not own or answers(head)):
             if room is not None:
                 room.give_back()
             thread.join(BETWEEN_LOOKS)
@@ -129,7 +132,7 @@ def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None) -> None:
 
 
 def _tuner(plan: Plan, link: Link, trainable: Trainable) -> tune.Tuner:
-    requests = link.placement.requests
+    requests, searcher = link.placement.requests, StudySearcher(link)
 
     def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([requests[config[JOB].settings.model_size].bundle], strategy="STRICT_PACK")
@@ -138,7 +141,8 @@ def _tuner(plan: Plan, link: Link, trainable: Trainable) -> tune.Tuner:
         tune.with_resources(trainable, asked),
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            search_alg=StudySearcher(link),
+            # Tune starts one worker after the other, each in seconds, unless a limiter says how many at once.
+            search_alg=searcher if plan.address is None else ConcurrencyLimiter(searcher, WORKERS_STARTED_AT_ONCE),
             scheduler=StudyScheduler(link),
             reuse_actors=not any(link.placement.gpus.values()),
             trial_name_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
