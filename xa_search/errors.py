@@ -61,6 +61,10 @@ class CollapsedError(XaSearchError):
     """A trial's model says the same of every utterance and has nothing left to learn from."""
 
 
+class LostProcessError(XaSearchError):
+    """One of the processes of a trial was killed."""
+
+
 class GpuBusyError(XaSearchError):
     """A GPU's memory is held by something else than the trials that Ray counts; the trial has not begun."""
 

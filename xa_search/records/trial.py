@@ -127,6 +127,8 @@ class TrialJob:
     directory: Path
     home: Path
     threads: int
+    processes: int = 1
+    """How many processes train, each on a GPU and a part of every batch."""
     share: GpuShare | None = None
     """What the trial may take of a GPU's memory; none where it has a GPU to itself, or has none."""
 

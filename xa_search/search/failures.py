@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from xa_search.errors import CollapsedError, DataError, NonFiniteError, is_out_of_memory
+from xa_search.errors import CollapsedError, DataError, LostProcessError, NonFiniteError, is_out_of_memory
 from xa_search.records import FailureClass
 
 LONGEST_LINE = 300
@@ -39,6 +39,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(failure="non_finite", line=text)
     if isinstance(error, CollapsedError):
         return Failure(failure="collapsed", line=text)
+    if isinstance(error, LostProcessError):
+        return Failure(failure="lost_worker", line=text)
     if is_out_of_memory(error):
         return Failure(failure="oom", line=line)
     if isinstance(error, DataError):

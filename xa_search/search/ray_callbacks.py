@@ -8,7 +8,6 @@ Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand e
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from ray import tune
@@ -97,8 +96,7 @@ class StudySearcher(Searcher):
         if given is not None:
             record, job = given
             patience = Patience(epoch_seconds=bookkeeper.epoch_seconds(record), least=LEAST_SECONDS)
-            share = link.placement.shares.get(record.settings.model_size)
-            return {NUMBER: record.number, JOB: replace(job, share=share), PATIENCE: patience}
+            return {NUMBER: record.number, JOB: link.placement.placed(job), PATIENCE: patience}
         return None if bookkeeper.running else Searcher.FINISHED
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:

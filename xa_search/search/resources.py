@@ -6,10 +6,10 @@ Trials share a GPU as their measured memory allows. Raises InfeasibleError where
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xa_search.errors import InfeasibleError
-from xa_search.records import GpuShare, MemoryProbe, SearchSpace
+from xa_search.records import GpuShare, MemoryProbe, SearchSpace, TrialJob
 
 RESERVE = 0.15
 """Kept free of a measured peak: memory in pieces that nothing fits into, and libraries that take more in time."""
@@ -66,6 +66,11 @@ class Placement:
     def slots(self, nodes: Sequence[Resources]) -> dict[str, int]:
         """Return how many trials run at a time if all have one size, for each size."""
         return {size: sum(node.fit(request) for node in nodes) for size, request in self.requests.items()}
+
+    def placed(self, job: TrialJob) -> TrialJob:
+        """Return the job with what it may take of its GPUs."""
+        size = job.settings.model_size
+        return replace(job, processes=self.requests[size].processes, share=self.shares.get(size))
 
     @property
     def gpus(self) -> dict[str, float]:

@@ -4,8 +4,8 @@ import torch
 
 
 def trial_device() -> torch.device:
-    """Return the first GPU that this process may use, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the GPU that this process is set to, which is its first, or the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def gpu_utilisation(device: torch.device) -> float | None:

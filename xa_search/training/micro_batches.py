@@ -1,7 +1,8 @@
 """Steps that fit into memory. In: one step's input. Out: its gradients in the model, and its loss terms.
 
 A step that runs out of memory is cut into pieces, one after the other through the model, whose gradients add up to
-those of the whole. Later steps are cut in as many pieces.
+those of the whole. Later steps are cut in as many pieces. Of a trial's several processes each takes its part of a step,
+which it may have to cut further.
 """
 
 import gc
@@ -14,8 +15,9 @@ from xa_search.errors import is_out_of_memory
 from xa_search.model.loss_weights import LossWeights
 from xa_search.records import TrialSettings
 from xa_search.training.evaluate import Predictor
-from xa_search.training.objective import Factors, LossTerms, compute_losses, total_loss
-from xa_search.training.steps import StepBatch
+from xa_search.training.exchange import own_part, sum_gradients, sum_losses
+from xa_search.training.objective import Factors, LossTerms, compute_losses, no_losses, total_loss
+from xa_search.training.steps import StepBatch, StepRows
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,37 +32,46 @@ class MicroBatches:
 
     def accumulate_gradients(self, step: StepBatch) -> LossTerms:
         """Run a step's pieces forwards and backwards. Raises the error of a step that no smaller pieces can save."""
+        own = self._own_part(step)
         while True:
-            pieces = self._pieces(step)
+            pieces = min(2**self.halvings, self._most_pieces(own))
             try:
-                losses = self._run(step, pieces)
+                losses = self._run(own, step, pieces)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or pieces == self._most_pieces(step):
+                if not is_out_of_memory(error) or pieces == self._most_pieces(own):
                     raise
             else:
-                if len(step.partners):
-                    self.weights.learn(losses.terms)
-                return losses
+                return self._summed(losses, step)
             # Outside the handler: the error's traceback holds on to the tensors of the failed pass.
             self.halvings += 1
             self._free_memory()
 
-    def _pieces(self, step: StepBatch) -> int:
-        return int(min(2**self.halvings, self._most_pieces(step)))
+    def _own_part(self, step: StepBatch) -> StepRows:
+        number, count = own_part()
+        return step.rows if count == 1 else step.rows.piece(number, count)
 
-    def _most_pieces(self, step: StepBatch) -> int:
+    def _most_pieces(self, rows: StepRows) -> int:
         """One utterance a piece; but a contrastive loss sets each pair against all others of the step."""
-        whole = "contrastive" in self.settings.pair_losses and len(step.partners) > 0
-        return 1 if whole else len(step.rows.task)
+        whole = "contrastive" in self.settings.pair_losses and len(rows.partners) > 0
+        return 1 if whole else max(1, len(rows.task))
 
-    def _run(self, step: StepBatch, pieces: int) -> LossTerms:
+    def _summed(self, losses: LossTerms, step: StepBatch) -> LossTerms:
+        """Take in what the trial's other processes have, each of its own part."""
+        sum_gradients(self.predictor.model)
+        losses = sum_losses(losses)
+        if len(step.partners):
+            self.weights.learn(losses.terms)
+        return losses
+
+    def _run(self, own: StepRows, step: StepBatch, pieces: int) -> LossTerms:
         self.predictor.model.zero_grad(set_to_none=True)
         factors = self.weights.factors()
-        if pieces == 1:
+        if not own.task:
+            return no_losses(factors, self.predictor.device)
+        if pieces == 1 and own is step.rows:
             return self._backward(step, step, factors)
         parts = (
-            step.rows.piece(number, pieces).collate(self.collator, self.settings.pair_losses)
-            for number in range(pieces)
+            own.piece(number, pieces).collate(self.collator, self.settings.pair_losses) for number in range(pieces)
         )
         losses = [self._backward(part, step, factors) for part in parts]
         return LossTerms(

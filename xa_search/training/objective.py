@@ -38,6 +38,12 @@ def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings, 
     return LossTerms(total=total_loss(terms, factors), terms=terms)
 
 
+def no_losses(factors: Factors, device: torch.device) -> LossTerms:
+    """Return the terms of a step without any input."""
+    nothing = torch.zeros((), device=device)
+    return LossTerms(total=nothing, terms=dict.fromkeys(("intent", "slot", "align", *factors), nothing))
+
+
 def total_loss(terms: Mapping[str, torch.Tensor], factors: Factors) -> torch.Tensor:
     """Return the task loss plus the losses between pairs times their factors."""
     total = terms["intent"] + terms["slot"]

@@ -8,9 +8,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import torch
 
 from xa_search.encoding.pairs import NO_TRANSLATION
@@ -22,9 +24,11 @@ from xa_search.training.data import split_rows
 from xa_search.training.device import gpu_utilisation
 from xa_search.training.each_target import train_models
 from xa_search.training.evaluate import label_free_metrics, labelled_metrics, mean_over_targets
+from xa_search.training.exchange import leader_first, own_part, take_leaders_weights
 from xa_search.training.gpu_share import take_share
 from xa_search.training.learner import Learner, build_learner
 from xa_search.training.progress import load_progress, restore_progress, save_progress
+from xa_search.training.ranks import train_in_processes
 from xa_search.training.selection import reads_target_labels, selection_score
 from xa_search.training.steps import step_batches
 
@@ -39,10 +43,12 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
-    return train_models(job, _train) if job.settings.one_model_a_target else _train(job)
+    train = partial(train_in_processes, train=_train) if job.processes > 1 else _train
+    return train_models(job, train) if job.settings.one_model_a_target else train(job)
 
 
 def _train(job: TrialJob) -> Iterator[EpochReport]:
+    """Train one model. Of several processes, each is here: all take steps, the first alone evaluates and reports."""
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
     begin = time.perf_counter()
@@ -53,15 +59,22 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         yield progress.report
         if progress.report.final:
             return
-    learner = build_learner(job)
+    with leader_first():
+        learner = build_learner(job)
     watch = CollapseWatch(learner)
     if progress is not None:
         restore_progress(learner, progress)
         learner.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
+    take_leaders_weights(learner.model)
+    number, _ = own_part()
     report = None if progress is None else progress.report
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         cpu = time.process_time()
+        if number > 0:  # other dropout than the first process has, whose random state is the one that is saved
+            torch.manual_seed(int(np.random.default_rng([job.settings.seed, epoch, number]).integers(2**62)))
+            _train_epoch(learner, watch, epoch - 1)
+            continue
         metrics = _train_epoch(learner, watch, epoch - 1) | _evaluate(learner)
         begin = time.perf_counter()
         report = _judge(learner, epoch, metrics, report)
