@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 
-from xa_search.errors import DataError
+from xa_search.errors import DataError, GpuBusyError
 from xa_search.records import EpochReport, TrialJob
 
 
@@ -98,7 +98,11 @@ def hanging_once(job: TrialJob) -> Iterator[EpochReport]:
 
 
 def in_trouble(job: TrialJob) -> Iterator[EpochReport]:
-    """Trial 2 is not finite in its second epoch, trial 3 raises, trial 4 loses its worker once."""
+    """Trial 2 is not finite in its second epoch, trial 3 raises, 4 loses its worker once, 5 finds its GPU full once."""
+    mark = job.directory / "busy"
+    if number_of(job) == 5 and not mark.exists():
+        mark.touch()
+        raise GpuBusyError("20% of the GPU's memory came free in 120 s, the trial needs 50%")
     if number_of(job) == 3:
         raise ValueError("three\nis not a number")
     for one in killing_its_process_once(job):

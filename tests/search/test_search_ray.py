@@ -47,7 +47,7 @@ def test_states_tell_finished_from_stopped(tmp_path: Path) -> None:
 
 
 def test_failures_keep_their_class_and_only_a_lost_worker_is_retried(tmp_path: Path) -> None:
-    """Trial 2 is not finite, trial 3 raises, and the worker of trial 4 is killed once, in its second epoch."""
+    """Trial 2 is not finite, 3 raises; once, 4 loses its worker in its second epoch, and 5 finds its GPU full."""
     study, recorder = run(plan_of(tmp_path, local=False, trials=6), fake_trainers.in_trouble)
     assert states(study) == {"COMPLETE": 4, "FAIL": 2}
     assert study.trial(2).failure == "non_finite"

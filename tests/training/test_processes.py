@@ -81,7 +81,8 @@ def test_two_processes_have_the_losses_and_gradients_of_one_until_one_is_killed(
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():
         # Adam divides by what is small at first: what rounding changed in one step is larger after the next.
-        assert torch.allclose(together[name], tensor, rtol=1e-2, atol=1e-3), name
+        near = 1e-5 if name.split()[1] == "0" else 1e-3
+        assert torch.allclose(together[name], tensor, rtol=near, atol=near), name
     assert first.report is not None
     assert second.failure is not None
     assert second.failure.failure == "lost_worker"
