@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 
 from results_file import command_line, write_json
-from sleeping_trials import STEPS, make_job, sleeping
+from sleeping_trials import make_job, sleeping, steps_of
 
 from xa_search.plan import make_plan
 from xa_search.records import EpochReport, Plan, TrialRecord
@@ -61,16 +61,11 @@ def drive(plan: Plan) -> None:
     run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), sleeping)
 
 
-def steps_of(plan: Plan, number: int) -> list[dict[str, Any]]:
-    path = plan.directory / "trials" / str(number) / STEPS
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def run(nodes: int, lost: int, trials: int, home: Path) -> dict[str, Any]:
     """Run the search on a cluster that grows and then loses nodes; return what became of it."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
     command = [sys.executable, __file__, "--home", str(home), "--trials", str(trials), "--address", cluster.address]
     start = time.perf_counter()
     driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, Plan, TrialJob, TrialRecord
 
@@ -29,7 +30,7 @@ def sleeping(job: TrialJob) -> Iterator[EpochReport]:
             step = {
                 "epoch": epoch,
                 "node": context.get_node_id(),
-                "gpu": os.environ["CUDA_VISIBLE_DEVICES"],
+                "gpu": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
                 "process": os.getpid(),
                 "began": began,
                 "ended": time.time(),
@@ -56,3 +57,8 @@ def make_job(plan: Plan, record: TrialRecord) -> TrialJob:
         home=plan.home,
         threads=1,
     )
+
+
+def steps_of(plan: Plan, number: int) -> list[dict[str, Any]]:
+    path = plan.directory / "trials" / str(number) / STEPS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
