@@ -15,7 +15,8 @@ from typing import Literal, get_args
 
 from driver_run import PHASES, Clock, DriverRun, Phase
 from mlflow_server import MlflowServer
-from sessions import Process, processes_of
+
+from xa_search.rehearsal.sessions import Process, processes_of
 
 Target = Literal["driver", "worker", "daemon", "server"]
 TARGETS: tuple[Target, ...] = get_args(Target)

@@ -14,10 +14,10 @@ from bookkeeping import Difference, EndedTrials, compare
 from driver_run import Clock, DriverRun
 from killer import Hit, Killer, Target
 from mlflow_server import MlflowServer
-from sessions import kill_session, processes_of
 
 from xa_search.plan import make_plan
 from xa_search.records import Plan
+from xa_search.rehearsal.sessions import kill_session, processes_of
 
 HUNG_SECONDS = 240.0
 GONE_SECONDS = 150.0

@@ -1,4 +1,4 @@
-"""Amounts as people type them. In: the text of an option. Out: seconds or bytes, or a UsageError."""
+"""Amounts as people type them. In: the text of an option. Out: seconds, bytes or a pair, or a UsageError."""
 
 import re
 
@@ -16,6 +16,14 @@ def parse_duration(text: str) -> float:
 def parse_size(text: str) -> int:
     """Return the bytes that a text such as 500MB or 20GB means."""
     return int(_amount("--disk-budget", text, BYTES, "MB, GB or TB, for example 20GB"))
+
+
+def parse_step_seconds(text: str) -> tuple[str, float]:
+    """Return the model size and the seconds that a text such as base=0.12 means."""
+    size, _, seconds = text.rpartition("=")
+    if not size or not re.fullmatch(r"\d*\.?\d+", seconds) or not float(seconds):
+        raise UsageError(f"--gpu-step {text!r}: write SIZE=SECONDS, for example base=0.12")
+    return size, float(seconds)
 
 
 def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:

@@ -16,7 +16,8 @@ import typer
 from xa_search.cluster_commands import cluster_app
 from xa_search.data_commands import data_commands
 from xa_search.machine_commands import machine_commands
-from xa_search.options import DEFAULT_HOME, Data, Debug, Home, absolute
+from xa_search.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.rehearsal_commands import rehearsal_commands
 from xa_search.search_commands import search_commands
 
 INTERRUPTED = 130
@@ -31,11 +32,10 @@ app = typer.Typer(
 )
 app.add_typer(search_commands)
 app.add_typer(machine_commands)
+app.add_typer(rehearsal_commands)
 app.add_typer(data_commands, name="data")
 app.add_typer(cluster_app, name="cluster")
 
-Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
 
 
@@ -65,7 +65,7 @@ def run(
     cluster: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run as a job of this file's cluster, and follow it.")
     ] = None,
-    change: Set = None,
+    change: Change = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -118,7 +118,7 @@ def train(
     data: Data = None,
     home: Home = DEFAULT_HOME,
     seed: Seed = 1,
-    change: Set = None,
+    change: Change = None,
     test: Annotated[bool, typer.Option("--test", help="Score the test splits at the end.")] = False,
     debug: Debug = False,
 ) -> None:

@@ -33,8 +33,8 @@ def check(
     if as_json:
         typer.echo(json.dumps({"file": str(file), "ok": not report.faults, **asdict(report)}, ensure_ascii=False))
     else:
-        for fault in report.faults:
-            typer.echo(f"{file}:{fault.line}: {fault.rule}: {fault.what}; {fault.fix}")
+        for line in report.lines(file):
+            typer.echo(line)
         for example in report.examples:
             typer.echo(f"{file}:{example.line}: example: {example.value} stands for yours; cluster/README.md")
         if not report.faults:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from xa_search.cluster.document import Part
 from xa_search.cluster.machines import ClusterFile, Kind
@@ -56,3 +57,7 @@ class Report:
 
     faults: tuple[Fault, ...]
     examples: tuple[Example, ...] = ()
+
+    def lines(self, path: Path) -> list[str]:
+        """Return one line a fault: where it is, what it is, and its fix."""
+        return [f"{path}:{fault.line}: {fault.rule}: {fault.what}; {fault.fix}" for fault in self.faults]

@@ -53,8 +53,8 @@ def _check(plan: Plan, file: Path) -> None:
         raise UsageError("--cluster: the cluster runs the trials; leave --local and --address out")
     if plan.data is not None and not plan.data.is_absolute():
         raise UsageError(f"--data {plan.data}: with --cluster it is a path on the cluster; give it from the root on")
-    if faults := check_file(file).faults:
-        raise UsageError("\n".join(f"{file}:{one.line}: {one.rule}: {one.what}; {one.fix}" for one in faults))
+    if faults := check_file(file).lines(file):
+        raise UsageError("\n".join(faults))
     if kind_of(read_document(file.read_text(encoding="utf-8"))) == "rayjob":
         raise UsageError(f"{file}: KubeRay submits this by itself; type `kubectl apply -f {file}`")
 

@@ -1,0 +1,107 @@
+"""A real `xa-search run` that is watched. In: its command. Out: what it says, and what happened to it.
+
+It runs in a session of its own, of which nothing is left when the watch ends.
+"""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from xa_search.errors import XaSearchError
+from xa_search.rehearsal.sessions import kill_session, processes_of
+
+BETWEEN_LOOKS = 0.02
+EPOCH = re.compile(r"trial (\d+) epoch (\d+)/")
+ERROR = "error: "
+
+Seen = TypeVar("Seen")
+
+
+class Driver:
+    """The command while it runs; what it says is added to `log`."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        self._said_before = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as said:
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> "Driver":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What is killed may have started something just before.
+        while kill_session(self._process.pid):
+            time.sleep(BETWEEN_LOOKS)
+        self._process.wait()
+
+    @property
+    def said(self) -> str:
+        """What it printed so far."""
+        return self._log.read_bytes()[self._said_before :].decode(errors="replace")
+
+    def epochs(self) -> dict[int, list[int]]:
+        """Return the epochs that it reported, by trial."""
+        found: dict[int, list[int]] = {}
+        for trial, epoch in EPOCH.findall(self.said):
+            found.setdefault(int(trial), []).append(int(epoch))
+        return found
+
+    def wait_for(self, look: Callable[[], Seen | None], meant: str) -> Seen:
+        """Look again and again until there is something to see. Raises XaSearchError when the run ends without."""
+        while True:
+            has_ended = self._process.poll() is not None
+            if (seen := look()) is not None:
+                return seen
+            if has_ended:
+                raise XaSearchError(self._ended(meant))
+            time.sleep(BETWEEN_LOOKS)
+
+    def wait_for_words(self, words: str, meant: str) -> str:
+        """Wait until it prints a line with these words; return that line."""
+        return self.wait_for(lambda: next((line for line in self.said.splitlines() if words in line), None), meant)
+
+    def workers_on(self, folder: Path) -> list[int]:
+        """Return the processes that train the trial of a folder: they have a file of it open."""
+        workers = [process.pid for process in processes_of(self._process.pid) if process.is_worker]
+        return [pid for pid in workers if any(folder in path.parents for path in _open_files(pid))]
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self, exit_code: int, meant: str) -> None:
+        """Wait for its end. Raises XaSearchError for another exit code."""
+        if self._process.wait() != exit_code:
+            raise XaSearchError(self._ended(meant))
+
+    def _ended(self, meant: str) -> str:
+        """Say how it ended: in its own words, which also say what to type."""
+        lines = self.said.strip().splitlines() or ["without a word"]
+        errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)] or lines[-1:]
+        how = f"`xa-search run` ended with exit code {self._process.returncode}, not {meant}"
+        return "\n".join((f"{how}: {errors[0]}", *errors[1:], f"all that it said is in {self._log}"))
+
+
+def _open_files(pid: int) -> list[Path]:
+    found = []
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.append(link.readlink())
+    return found

@@ -1,0 +1,167 @@
+"""What a search will cost. In: a Plan, the corpus's counts, the seconds of a step. Out: hours by model size.
+
+Arithmetic alone: trials x epochs x steps x seconds, and the evaluation after each epoch. Nothing is measured here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from math import ceil
+
+from xa_search.corpora import CorpusCheck
+from xa_search.records import Asha, Plan, TrialRole, TrialSettings
+from xa_search.search.space import recipe, settings_of
+from xa_search.training.selection import reads_target_labels
+
+HOUR = 3600.0
+FORWARD_SHARE = 1 / 3
+"""An evaluation has no backward pass, which takes twice as long as the forward one."""
+COSTLY = ("model_size", "method", "models", "pairing", "epochs", "batch_size")
+"""The settings that decide what a trial costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """The usable rows of a corpus: labelled ones by language, and the translations by target."""
+
+    source: str
+    train: Mapping[str, int]
+    dev: Mapping[str, int]
+    pairs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """The seconds of a step of so many utterances and translations; `source` says where the figure comes from."""
+
+    utterances: int
+    seconds: float
+    on_gpu: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What a trial does in one pass: steps of so many utterances and translations, then so many to evaluate."""
+
+    steps: int
+    utterances_a_step: int
+    evaluated: int
+
+    def seconds(self, step: StepTime) -> float:
+        """Return how long it takes where a step takes so long; time is in proportion to utterances."""
+        trained = self.steps * self.utterances_a_step
+        return (trained + FORWARD_SHARE * self.evaluated) * step.seconds / step.utterances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialGroup:
+    """Trials of the same settings, as far as these decide the cost; `count` need not be whole."""
+
+    settings: TrialSettings
+    count: float
+    expected_epochs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeForecast:
+    """The trials of one model size: hours of one that uses its full budget, of all as expected, and of all at most."""
+
+    size: str
+    trials: float
+    steps: int
+    step: StepTime
+    hours_a_trial: float
+    hours: float
+    most_hours: float
+
+
+def row_counts(check: CorpusCheck) -> RowCounts:
+    """Return the usable rows of a corpus that was checked."""
+    counts: dict[str, dict[str, int]] = {"train": {}, "dev": {}, "test": {}}
+    for split in check.splits:
+        counts[split.split][split.lang] = split.rows - split.dropped
+    pairs = {one.lang: one.translations for one in check.translations}
+    return RowCounts(source=check.source, train=counts["train"], dev=counts["dev"], pairs=pairs)
+
+
+def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
+    """Return what a trial of these settings does in one pass."""
+    limit, targets = settings.train_limit or max(rows.train.values()), plan.space.targets
+    source = min(limit, rows.train[rows.source])
+    held_out = round(source * settings.held_out)
+    learned = 0 if settings.method == "target" else source - held_out
+    if settings.reads_target_labels:
+        learned += sum(round(min(limit, rows.train.get(lang, 0)) * (1 - settings.held_out)) for lang in targets)
+    share = held_out / max(1, rows.train[rows.source])
+    evaluated = sum(round(rows.pairs.get(lang, 0) * share) for lang in targets)
+    read = targets if reads_target_labels(plan.space.selection) else ()
+    dev = [min(settings.dev_limit or rows.dev.get(lang, 0), rows.dev.get(lang, 0)) for lang in (rows.source, *read)]
+    models = len(targets) if settings.one_model_a_target else 1
+    return Epoch(
+        steps=models * ceil(learned / settings.batch_size),
+        utterances_a_step=passes(settings) * settings.batch_size,
+        evaluated=evaluated + sum(dev[1:]) + models * dev[0],
+    )
+
+
+def passes(settings: TrialSettings) -> int:
+    """Return how many texts go through the encoder for each labelled utterance of a step."""
+    if settings.pair_losses:
+        return 3 if settings.pairing == "independent" else 2
+    return 2 if settings.method == "translate_train" else 1
+
+
+def expected_epochs(asha: Asha | None, epochs: int) -> float:
+    """Return how many epochs a searched trial takes where, at each comparison, one in `reduction` goes on."""
+    if asha is None:
+        return float(epochs)
+    expected, share, done, rung = 0.0, 1.0, 0, asha.grace_epochs
+    while rung < epochs:
+        expected += share * (rung - done)
+        share, done, rung = share / asha.reduction, rung, rung * asha.reduction
+    return expected + share * (epochs - done)
+
+
+def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
+    """Return the trials of a search: the two fixed recipes, the others spread evenly over what costs differently."""
+    space = plan.space
+    groups = [_fixed(plan, role) for role in ("baseline", "published")]
+    middle = recipe(space, "published")
+    choices = {
+        name: list(dict.fromkeys(space.params[name].choices or (middle[name],)))
+        for name in COSTLY
+        if name in space.params
+    }
+    combinations = list(product(*choices.values()))
+    for values in combinations:
+        settings = plan.trial_settings(middle | dict(zip(choices, values, strict=True)))
+        epochs = expected_epochs(space.scheduler.asha, settings.epochs)
+        count = (space.trials - 2) / len(combinations)
+        groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))
+    return tuple(groups)
+
+
+def _fixed(plan: Plan, role: TrialRole) -> TrialGroup:
+    settings = settings_of(plan, role, recipe(plan.space, role))
+    return TrialGroup(settings=settings, count=1, expected_epochs=settings.epochs)
+
+
+def forecast_size(plan: Plan, rows: RowCounts, size: str, step: StepTime) -> SizeForecast:
+    """Return what the trials of a size take, where a step takes so long."""
+    groups = [group for group in trial_groups(plan) if group.settings.model_size == size]
+    epochs = [(group, epoch_of(plan, group.settings, rows)) for group in groups]
+    longest, pass_of_longest = max(epochs, key=lambda one: one[1].seconds(step) * one[0].settings.epochs)
+    return SizeForecast(
+        size=size,
+        trials=sum(group.count for group in groups),
+        steps=pass_of_longest.steps * longest.settings.epochs,
+        step=replace(
+            step,
+            utterances=pass_of_longest.utterances_a_step,
+            seconds=step.seconds * pass_of_longest.utterances_a_step / step.utterances,
+        ),
+        hours_a_trial=pass_of_longest.seconds(step) * longest.settings.epochs / HOUR,
+        hours=sum(group.count * group.expected_epochs * one.seconds(step) for group, one in epochs) / HOUR,
+        most_hours=sum(group.count * group.settings.epochs * one.seconds(step) for group, one in epochs) / HOUR,
+    )
