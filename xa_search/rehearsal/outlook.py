@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xa_search.cluster.gpus import ClusterGpus
-from xa_search.preflight import Checked, max_tokens, searched_sizes
+from xa_search.preflight import Checked, max_tokens
 from xa_search.records import Plan
 from xa_search.rehearsal.dimensions import Dimensions, dimensions_of
 from xa_search.rehearsal.forecast import (
@@ -72,13 +72,14 @@ def look_ahead(plan: Plan, checked: Checked, terms: GpuTerms, user_home: Path, s
     rows, texts = row_counts(checked.check), sample_texts(checked.corpus, max_tokens(plan), scratch)
     found: list[SizeForecast] = []
     unknown = []
-    for size in searched_sizes(plan):
+    for size in plan.space.model_sizes:
         dimensions = dimensions_of(size, user_home)
         groups = [group for group in trial_groups(plan) if group.settings.model_size == size]
         times = _step_times(plan, rows, groups[-1], dimensions, texts, terms, scratch)
         found += [forecast_size(plan, rows, size, one) for one in times]
         unknown += [] if times else [size]
-    gpus = plan.space.gpus_per_trial
+    # Where it is left to a measurement, trials may share a GPU; none is known to before there is one.
+    gpus = max(1.0 if gpus is None else gpus for gpus in map(plan.space.gpus, plan.space.model_sizes))
     at_once = None if terms.cluster is None else terms.cluster.at_once
     return Outlook(
         plan=plan,
@@ -109,7 +110,7 @@ def _step_times(
         return []
     times = [measure_step(settings, dimensions, texts, plan.space.cpus_per_trial, scratch)]
     kind = None if terms.cluster is None else terms.cluster.kind
-    if kind is not None and plan.space.gpus_per_trial and not times[0].on_gpu:
+    if kind is not None and plan.space.gpus(settings.model_size) != 0 and not times[0].on_gpu:
         tokens = utterances * (settings.max_tokens if settings.padding == "attended" else texts.mean_tokens)
         seconds = dimensions.operations(tokens) / (kind.teraflops * 1e12 * GPU_SHARE)
         source = f"estimated for {kind.name}: {GPU_SHARE:.0%} of {kind.teraflops:g} TFLOP/s"
@@ -119,7 +120,7 @@ def _step_times(
 
 def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
     """Return what the search takes on disk, as its own check before the first trial counts it."""
-    sizes, models, trials = searched_sizes(plan), plan.models_a_trial, plan.space.trials
+    sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.trials
     running = trials_bytes(sizes, trials, at_once, models)
     weights = models * max(weights_bytes(size) for size in sizes)
     winner = max(encoder_bytes(size) for size in sizes)

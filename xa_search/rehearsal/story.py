@@ -19,7 +19,7 @@ from xa_search.history import SearchHistory, read_search
 from xa_search.journal import trial_directory
 from xa_search.model.sizes import resolve_size
 from xa_search.plan import make_plan
-from xa_search.preflight import Checked, check_search, searched_sizes
+from xa_search.preflight import Checked, check_search
 from xa_search.records import Plan
 from xa_search.rehearsal.driver import Driver
 from xa_search.rehearsal.home import LOG, environment, own_home
@@ -77,9 +77,9 @@ def _check(request: Request, home: Path, steps: Steps) -> Found:
     """Check the space, its data and the cluster file; raise all faults at once."""
     with steps.step("search space") as said:
         plan = make_plan(request.space, request.changes, home=home, data=request.data)
-        for size in searched_sizes(plan):
+        for size in plan.space.model_sizes:
             resolve_size(size)
-        said.append(f"{plan.name}, {plan.space.trials} trials of {', '.join(searched_sizes(plan))}")
+        said.append(f"{plan.name}, {plan.space.trials} trials of {', '.join(plan.space.model_sizes)}")
     checked, gpus = None, None
     with steps.check("data check") as said:
         checked = check_search(plan, ("tiny",), lambda _: None)

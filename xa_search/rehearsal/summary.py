@@ -44,7 +44,9 @@ def _gpu_lines(outlook: Outlook, on_gpu: list[SizeForecast]) -> list[str]:
             f"GPU hours and cost: not forecast, no step of {', '.join(missing)} was timed on a GPU; "
             f"type this where there is one, or add {asked}, or --cluster FILE whose instances say their GPU"
         ]
-    lines = [f"GPU hours: {_range(on_gpu, outlook.gpus)}, {outlook.gpus:g} GPU a trial"]
+    sizes = outlook.plan.space.model_sizes
+    sharing = ", fewer where trials share one" if None in map(outlook.plan.space.gpus, sizes) else ""
+    lines = [f"GPU hours: {_range(on_gpu, outlook.gpus)}, {outlook.gpus:g} GPU a trial{sharing}"]
     if outlook.at_once:
         at_once = outlook.at_once / outlook.gpus
         least = max(sum(one.hours for one in on_gpu) / at_once, max(one.hours_a_trial for one in on_gpu))
