@@ -36,7 +36,9 @@ def rehearse(
 ) -> None:
     """Go through a whole search in minutes, with faults, on the tiny encoder; then forecast hours, cost and disk."""
     from xa_search.amounts import parse_step_seconds
-    from xa_search.rehearsal.story import Request, rehearse
+    from xa_search.errors import XaSearchError
+    from xa_search.rehearsal.story import Request
+    from xa_search.rehearsal.story import rehearse as rehearse_space
     from xa_search.rehearsal.summary import COLUMNS, TEXTS, outlook_lines, outlook_rows
     from xa_search.search.process import ended_by_sigterm
     from xa_search.tables import print_table
@@ -51,8 +53,12 @@ def rehearse(
         gpu_price=gpu_price,
         gpu_steps=dict(map(parse_step_seconds, gpu_step or ())),
     )
-    with ended_by_sigterm():
-        outlook = rehearse(request, typer.echo)
+    try:
+        with ended_by_sigterm():
+            outlook = rehearse_space(request, typer.echo)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; nothing of it runs{'' if keep else ' or lies on disk'} any more", err=True)
+        raise typer.Exit(XaSearchError.exit_code) from None
     name, trials = outlook.plan.name, outlook.plan.space.trials
     print_table(f"Forecast of {name}: {trials} trials", COLUMNS, outlook_rows(outlook), TEXTS)
     for line in outlook_lines(outlook):

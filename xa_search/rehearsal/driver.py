@@ -46,9 +46,14 @@ class Driver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # What is killed may have started something just before.
-        while kill_session(self._process.pid):
+        while kill_session(self.session):
             time.sleep(BETWEEN_LOOKS)
         self._process.wait()
+
+    @property
+    def session(self) -> int:
+        """The session that all its processes are in."""
+        return self._process.pid
 
     @property
     def said(self) -> str:
@@ -78,7 +83,7 @@ class Driver:
 
     def workers_on(self, folder: Path) -> list[int]:
         """Return the processes that train the trial of a folder: they have a file of it open."""
-        workers = [process.pid for process in processes_of(self._process.pid) if process.is_worker]
+        workers = [process.pid for process in processes_of(self.session) if process.is_worker]
         return [pid for pid in workers if any(folder in path.parents for path in _open_files(pid))]
 
     def interrupt(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xa_search.cluster.gpus import ClusterGpus
+from xa_search.cluster.gpus import ClusterGpus, GpuKind
 from xa_search.preflight import Checked, max_tokens
 from xa_search.records import Plan
 from xa_search.rehearsal.dimensions import Dimensions, dimensions_of
@@ -26,7 +26,9 @@ from xa_search.search.disk import COPIES_OF_WINNER, encoder_bytes, shared_bytes,
 from xa_search.search.resources import slots_here
 
 GPU_SHARE = 0.2
-"""The share of its maker's figure that a GPU is assumed to reach on steps of short texts."""
+"""The share of its maker's figure that a GPU is assumed to reach."""
+SECONDS_A_LAYER = 0.0025
+"""What a layer is assumed to take at least, however fast the GPU: it waits for the next thing to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +114,20 @@ def _step_times(
     kind = None if terms.cluster is None else terms.cluster.kind
     if kind is not None and plan.space.gpus(settings.model_size) != 0 and not times[0].on_gpu:
         tokens = utterances * (settings.max_tokens if settings.padding == "attended" else texts.mean_tokens)
-        seconds = dimensions.operations(tokens) / (kind.teraflops * 1e12 * GPU_SHARE)
-        source = f"estimated for {kind.name}: {GPU_SHARE:.0%} of {kind.teraflops:g} TFLOP/s"
-        times.append(StepTime(utterances=utterances, seconds=seconds, on_gpu=True, source=source))
+        times.append(estimated_step(dimensions, utterances, tokens, kind))
     return times
+
+
+def estimated_step(dimensions: Dimensions, utterances: int, tokens: float, kind: GpuKind) -> StepTime:
+    """Return what a step of so many texts and tokens may take on a kind of GPU, where nobody has timed one."""
+    computing = dimensions.operations(tokens) / (kind.teraflops * 1e12 * GPU_SHARE)
+    source = (
+        f"estimated for {kind.name}: {GPU_SHARE:.0%} of {kind.teraflops:g} TFLOP/s, "
+        f"at least {1000 * SECONDS_A_LAYER:g} ms a layer"
+    )
+    return StepTime(
+        utterances=utterances, seconds=max(computing, dimensions.layers * SECONDS_A_LAYER), on_gpu=True, source=source
+    )
 
 
 def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:

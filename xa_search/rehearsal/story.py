@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xa_search.cluster.check import check_file
 from xa_search.cluster.gpus import ClusterGpus, cluster_gpus
-from xa_search.errors import StoppedEarly, UsageError, XaSearchError
+from xa_search.errors import DataError, StoppedEarly, UsageError, XaSearchError
 from xa_search.history import SearchHistory, read_search
 from xa_search.journal import trial_directory
 from xa_search.model.sizes import resolve_size
@@ -82,7 +82,10 @@ def _check(request: Request, home: Path, steps: Steps) -> Found:
         said.append(f"{plan.name}, {plan.space.trials} trials of {', '.join(plan.space.model_sizes)}")
     checked, gpus = None, None
     with steps.check("data check") as said:
-        checked = check_search(plan, ("tiny",), lambda _: None)
+        try:
+            checked = check_search(plan, ("tiny",), lambda _: None)
+        except DataError as error:  # a corpus that is to be put somewhere belongs into the user's home
+            raise DataError(str(error).replace(str(home), str(request.home))) from None
         said.append(_counts(checked))
     if request.cluster is not None:
         with steps.check("cluster file") as said:

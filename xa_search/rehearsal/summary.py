@@ -28,9 +28,7 @@ def outlook_lines(outlook: Outlook) -> list[str]:
     lines += _gpu_lines(outlook, on_gpu)
     if {one.size for one in on_cores} == {*_sizes(outlook)}:
         cores = outlook.plan.space.cpus_per_trial
-        lines.append(
-            f"without a GPU: {_range(on_cores)} of trials with {cores} core(s) each, on a machine like this one"
-        )
+        lines.append(f"without a GPU: {_range(on_cores)}, a trial alone on {cores} core(s) of a machine like this")
     return [*lines, *_disk_lines(outlook), *_grounds(outlook)]
 
 
@@ -57,7 +55,7 @@ def _gpu_lines(outlook: Outlook, on_gpu: list[SizeForecast]) -> list[str]:
         outlook.price * outlook.gpus * sum(hours)
         for hours in ([one.hours for one in on_gpu], [one.most_hours for one in on_gpu])
     )
-    return [*lines, f"cost: {expected:.2f} expected, {most:.2f} at most, at {outlook.price:g} an hour of a GPU"]
+    return [*lines, f"cost: {expected:.3g} expected, {most:.3g} at most, at {outlook.price:g} an hour of a GPU"]
 
 
 def _disk_lines(outlook: Outlook) -> list[str]:
@@ -83,7 +81,7 @@ def _grounds(outlook: Outlook) -> list[str]:
     return [
         "measured: the corpus's rows, and steps where the table says so",
         f"assumed: {'; '.join(assumptions)}",
-        "not counted: starting workers, saving, testing the winner, idle machines",
+        "not counted: starting workers, saving, testing the winner, idle machines, trials that slow each other down",
     ]
 
 
