@@ -114,10 +114,29 @@ def test_a_run_that_ends_too_early_is_quoted_and_nothing_of_it_lives_on(tmp_path
         assert driver.epochs() == {3: [2]}
         assert [process.name for process in processes_of(session)] == ["sleep"]
     assert processes_of(session) == []
-    with Driver([sys.executable, "-c", "import signal; signal.pause()"], os.environ, log) as driver:
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.default_int_handler])
+def test_a_run_heeds_ctrl_c_even_where_the_rehearsal_does_not(tmp_path: Path, before: signal.Handlers) -> None:
+    """A shell has the commands that it starts in the background ignore Ctrl-C, and their children with them."""
+    found = signal.signal(signal.SIGINT, before)
+    try:
+        program = "import signal; print('ready', flush=True); signal.pause()"
+        with Driver([sys.executable, "-c", program], os.environ, tmp_path / "log") as driver:
+            driver.wait_for_words("ready", "with a word")
+            driver.interrupt()
+            driver.end(-signal.SIGINT, "of Ctrl-C")
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, found)
+
+
+def test_a_run_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xa_search.rehearsal.driver.SILENCE_SECONDS", 0.2)
+    with Driver([sys.executable, "-c", "import time; time.sleep(600)"], os.environ, tmp_path / "log") as driver:
         assert driver.said == ""
-        driver.interrupt()
-        driver.end(-signal.SIGINT, "of Ctrl-C")
+        with pytest.raises(XaSearchError, match="has said nothing for 0 s, and did not end at all"):
+            driver.end(0, "at all")
 
 
 def test_a_step_is_timed_whole_or_by_two_shallow_models(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -17,6 +17,7 @@ from xa_search.errors import XaSearchError
 from xa_search.rehearsal.sessions import kill_session, processes_of
 
 BETWEEN_LOOKS = 0.02
+SILENCE_SECONDS = 600.0
 EPOCH = re.compile(r"trial (\d+) epoch (\d+)/")
 ERROR = "error: "
 
@@ -29,7 +30,7 @@ class Driver:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
         self._said_before = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as said:
+        with log.open("ab") as said, _heeded_interrupts():
             self._process = subprocess.Popen(
                 command,
                 env=dict(environment),
@@ -68,13 +69,22 @@ class Driver:
         return found
 
     def wait_for(self, look: Callable[[], Seen | None], meant: str) -> Seen:
-        """Look again and again until there is something to see. Raises XaSearchError when the run ends without."""
+        """Look again and again until there is something to see.
+
+        Raises XaSearchError when the run ends without, or has said nothing for `SILENCE_SECONDS`.
+        """
+        heard, heard_at = 0, time.monotonic()
         while True:
             has_ended = self._process.poll() is not None
             if (seen := look()) is not None:
                 return seen
             if has_ended:
                 raise XaSearchError(self._ended(meant))
+            if (length := self._log.stat().st_size) != heard:
+                heard, heard_at = length, time.monotonic()
+            if time.monotonic() - heard_at > SILENCE_SECONDS:
+                still = f"`xa-search run` has said nothing for {SILENCE_SECONDS:.0f} s, and did not end {meant}"
+                raise XaSearchError(f"{still}\nall that it said is in {self._log}")
             time.sleep(BETWEEN_LOOKS)
 
     def wait_for_words(self, words: str, meant: str) -> str:
@@ -91,8 +101,8 @@ class Driver:
         self._process.send_signal(signal.SIGINT)
 
     def end(self, exit_code: int, meant: str) -> None:
-        """Wait for its end. Raises XaSearchError for another exit code."""
-        if self._process.wait() != exit_code:
+        """Wait for its end. Raises XaSearchError for another exit code, or when it never comes."""
+        if self.wait_for(self._process.poll, meant) != exit_code:
             raise XaSearchError(self._ended(meant))
 
     def _ended(self, meant: str) -> str:
@@ -101,6 +111,19 @@ class Driver:
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)] or lines[-1:]
         how = f"`xa-search run` ended with exit code {self._process.returncode}, not {meant}"
         return "\n".join((f"{how}: {errors[0]}", *errors[1:], f"all that it said is in {self._log}"))
+
+
+@contextmanager
+def _heeded_interrupts() -> Iterator[None]:
+    """Let what is started meanwhile heed Ctrl-C: a shell has its background commands ignore it, with their children."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _open_files(pid: int) -> list[Path]:

@@ -150,7 +150,7 @@ def _kill_worker(driver: Driver, plan: Plan, steps: Steps) -> None:
 def _interrupt(driver: Driver, plan: Plan, steps: Steps) -> SearchHistory:
     with steps.step("interruption") as said:
         driver.interrupt()
-        driver.end(StoppedEarly.exit_code, f"{StoppedEarly.exit_code}, resumable, at Ctrl-C")
+        driver.end(StoppedEarly.exit_code, f"with {StoppedEarly.exit_code}, resumable, at Ctrl-C")
         search = _search(plan)
         waiting = [trial for trial in search.trials if trial.state == "PAUSED"]
         said.append(f"Ctrl-C, {search.ended} trials ended, {len(waiting)} to go on")
@@ -188,7 +188,7 @@ def _conclude(driver: Driver, steps: Steps) -> None:
         driver.wait_for_words("] registering the winner", "with a tested winner")
         said.append("winner and zero-shot trial tested, report written")
     with steps.step("registration") as said:
-        driver.end(0, "0 after a registration")
+        driver.end(0, "with 0 after a registration")
         line = driver.wait_for_words("registered: ", "with a registered model")
         said.append(f"{line.removeprefix('registered: ')}, loaded back in a fresh process with the same answers")
 
