@@ -1,9 +1,11 @@
 """Does a search survive its nodes? In: how many nodes and trials. Out: where each trial ran, and how it moved.
 
     python benchmarks/cluster_nodes.py --out benchmarks/results/cluster_nodes.json
+    python benchmarks/cluster_nodes.py --on-demand --out benchmarks/results/cluster_on_demand.json
 
 A Ray of several raylets on this machine, with declared GPUs: a head without CPUs, and nodes that come while the search
-asks for room. When a third of the trials are over, some nodes are killed. Trials sleep, report and keep a checkpoint.
+asks for room; with --on-demand Ray's autoscaler starts them. When a third of the trials are over, some nodes are
+killed. Trials sleep, report and keep a checkpoint.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from ray_nodes_here import NodesByHand, NodesOnDemand
 from results_file import command_line, write_json
 from sleeping_trials import make_job, sleeping, steps_of
 
@@ -61,30 +64,25 @@ def drive(plan: Plan) -> None:
     run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), sleeping)
 
 
-def run(nodes: int, lost: int, trials: int, home: Path) -> dict[str, Any]:
+def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path) -> dict[str, Any]:
     """Run the search on a cluster that grows and then loses nodes; return what became of it."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0, "include_dashboard": False})
     command = [sys.executable, __file__, "--home", str(home), "--trials", str(trials), "--address", cluster.address]
     start = time.perf_counter()
     driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        workers = [cluster.add_node(num_cpus=GPUS_A_NODE, num_gpus=GPUS_A_NODE) for _ in range(nodes)]
+        cluster.grow()
         plan = plan_of(home, trials, cluster.address)
         said: list[str] = []
         ear = Thread(target=listen, args=(driver, said), daemon=True)
         ear.start()
         killed = busy_nodes(driver, plan, said, enough=trials // 3, busy=lost)[:lost]
         at = time.time()
-        for worker in [worker for worker in workers if worker.node_id in killed]:
-            cluster.remove_node(worker, allow_graceful=False)
+        cluster.kill(killed)
         driver.wait()
         ear.join()
         wall = time.perf_counter() - start
     finally:
         driver.kill()
-        cluster.shutdown()
     found = open_study(plan).trials()
     steps = {record.number: steps_of(plan, record.number) for record in found}
     return {
@@ -157,6 +155,7 @@ def moved(steps: dict[int, list[dict[str, Any]]], lost: list[str], at: float) ->
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--on-demand", action="store_true", help="let Ray's autoscaler start the nodes")
     parser.add_argument("--lost", type=int, default=2)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epoch-seconds", type=float, default=1.0)
@@ -170,7 +169,10 @@ def main() -> None:
     os.environ.update(ENVIRONMENT | {"EPOCH_SECONDS": str(options.epoch_seconds)})
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray declares no GPUs beyond these
     with tempfile.TemporaryDirectory() as folder:
-        result = run(options.nodes, options.lost, options.trials, Path(folder))
+        shape, home = {"CPU": GPUS_A_NODE, "GPU": GPUS_A_NODE}, Path(folder)
+        on_demand = options.on_demand
+        with NodesOnDemand(options.nodes, shape, home) if on_demand else NodesByHand(options.nodes, shape) as cluster:
+            result = run(cluster, options.lost, options.trials, home)
     write_json(options.out, {"command": command_line(), "gpus_a_node": GPUS_A_NODE, "epochs": EPOCHS, **result})
     print(json.dumps(result, indent=1))
 

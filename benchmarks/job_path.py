@@ -12,17 +12,16 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ports import free_port, wait_for
 from results_file import command_line, write_json
 
 from xa_search.history import searches_in
@@ -41,13 +40,6 @@ TINY = (
 )
 TRIALS = 8
 TABLE = "┏┃┡│└"
-START_SECONDS = 120.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def environment_of(folder: Path, **more: str) -> dict[str, str]:
@@ -73,7 +65,7 @@ def head(folder: Path, port: int, dashboard: int) -> Iterator[None]:
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for(dashboard)
+            wait_for("127.0.0.1", dashboard, process, folder / "head.log")
             yield
         finally:
             process.terminate()
@@ -81,16 +73,6 @@ def head(folder: Path, port: int, dashboard: int) -> Iterator[None]:
                 process.wait(timeout=20)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_for(port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.5)
-    raise SystemExit(f"nobody listens at port {port} after {START_SECONDS:.0f} s")
 
 
 def client(folder: Path, dashboard: int, *more: str) -> "subprocess.Popen[str]":

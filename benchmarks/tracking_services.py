@@ -9,9 +9,7 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,10 +18,10 @@ from string import Template
 from typing import Any
 
 import yaml
+from ports import free_port, wait_for
 
 COMPOSE = Path(__file__).resolve().parents[1] / "cluster" / "tracking" / "compose.yaml"
 DATABASE_USER = "postgres"
-START_SECONDS = 180.0
 END_SECONDS = 20.0
 CLIENT = "import boto3, os; store = boto3.client('s3', endpoint_url=os.environ['MLFLOW_S3_ENDPOINT_URL'])\n"
 MAKE_BUCKET = CLIENT + "store.create_bucket(Bucket='mlflow')"
@@ -148,7 +146,7 @@ def server(command: list[str], environment: dict[str, str], port: int, log: Path
             command, env=os.environ | environment, stdout=said, stderr=said, start_new_session=True, cwd="/"
         )
     try:
-        wait_for(port, process, log)
+        wait_for("127.0.0.1", port, process, log)
         yield
     finally:
         process.send_signal(signal.SIGINT)
@@ -156,21 +154,3 @@ def server(command: list[str], environment: dict[str, str], port: int, log: Path
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise SystemExit(f"nobody listens at port {port}:\n{log.read_text()[-3000:]}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
