@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("started", [(), ("--on-demand",)], ids=["by-hand", "by-the-autoscaler"])
+def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path, started: tuple[str, ...]) -> None:
     """Two nodes come to a head without CPUs, one of them is killed at work; see benchmarks/cluster_nodes.py."""
     out = tmp_path / "result.json"
-    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.6", "--out", str(out)]
+    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.6", "--out", str(out), *started]
     command = [sys.executable, str(BENCHMARKS / "cluster_nodes.py"), *options]
     # A driver that another test leaves in the environment's address would be another cluster's.
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
@@ -24,7 +27,7 @@ def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path) -> None:
     assert result["trials_with_all_epochs"] == 5
     assert result["said"] == {"started": 5, "ended": 5}
     assert result["most_at_once_on_a_gpu"] == 1
-    assert len(result["trials_by_node"]) == 2
+    assert len(result["trials_by_node"]) >= 2
     assert result["moved"], "no trial was on the node that was killed"
     for trial in result["moved"]:
         assert trial["epochs_before"] + trial["epochs_after"] == [1, 2, 3, 4, 5]
