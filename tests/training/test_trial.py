@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from xa_search.encoding.near import FOLDER
 from xa_search.encoding.pairs import split_training_rows
 from xa_search.encoding.store import encode_split, table_path
 from xa_search.encoding.table import EncodedTable
@@ -44,6 +45,20 @@ def test_the_same_seed_gives_the_same_numbers(make_job: MakeJob, settings: dict[
         best_weights(make_job(name="first").directory).read_bytes()
         == best_weights(make_job(name="again").directory).read_bytes()
     )
+
+
+def test_trials_of_a_node_share_its_copies_of_tables_and_weights(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = list(train_trial(make_job(name="far")))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "node"))
+    assert numbers(list(train_trial(make_job(name="near")))) == numbers(far)
+    copies = {path.name.partition("-")[2]: path.stat().st_ino for path in (tmp_path / "node").glob("*-*")}
+    assert {"train.en.arrow", "dev.en.arrow", "translations.de.arrow", "translations.th.arrow"} < copies.keys()
+    assert [name for name in copies if name.startswith("encoder-")]
+    assert numbers(list(train_trial(make_job(name="next")))) == numbers(far)
+    again = {path.name.partition("-")[2]: path.stat().st_ino for path in (tmp_path / "node").glob("*-*")}
+    assert again == copies
 
 
 def test_a_trial_that_measures_the_precision_gives_the_same_numbers_as_one_that_reads_it(

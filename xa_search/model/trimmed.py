@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from xa_search.encoding.near import near
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import ModelError
@@ -87,7 +88,7 @@ def _empty_encoder(files: EncoderFiles) -> "PreTrainedModel":
 
 
 def _fill(encoder: "PreTrainedModel", path: Path) -> None:
-    encoder.load_state_dict(_read(path), assign=True)
+    encoder.load_state_dict(_read(near(path)), assign=True)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
