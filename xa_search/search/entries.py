@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from xa_search.records import EpochReport, FailureClass, StoppedAt, TrialRecord, TrialSettings, TrialState
+from xa_search.records import EpochReport, FailureClass, StoppedAt, TrialRecord, TrialSettings
+from xa_search.records import TrialState as RecordState
 
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
-STATES: dict[str, TrialState] = {
+STATES: dict[str, RecordState] = {
     "RUNNING": "RUNNING",
     "WAITING": "PAUSED",
     "COMPLETE": "COMPLETE",
@@ -93,7 +94,7 @@ def notes_of(report: EpochReport, earlier: Notes, seconds: float, stopped: Stopp
     return notes if stopped is None else notes | {"stopped_at": asdict(stopped)}
 
 
-def decided_state(trial: Entry) -> TrialState:
+def decided_state(trial: Entry) -> RecordState:
     """Return the state of a trial that its driver left running: as was decided, if that was written; else paused."""
     notes, scores = trial.user_attrs, trial.intermediate_values
     if "failure" in notes:

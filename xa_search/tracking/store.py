@@ -154,17 +154,18 @@ class RunStore:
         tags: dict[str, str] | None = None,
     ) -> None:
         """Write metrics, params and tags in batches. The same metric, step, time and value twice is stored once."""
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Param as StoredParam
 
         entries: list[Any] = [Metric(flat_name(name), float(v), time, step) for name, v in (metrics or {}).items()]
-        entries += [Param(name, str(value)[:LONGEST_VALUE]) for name, value in (params or {}).items()]
+        entries += [StoredParam(name, str(value)[:LONGEST_VALUE]) for name, value in (params or {}).items()]
         entries += [RunTag(name, str(value)[:LONGEST_VALUE]) for name, value in (tags or {}).items()]
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
             self._client.log_batch(
                 run.run_id,
                 metrics=[entry for entry in batch if isinstance(entry, Metric)],
-                params=[entry for entry in batch if isinstance(entry, Param)],
+                params=[entry for entry in batch if isinstance(entry, StoredParam)],
                 tags=[entry for entry in batch if isinstance(entry, RunTag)],
             )
 
