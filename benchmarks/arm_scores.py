@@ -16,7 +16,7 @@ from xa_search.model.losses import intent_loss, slot_loss
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import evaluation_collator, split_rows
 from xa_search.training.device import trial_device
-from xa_search.training.evaluate import labelled_metrics, mean_over_targets
+from xa_search.training.evaluation import labelled_metrics, mean_over_targets
 from xa_search.training.final_test import score_test
 from xa_search.training.learner import Learner
 

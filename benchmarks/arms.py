@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from published_step import PublishedLearner, build_published, published_batches
 
+from xa_search.config.plan import make_plan
 from xa_search.errors import UsageError
 from xa_search.model.encoder import prepare_encoder
-from xa_search.model.quiet import quiet_transformers
-from xa_search.plan import make_plan
-from xa_search.preflight import Prepared, prepare_search
+from xa_search.model.hub import quiet_transformers
 from xa_search.records import Plan, TrialJob
-from xa_search.run import make_trial_job
 from xa_search.training.data import TrialData
 from xa_search.training.learner import Learner, build_learner
 from xa_search.training.steps import step_batches
+from xa_search.workflows.preflight import Prepared, prepare_search
+from xa_search.workflows.run import make_trial_job
 
 AnyLearner = Learner | PublishedLearner
 

@@ -12,11 +12,10 @@ from typing import Any, Literal
 import optuna
 from tracked import tracked_differences
 
-from xa_search.history import SearchHistory, read_search
-from xa_search.journal import trial_directory
 from xa_search.records import TrialRecord
-from xa_search.search.entries import is_charged
-from xa_search.search.study import storage_of
+from xa_search.records.search import trial_directory
+from xa_search.search.history import SearchHistory, read_search
+from xa_search.search.study import is_charged, storage_of
 from xa_search.search.winner import without_weights
 from xa_search.tracking.events import EpochLogged
 from xa_search.tracking.spool import SPOOL, Spool, SpooledEvent, waiting_events

@@ -11,7 +11,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from xa_search.cluster.check import RULES, check_text
-from xa_search.cluster.faults import Fault
+from xa_search.cluster.cluster_file import Fault
 
 HERE = Path(__file__).resolve().parent
 CLUSTER = HERE.parent / "cluster"

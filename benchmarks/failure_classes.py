@@ -22,7 +22,7 @@ import torch
 from machine import describe_machine
 from results_file import command_line, write_json
 
-from xa_search.history import searches_in
+from xa_search.search.history import searches_in
 from xa_search.search.study import storage_of
 from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
 
@@ -78,7 +78,7 @@ def with_a_broken_row(home: Path) -> tuple[str, ...]:
 
 
 PUBLISHED = "published={{align_weight: {}, learning_rate: {}}}"
-PROGRAM = "from xa_search.cli import main; main()"
+PROGRAM = "from xa_search.cli.main import main; main()"
 KINDS = (
     Kind(name="non_finite", how="align_weight of 1e30", changes=(PUBLISHED.format("1.0e+30", 0.001),)),
     Kind(name="collapsed", how="learning_rate of 10", changes=(PUBLISHED.format(1, 10),)),

@@ -24,9 +24,9 @@ from typing import Any
 from ports import free_port, wait_for
 from results_file import command_line, write_json
 
-from xa_search.history import searches_in
+from xa_search.search import RAY_ENVIRONMENT
+from xa_search.search.history import searches_in
 from xa_search.search.node_check import PACKAGE
-from xa_search.search.runner import RAY_ENVIRONMENT
 
 ROOT = PACKAGE.parent
 TINY = (

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from driver_run import PHASES, Clock, DriverRun, Phase
 from mlflow_server import MlflowServer
 
-from xa_search.rehearsal.sessions import Process, processes_of
+from xa_search.rehearsal.driver import Process, processes_of
 
 Target = Literal["driver", "worker", "daemon", "server"]
 TARGETS: tuple[Target, ...] = get_args(Target)

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from xa_search.config.plan import make_plan
 from xa_search.errors import NonFiniteError
-from xa_search.plan import make_plan
-from xa_search.preflight import Prepared, prepare_search
 from xa_search.records import Plan
-from xa_search.trial_jobs import make_trial_job
+from xa_search.workflows.preflight import Prepared, prepare_search
+from xa_search.workflows.trials import make_trial_job
 
 
 def random_params(plan: Plan, number: int) -> dict[str, Any]:

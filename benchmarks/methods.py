@@ -22,17 +22,16 @@ import torch
 from machine import describe_machine
 from results_file import command_line, write_json
 
-from xa_search.checking import check_claims
-from xa_search.claims.comparing import CorpusTests, difference, scores
-from xa_search.claims.evidence import Evidence, gather
-from xa_search.claims.files import write_claims
+from xa_search.claims.evidence import CorpusTests, Evidence, difference, gather, scores
 from xa_search.claims.statements import Comparison, Metric, System
-from xa_search.commands import corpus_named
-from xa_search.history import SEARCHES, SearchHistory, find_search, read_search
-from xa_search.plan import make_plan
-from xa_search.training.intervals import Interval
-from xa_search.training.label_map import read_label_map
-from xa_search.transfer import model_or_trial, score_on_corpus
+from xa_search.claims.verdicts import write_claims
+from xa_search.config.plan import make_plan
+from xa_search.search.history import SEARCHES, SearchHistory, find_search, read_search
+from xa_search.training.metrics import Interval
+from xa_search.training.transfer import read_label_map
+from xa_search.workflows.check_claims import check_claims
+from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
+from xa_search.workflows.translate import corpus_named
 
 KEEP = "keep=18"
 METRICS: tuple[Metric, ...] = ("intent", "slots")

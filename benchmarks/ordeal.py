@@ -15,9 +15,9 @@ from driver_run import Clock, DriverRun
 from killer import Hit, Killer, Target
 from mlflow_server import MlflowServer
 
-from xa_search.plan import make_plan
+from xa_search.config.plan import make_plan
 from xa_search.records import Plan
-from xa_search.rehearsal.sessions import kill_session, processes_of
+from xa_search.rehearsal.driver import kill_session, processes_of
 
 HUNG_SECONDS = 240.0
 GONE_SECONDS = 150.0
@@ -81,7 +81,7 @@ class Ordeal:
         """Type the same command until the search has finished, then compare its books."""
         changes = (*CHANGES, f"trials={self._trials}")
         plan = make_plan(SPACE, changes, home=self._home, seed=seed)
-        command = [sys.executable, "-c", "from xa_search.cli import main; main()", "run", SPACE]
+        command = [sys.executable, "-c", "from xa_search.cli.main import main; main()", "run", SPACE]
         command += ["--home", str(self._home), "--seed", str(seed)]
         command += [word for change in changes for word in ("--set", change)]
         ended = EndedTrials(plan.directory)

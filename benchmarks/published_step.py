@@ -21,8 +21,8 @@ from xa_search.model.encoder import load_encoder
 from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob, TrialSettings
 from xa_search.training.data import TrialData, load_trial_data
 from xa_search.training.device import trial_device
-from xa_search.training.evaluate import Prediction
-from xa_search.training.schedule import learning_rate_schedule
+from xa_search.training.evaluation import Prediction
+from xa_search.training.learner import learning_rate_schedule
 
 PAD_LENGTH = 70
 ROWS_A_PREDICTION = 64

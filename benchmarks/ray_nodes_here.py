@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from ports import free_port, wait_for
 
-from xa_search.rehearsal.sessions import kill_session, processes_of
+from xa_search.rehearsal.driver import kill_session, processes_of
 
 HOST = "127.0.0.1"
 HEAD_ID = "f" * 56

@@ -10,9 +10,9 @@ import numpy as np
 
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EpochReport, SearchSpace
-from xa_search.search.events import TrialEvent
 from xa_search.search.failures import failure_of
-from xa_search.search.space import Proposal
+from xa_search.search.sampler import Proposal
+from xa_search.search.trial_events import TrialEvent
 
 
 @dataclass(frozen=True, slots=True)

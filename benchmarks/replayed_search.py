@@ -22,9 +22,9 @@ from optuna.trial import FrozenTrial
 from recorded_trials import Curve, Pool, events_of, point_of
 
 from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord
-from xa_search.search.bookkeeper import Bookkeeper
-from xa_search.search.events import TrialEvent
+from xa_search.search.controller import Bookkeeper
 from xa_search.search.study import SearchStudy
+from xa_search.search.trial_events import TrialEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import torch
 from machine import anonymous_memory, describe_machine, peak_memory
 from results_file import command_line, write_json
 
-from xa_search.plan import make_plan
+from xa_search.config.plan import make_plan
 from xa_search.records import Plan
 
 CPU = torch.device("cpu")
@@ -71,7 +71,7 @@ def draws(rows: int) -> Iterator[tuple[str, int, str]]:
 
 def encode(plan: Plan) -> dict[str, float]:
     """What the driver does before the first trial."""
-    from xa_search.preflight import prepare_search
+    from xa_search.workflows.preflight import prepare_search
 
     start, before = time.perf_counter(), peak_memory(CPU)
     prepare_search(plan, plan.space.model_sizes, lambda _: None)
@@ -85,10 +85,10 @@ def encode(plan: Plan) -> dict[str, float]:
 
 def train(plan: Plan, steps: int) -> dict[str, float]:
     """What a worker does: open the tables, load the model, take steps."""
-    from xa_search.preflight import prepare_search
     from xa_search.training.learner import build_learner
     from xa_search.training.steps import step_batches
-    from xa_search.trial_jobs import make_trial_job
+    from xa_search.workflows.preflight import prepare_search
+    from xa_search.workflows.trials import make_trial_job
 
     prepared = prepare_search(plan, plan.space.model_sizes, lambda _: None)
     params = {"align_weight": 1.0, "learning_rate": 2e-4, "model_size": plan.space.params["model_size"].choices}

@@ -28,7 +28,7 @@ from results_file import command_line, write_json
 from sleeping_trials import make_job, sleeping, steps_of
 from soak import in_process, result_of, summarise
 
-from xa_search.plan import make_plan
+from xa_search.config.plan import make_plan
 from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study

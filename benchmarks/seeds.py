@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from xa_search.plan import make_plan
+from xa_search.config.plan import make_plan
 from xa_search.records import Plan
-from xa_search.run import train_alone
+from xa_search.workflows.run import train_alone
 
 
 def plan_for(options: argparse.Namespace, seed: int) -> Plan:

@@ -19,19 +19,18 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from xa_search.encoding.pairs import NO_TRANSLATION
-from xa_search.encoding.store import encode_split
+from xa_search.config.plan import make_plan
+from xa_search.encoding.store import NO_TRANSLATION, encode_split
 from xa_search.encoding.table import EncodedRow
-from xa_search.plan import make_plan
-from xa_search.preflight import max_tokens, prepare_search
 from xa_search.records import TrialJob
 from xa_search.search.study import open_study
 from xa_search.training.data import load_trial_data, split_rows
-from xa_search.training.evaluate import Prediction, Predictor, labelled_metrics
+from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.metrics import accuracy, slot_f1, slot_type_f1, slot_types
 from xa_search.training.trial import best_weights
-from xa_search.trial_jobs import make_trial_job
+from xa_search.workflows.preflight import max_tokens, prepare_search
+from xa_search.workflows.trials import make_trial_job
 
 BOOTSTRAPS = 2000
 

@@ -24,19 +24,19 @@ import torch
 from machine import anonymous_memory, describe_machine
 from results_file import command_line, write_json
 
-from xa_search.cost import CostMeter
-from xa_search.display import SearchDisplay
-from xa_search.history import find_search
-from xa_search.journal import Journal, trial_directory
-from xa_search.plan import make_plan
+from xa_search.cli.display import SearchDisplay
+from xa_search.config.plan import make_plan
 from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, Plan, TrialJob, TrialRecord
-from xa_search.search.locks import only_driver
+from xa_search.records.search import trial_directory
+from xa_search.search.driver import only_driver
+from xa_search.search.history import find_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 from xa_search.tracking.events import SearchEnded, SearchStarted
-from xa_search.tracking.runs import Tracker
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.tracker import Tracker
+from xa_search.workflows.trials import CostMeter, Journal
 
 METRICS = 40
 WINDOW = 50

@@ -23,9 +23,9 @@ from results_file import command_line, write_json
 
 from xa_search.encoding.store import encode_split
 from xa_search.errors import UsageError
-from xa_search.preflight import Prepared, max_tokens
 from xa_search.records import Plan, TrialJob
 from xa_search.training.device import trial_device
+from xa_search.workflows.preflight import Prepared, max_tokens
 
 
 def run_arm(arm: str, job: TrialJob, pad_length: int) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from xa_search.encoding.table import EncodedRow
 from xa_search.records import EpochReport, Plan
 from xa_search.search.study import open_study
 from xa_search.tracking.events import SearchStarted, epoch_logged, trial_started
-from xa_search.tracking.runs import Tracker
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
+from xa_search.tracking.tracker import Tracker
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import TrialData, split_rows
-from xa_search.training.evaluate import labelled_metrics
+from xa_search.training.evaluation import labelled_metrics
 from xa_search.training.learner import Learner
 from xa_search.training.objective import compute_losses
 from xa_search.training.progress import save_progress

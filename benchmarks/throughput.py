@@ -29,9 +29,8 @@ from step_parts import time_epoch_costs, time_step_parts
 
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, TrialJob
-from xa_search.training.device import trial_device
+from xa_search.training.device import resolve_precision, trial_device
 from xa_search.training.learner import Learner
-from xa_search.training.precision import resolve_precision
 
 ENDLESS_EPOCHS = 1000
 LEARNING_RATE = 1e-5

@@ -10,7 +10,7 @@ from dataclasses import replace
 from shutil import copytree
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.search import events
+from xa_search.search import trial_events as events
 
 BROKEN = dict(trial.split("=") for trial in os.environ["BROKEN_TRIALS"].split(","))
 

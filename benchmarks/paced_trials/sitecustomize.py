@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.search import events
+from xa_search.search import trial_events as events
 
 SECONDS = float(os.environ["PACED_SECONDS"])
 FOLDER = Path(os.environ["PACED_FOLDER"])

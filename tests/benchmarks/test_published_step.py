@@ -16,15 +16,15 @@ from arms import arm_job, batches_of, draw_rows, train
 from operations import training_operations
 from published_step import Padder, PublishedLearner, build_published, predict_padded, published_batches
 
+from xa_search.config.plan import make_plan
 from xa_search.encoding.batches import IGNORED, Collator
 from xa_search.errors import UsageError
-from xa_search.plan import make_plan
-from xa_search.preflight import Prepared, prepare_search
 from xa_search.records import Plan, TrialJob
 from xa_search.training.data import attended_padding, evaluation_collator, load_trial_data, split_rows
 from xa_search.training.learner import build_learner
 from xa_search.training.objective import compute_losses
 from xa_search.training.steps import step_batches
+from xa_search.workflows.preflight import Prepared, prepare_search
 
 SETTINGS = {"epochs": 2, "train_limit": 60, "learning_rate": 3e-3, "precision": "fp32"}
 PAD_LENGTH = 100

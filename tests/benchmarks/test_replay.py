@@ -14,7 +14,7 @@ import search_cost
 from recorded_trials import Pool, read_pool
 from replayed_search import RecordedSampler, ReplayedStudy, Search, replay
 
-from xa_search.plan import make_plan
+from xa_search.config.plan import make_plan
 from xa_search.records import Asha, Plan
 
 STEPS, EPOCHS = 10.0, 3

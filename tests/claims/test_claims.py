@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 
 from xa_search.claims.evidence import Evidence, gather
-from xa_search.claims.files import claim_cells, write_claims
-from xa_search.claims.literature import Published, read_literature
-from xa_search.claims.statements import CLAIMS, LANGUAGES, Claim
-from xa_search.claims.verdicts import Ruling, judge, verdict_of
+from xa_search.claims.statements import CLAIMS, LANGUAGES, Claim, Published, read_literature
+from xa_search.claims.verdicts import Ruling, claim_cells, judge, verdict_of, write_claims
 from xa_search.errors import UsageError
 from xa_search.records import TrialSettings
+from xa_search.training.final_test import Outcomes, read_outcomes, write_outcomes
 from xa_search.training.inspection import FINDINGS, INSPECTIONS
-from xa_search.training.intervals import Interval
-from xa_search.training.outcomes import Outcomes, read_outcomes, write_outcomes
+from xa_search.training.metrics import Interval
 
 sys.path.append(str(Path(__file__).parents[1] / "search"))
 
@@ -274,7 +272,7 @@ def run(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_the_evidence_is_what_finished_searches_left(tmp_path: Path, run: Callable[..., Path]) -> None:
-    from xa_search.history import read_search
+    from xa_search.search.history import read_search
 
     folders = [run("xeroalign"), run("translate_train"), run("target")]
     for folder, intents in zip(folders[:2], (360, 320), strict=True):

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from cluster_check import Broken, broken_clusters
 
-from xa_search.cli import app
+from xa_search.cli.main import app
 from xa_search.cluster.check import RULES, check_text
 from xa_search.cluster.document import BrokenYamlError, read_document
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from xa_search.doctor import Diagnosis, Patient, examine, findings_of
-from xa_search.node_report import NodeReport, unmet_requirements
+from xa_search.search import RAY_ENVIRONMENT
 from xa_search.search.node_check import PACKAGE
-from xa_search.search.runner import RAY_ENVIRONMENT
+from xa_search.workflows.doctor import Diagnosis, NodeReport, Patient, examine, findings_of, unmet_requirements
 
 GB = 10**9
 UNSET = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "CUDA_VISIBLE_DEVICES")

@@ -7,7 +7,7 @@ import pytest
 
 from xa_search.corpora import check_corpus, open_corpus
 from xa_search.corpora.mini import generate as generator
-from xa_search.corpora.mini.frames import LANGUAGES, read_frames
+from xa_search.corpora.mini.generate import LANGUAGES, read_frames
 from xa_search.records import SPLITS
 
 FILES = {"train": "train.txt", "dev": "eval.txt", "test": "test.txt"}

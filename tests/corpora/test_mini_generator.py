@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from xa_search.corpora.mini.frames import read_frames
-from xa_search.corpora.mini.generate import SIZES, split_frames
-from xa_search.corpora.mini.rendering import mtop_row, render
+from xa_search.corpora.mini.generate import SIZES, mtop_row, read_frames, render, split_frames
 from xa_search.errors import DataError
 
 FRAME = """

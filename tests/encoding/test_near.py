@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from xa_search.encoding.near import FOLDER, UNUSED_SECONDS, file_system, near
+from xa_search.encoding.files import FOLDER, UNUSED_SECONDS, file_system, near, write_table
 from xa_search.encoding.table import EncodedTable
-from xa_search.encoding.writing import write_table
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -56,7 +55,7 @@ def test_a_file_behind_a_network_is_copied_to_the_folder_for_temporary_files(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(FOLDER, raising=False)
-    monkeypatch.setattr("xa_search.encoding.near._behind_network", lambda device: True)
+    monkeypatch.setattr("xa_search.encoding.files._behind_network", lambda device: True)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     assert near(shared).parent == tmp_path / "scratch" / f"xa-search-{os.getuid()}" / "files"
     assert near(shared).read_bytes() == shared.read_bytes()
@@ -79,7 +78,7 @@ def test_a_state_of_a_file_has_one_copy(node: Path, shared: Path) -> None:
 def test_processes_that_start_together_make_one_copy(node: Path, shared: Path) -> None:
     shared.write_bytes(os.urandom(20_000_000))
     program = (
-        "import hashlib, sys; from pathlib import Path; from xa_search.encoding.near import near\n"
+        "import hashlib, sys; from pathlib import Path; from xa_search.encoding.files import near\n"
         "print('ready', flush=True); sys.stdin.read()\n"
         "copy = near(Path(sys.argv[1])); print(copy.name, hashlib.sha256(copy.read_bytes()).hexdigest())"
     )

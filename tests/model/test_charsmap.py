@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import normalizers
 
-from xa_search.model.charsmap import compile_charsmap, with_compositions
+from xa_search.model.offline_e5 import compile_charsmap, with_compositions
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from xa_search.encoding.files import write_table
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
-from xa_search.encoding.writing import write_table
 from xa_search.model import labelled_translations
 from xa_search.model.encoder import load_encoder, prepare_encoder
 from xa_search.model.labelled_translations import WordEmbeddings, match_words, matching_layer, project_translations

@@ -6,7 +6,7 @@ from statistics import fmean, pstdev
 import pytest
 import torch
 
-from xa_search.model.loss_weights import LossWeights
+from xa_search.model.losses import LossWeights
 
 WEIGHTS = {"align": 2.0, "contrastive": 0.5}
 LOSSES = [(4.0, 1.0), (2.0, 1.1), (1.0, 0.9), (0.5, 1.0)]

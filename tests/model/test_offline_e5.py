@@ -10,8 +10,7 @@ from e5_oracle import TokenOracle, compile_engine, load_embedder
 
 from xa_search.errors import ModelError
 from xa_search.model import offline_e5
-from xa_search.model.encoder import load_encoder
-from xa_search.model.fingerprint import SENTENCES
+from xa_search.model.encoder import SENTENCES, load_encoder
 from xa_search.records import EncoderFiles
 
 UNKNOWN = 3

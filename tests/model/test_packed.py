@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from xa_search.encoding.batches import Batch, Collator
 from xa_search.encoding.table import EncodedRow
-from xa_search.model.dropout import Dropout, drop
 from xa_search.model.encoder import load_encoder, prepare_encoder
 from xa_search.model.joint import JointModel
-from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
+from xa_search.model.packed import Dropout, drop, encode_packed, encode_padded, use_packed_attention
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -5,7 +5,7 @@ import torch
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.table import EncodedRow
-from xa_search.model.slot_presence import SlotPresence
+from xa_search.model.joint import SlotPresence
 
 TAGS = ["O", "B-room", "I-room", "B-time", "I-time"]
 

@@ -8,8 +8,7 @@ import torch
 from tiny_translators import write_m2m, write_marian, write_nllb
 
 from xa_search.errors import ModelError
-from xa_search.model.languages import NLLB_CODES
-from xa_search.model.translator import TEXTS_A_BATCH, Translator, find_translation_model
+from xa_search.model.translator import NLLB_CODES, TEXTS_A_BATCH, Translator, find_translation_model
 
 CPU = torch.device("cpu")
 

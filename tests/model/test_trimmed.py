@@ -14,10 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from xa_search.encoding.store import table_path
 from xa_search.errors import ModelError
-from xa_search.model import trimmed
+from xa_search.model import trimming as trimmed
 from xa_search.model.encoder import load_encoder, prepare_encoder
-from xa_search.model.trimmed import distinct_token_ids, load_trimmed_encoder
-from xa_search.model.vocabulary import trim_vocabulary
+from xa_search.model.trimming import distinct_token_ids, load_trimmed_encoder, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles
 
 pytestmark = pytest.mark.usefixtures("offline")

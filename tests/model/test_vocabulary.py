@@ -5,7 +5,7 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from xa_search.errors import ModelError
-from xa_search.model.vocabulary import restore_vocabulary, trim_vocabulary
+from xa_search.model.trimming import restore_vocabulary, trim_vocabulary
 
 PAD = 1
 

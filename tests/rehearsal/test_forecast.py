@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from xa_search.cluster.gpus import GpuKind, cluster_gpus
-from xa_search.corpora.check import CorpusCheck, TranslationCheck
+from xa_search.cluster.cluster_file import GpuKind, cluster_gpus
+from xa_search.config.plan import make_plan
+from xa_search.corpora.checks import CorpusCheck, TranslationCheck
 from xa_search.errors import UsageError
-from xa_search.plan import make_plan
 from xa_search.records import Asha, Plan
-from xa_search.rehearsal.dimensions import Dimensions, dimensions_of
 from xa_search.rehearsal.forecast import RowCounts, StepTime, epoch_of, expected_epochs, forecast_size
-from xa_search.rehearsal.outlook import Outlook, estimated_step, forecast_disk
-from xa_search.rehearsal.settings import TRIALS, rehearsal_changes
-from xa_search.rehearsal.summary import outlook_lines
-from xa_search.search.space import recipe
+from xa_search.rehearsal.outlook import Outlook, estimated_step, forecast_disk, outlook_lines
+from xa_search.rehearsal.setup import TRIALS, rehearsal_changes
+from xa_search.rehearsal.step_time import Dimensions, dimensions_of
+from xa_search.search.sampler import recipe
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 SPACE = """
@@ -119,7 +118,7 @@ def test_cost_and_wall_time_in_words(tmp_path: Path) -> None:
 
 
 def test_dimensions_are_read_where_a_model_is_at_hand(tmp_path: Path) -> None:
-    from xa_search.model.tiny import write_tiny
+    from xa_search.model.materialise import write_tiny
 
     write_tiny(tmp_path)
     assert dimensions_of(str(tmp_path), tmp_path) == dimensions_of("tiny", tmp_path)
@@ -161,7 +160,7 @@ def test_every_space_has_a_rehearsal(tmp_path: Path, name: str, changes: tuple[s
 
 
 def test_a_step_time_is_a_size_and_seconds() -> None:
-    from xa_search.amounts import parse_step_seconds
+    from xa_search.cli.options import parse_step_seconds
 
     assert parse_step_seconds("org/model=0.25") == ("org/model", 0.25)
     for wrong in ("base", "base=", "base=fast", "=1", "base=0"):

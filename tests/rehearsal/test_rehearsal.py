@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from xa_search import cli
+from xa_search.cli import main as cli
 from xa_search.corpora import open_corpus
 from xa_search.errors import XaSearchError
 from xa_search.records import TrialSettings
-from xa_search.rehearsal.driver import Driver
-from xa_search.rehearsal.sessions import processes_of
+from xa_search.rehearsal.driver import Driver, processes_of
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster" / "gpu.yaml"
 MARK = "XA_SEARCH_REHEARSAL_TEST"
@@ -142,8 +141,7 @@ def test_a_run_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest
 def test_a_step_is_timed_whole_or_by_two_shallow_models(tmp_path: Path) -> None:
     import torch
 
-    from xa_search.rehearsal.dimensions import KNOWN, Dimensions
-    from xa_search.rehearsal.step_time import measure_step, sample_texts
+    from xa_search.rehearsal.step_time import KNOWN, Dimensions, measure_step, sample_texts
 
     corpus = open_corpus("mtop-mini", source="en", targets=("de", "th"), data=None, home=tmp_path)
     texts = sample_texts(corpus, 64, tmp_path)

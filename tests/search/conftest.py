@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xa_search.search.runner import RAY_ENVIRONMENT
+from xa_search.search import RAY_ENVIRONMENT
 
 
 @pytest.fixture(scope="session")

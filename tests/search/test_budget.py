@@ -8,10 +8,10 @@ from searches import ASHA, PARAMS, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import Plan, Spent, TrialRecord, TrialSettings, TrialState
-from xa_search.search.bookkeeper import Bookkeeper
-from xa_search.search.budget import epoch_seconds
-from xa_search.search.events import TrialEvent
+from xa_search.search.budgets import epoch_seconds
+from xa_search.search.controller import Bookkeeper
 from xa_search.search.study import SearchStudy, open_study
+from xa_search.search.trial_events import TrialEvent
 
 EPOCH = 25.0
 TRIAL = 4 * EPOCH

@@ -8,10 +8,10 @@ from searches import ASHA, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly
 from xa_search.records import Plan
-from xa_search.search.bookkeeper import Bookkeeper
-from xa_search.search.events import Trainer
+from xa_search.search.controller import Bookkeeper
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
+from xa_search.search.trial_events import Trainer
 
 
 def deterministic(home: Path, **changes: Any) -> Plan:

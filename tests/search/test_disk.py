@@ -11,7 +11,7 @@ from searches import PARAMS, Recorder, job_maker, plan_of, states
 
 from xa_search.errors import StoppedEarly
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord
-from xa_search.search.disk import MB, folder_bytes, shared_bytes, trials_bytes
+from xa_search.search.budgets import MB, folder_bytes, shared_bytes, trials_bytes
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xa_search.errors import InfeasibleError, UsageError
-from xa_search.search.address import check_address, remedy_of_refusal
+from xa_search.search.node_check import check_address, remedy_of_refusal
 
 
 def test_rays_client_is_refused_with_the_way_to_do_it() -> None:

@@ -8,7 +8,7 @@ from searches import PARAMS, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import Plan
-from xa_search.search.identity import check_same_search
+from xa_search.search.history import check_same_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 

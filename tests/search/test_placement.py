@@ -8,7 +8,7 @@ from searches import Recorder, job_maker, plan_of
 
 from xa_search.errors import InfeasibleError
 from xa_search.records import GpuShare, MemoryProbe, SearchSpace
-from xa_search.search.memory import MemoryBook, hungriest
+from xa_search.search.memory_profile import MemoryBook, hungriest
 from xa_search.search.resources import (
     MOST_A_GPU,
     RESERVE,

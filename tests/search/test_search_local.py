@@ -11,9 +11,9 @@ from searches import ASHA, Recorder, job_maker, plan_of, proposals, states
 
 from xa_search.errors import StoppedEarly, XaSearchError
 from xa_search.records import Plan, TrialRecord
-from xa_search.search.events import Trainer
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
+from xa_search.search.trial_events import Trainer
 from xa_search.search.winner import choose_winner
 
 

@@ -15,9 +15,10 @@ from searches import ASHA, Recorder, job_maker, plan_of, states
 
 from xa_search.errors import InfeasibleError, StoppedEarly
 from xa_search.records import EpochReport, Plan, TrialRecord
-from xa_search.search.events import Trainer
-from xa_search.search.runner import RAY_ENVIRONMENT, run_trials
+from xa_search.search import RAY_ENVIRONMENT
+from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
+from xa_search.search.trial_events import Trainer
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 

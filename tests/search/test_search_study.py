@@ -14,9 +14,9 @@ from searches import PARAMS, charged, job_maker, plan_of, proposals, states
 
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, Spent, StoppedAt, TrialRecord
+from xa_search.search.driver import driver_of, only_driver
 from xa_search.search.failures import Failure
-from xa_search.search.locks import driver_of, only_driver
-from xa_search.search.space import is_near
+from xa_search.search.sampler import is_near
 from xa_search.search.study import SearchStudy, open_study
 
 
@@ -248,7 +248,7 @@ def test_only_one_process_runs_a_search(tmp_path: Path) -> None:
 LOOKING = """
 import sys
 from pathlib import Path
-from xa_search.search.locks import driver_of
+from xa_search.search.driver import driver_of
 
 print("looking", flush=True)
 while driver_of(Path(sys.argv[1])) in ("", sys.argv[2]):

@@ -4,14 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xa_search.search.events import TrialEvent
-from xa_search.search.watchdog import Patience, watched
+from xa_search.search.trial_events import Patience, TrialEvent, watched
 
 HANGING = """
 import re
 from pathlib import Path
-from xa_search.search.events import TrialEvent
-from xa_search.search.watchdog import Patience, watched
+from xa_search.search.trial_events import TrialEvent
+from xa_search.search.trial_events import Patience, watched
 
 def events():
     yield TrialEvent(seconds=0)

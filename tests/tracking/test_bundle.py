@@ -7,8 +7,7 @@ import torch
 
 from xa_search.errors import ModelError
 from xa_search.records import TrialJob
-from xa_search.tracking.answers import parse_slots
-from xa_search.tracking.bundle import load_bundle, trial_bundle, write_bundle
+from xa_search.tracking.bundle import load_bundle, parse_slots, trial_bundle, write_bundle
 
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
 KNOWN = ("clean the kitchen", "putze die Küche", "เปิดไฟในครัว", "wake me up at 7", "")

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from xa_search.records import SearchRecord, TrialRecord
-from xa_search.tracking.catching_up import catch_up, end_abandoned
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -16,9 +15,10 @@ from xa_search.tracking.events import (
     trial_ended,
     trial_started,
 )
-from xa_search.tracking.runs import Tracker
+from xa_search.tracking.reconcile import catch_up, end_abandoned
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import StoredRun, connect, find_runs, open_experiment
+from xa_search.tracking.tracker import Tracker
 
 
 def runs_of(uri: str, search_id: str) -> dict[int | None, StoredRun]:

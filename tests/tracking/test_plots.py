@@ -4,8 +4,13 @@ from pathlib import Path
 import pytest
 
 from xa_search.records import SearchRecord
-from xa_search.tracking.parallel import Scale, parallel_coordinates_figure
-from xa_search.tracking.plots import gain_figure, selection_score_figure, write_plots
+from xa_search.tracking.plots import (
+    Scale,
+    gain_figure,
+    parallel_coordinates_figure,
+    selection_score_figure,
+    write_plots,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

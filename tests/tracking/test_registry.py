@@ -17,15 +17,15 @@ import pytest
 
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
-from xa_search.tracking import fresh_process, registration, registry
+from xa_search.tracking import registration, registry
+from xa_search.tracking import registration as fresh_process
 from xa_search.tracking.bundle import trial_bundle
 from xa_search.tracking.events import SearchStarted, TrialEnded, trial_ended, trial_started
-from xa_search.tracking.patience import environment
 from xa_search.tracking.registration import Registration, champion_verdict, register_winner
 from xa_search.tracking.registry import find_version, list_models, load_registered, promote
-from xa_search.tracking.runs import Tracker
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import connect, find_runs, open_experiment
+from xa_search.tracking.store import connect, environment, find_runs, open_experiment
+from xa_search.tracking.tracker import Tracker
 
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
 TEXTS = ("clean the kitchen", "putze die Küche", "เปิดไฟในครัว", "झाड़ू लगाओ now", "")

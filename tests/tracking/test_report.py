@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from xa_search.records import FailureClass, SearchRecord, Selection
-from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.plots import gain_figure
-from xa_search.tracking.report import language_rows, language_table, trial_rows, trial_table, write_report
+from xa_search.tracking.report import (
+    failure_regions,
+    language_rows,
+    language_table,
+    trial_rows,
+    trial_table,
+    write_report,
+)
 
 
 def test_language_rows_are_percentages_with_gains(search_record: SearchRecord) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from xa_search.errors import TrackerRefusedError
 from xa_search.records import SearchRecord
-from xa_search.tracking.access import check_access
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -26,9 +25,9 @@ from xa_search.tracking.events import (
     trial_ended,
     trial_started,
 )
-from xa_search.tracking.runs import Tracker
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.store import check_access, connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.tracker import Tracker
 
 DEADLINE_SECONDS = 90
 TAGS = {"corpus": "rooms", "method": "xeroalign", "selection": "label_free", "zero_shot": "yes"}

@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.training.each_target import models_of
 from xa_search.training.progress import forget_progress
-from xa_search.training.trial import all_weights, best_weights, train_trial
+from xa_search.training.trial import all_weights, best_weights, models_of, train_trial
 
 MakeJob = Callable[..., TrialJob]
 CLOCKS = "seconds"

@@ -9,11 +9,11 @@ import torch
 
 from xa_search.errors import GpuBusyError
 from xa_search.records import GpuShare, TrialJob
-from xa_search.search.events import trial_events
-from xa_search.training import gpu_share
-from xa_search.training.gpu_share import take_share, wait_for_memory
+from xa_search.search.memory_profile import largest_step, measure_memory
+from xa_search.search.trial_events import trial_events
+from xa_search.training import device as gpu_share
+from xa_search.training.device import take_share, wait_for_memory
 from xa_search.training.learner import build_learner
-from xa_search.training.memory_probe import largest_step, measure_memory
 from xa_search.training.steps import step_batches
 from xa_search.training.trial import train_trial
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from xa_search.training.precision import choose_precision, resolve_precision
+from xa_search.training.device import choose_precision, resolve_precision
 
 
 def test_the_choice_is_measured_once_and_kept(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
-from xa_search.search.events import trial_events
-from xa_search.training.exchange import leader_first, own_part, take_leaders_weights
+from xa_search.search.trial_events import trial_events
+from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
 from xa_search.training.learner import build_learner
-from xa_search.training.ranks import train_in_processes
 from xa_search.training.steps import step_batches
 from xa_search.training.trial import best_weights, train_trial
 

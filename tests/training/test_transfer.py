@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from xa_search.errors import UsageError
 from xa_search.records import Utterance
 from xa_search.training import metrics
-from xa_search.training.evaluate import Prediction
-from xa_search.training.intervals import f1_interval, share_interval
-from xa_search.training.label_map import LABEL_MAPS, LabelMap, read_label_map, same_labels
-from xa_search.training.transfer import OpenLabels, score_language
+from xa_search.training.evaluation import Prediction
+from xa_search.training.metrics import f1_interval, share_interval
+from xa_search.training.transfer import LABEL_MAPS, LabelMap, OpenLabels, read_label_map, same_labels, score_language
 
 MAP = LabelMap(
     intents={"light_on": "lamp", "clean": "tidy"},

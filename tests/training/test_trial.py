@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from xa_search.encoding.near import FOLDER
-from xa_search.encoding.pairs import split_training_rows
-from xa_search.encoding.store import encode_split, table_path
+from xa_search.encoding.files import FOLDER
+from xa_search.encoding.store import encode_split, split_training_rows, table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import build_model, restore_model
 from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
-from xa_search.training.evaluate import Predictor
+from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import score_test
 from xa_search.training.learner import build_learner
 from xa_search.training.steps import step_batches

@@ -6,7 +6,7 @@ The only place that holds an address.
 from dataclasses import dataclass
 
 from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, pawsx, xsid
-from xa_search.corpora.layout import Layout
+from xa_search.corpora.rows import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

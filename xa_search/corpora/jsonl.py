@@ -7,10 +7,9 @@ Translations have the ids of source rows: {"id": "7", "tokens": [...]} or {"id":
 import json
 from collections.abc import Iterator
 
-from xa_search.corpora.layout import SPLIT_STEMS, Layout, line_id
 from xa_search.corpora.raw_files import Line, RawFiles
 from xa_search.corpora.repair import split_text
-from xa_search.corpora.rows import Row, RowError, full_lines
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, RowError, full_lines, line_id
 from xa_search.records import Split
 
 

@@ -9,9 +9,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from xa_search.corpora.layout import Layout, line_id
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row, RowError, full_lines
+from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
 from xa_search.records import SPLITS, Split
 

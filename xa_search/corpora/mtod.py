@@ -6,10 +6,8 @@ tokens. CoNLL is preferred where both are there. `<lang>/train.tsv` holds one tr
 
 from collections.abc import Iterator
 
-from xa_search.corpora.conll import blocks, columns_of, comment_of
-from xa_search.corpora.layout import SPLIT_STEMS, Layout, line_id
-from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row, full_lines
+from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
 from xa_search.corpora.spans import label_words
 from xa_search.records import OUTSIDE, Split
 

@@ -6,9 +6,8 @@ With ids, the languages are parallel; without, `<lang>/train.tsv` or `translatio
 
 from collections.abc import Iterator
 
-from xa_search.corpora.layout import SPLIT_STEMS, Layout, line_id
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row, full_lines
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
 from xa_search.corpora.spans import label_words
 from xa_search.records import Split
 

@@ -6,9 +6,8 @@ by spaces. Languages are parallel by id. Rows with a different number of words a
 
 from collections.abc import Iterator, Sequence
 
-from xa_search.corpora.layout import SPLIT_STEMS, Layout, line_id
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row, full_lines
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
 from xa_search.records import Split
 
 COLUMNS = ("id", "utterance", "slot_labels", "intent")

@@ -7,9 +7,8 @@ found nothing to translate, a sentence is `NS` or empty.
 
 from collections.abc import Iterator
 
-from xa_search.corpora.layout import Layout, line_id
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row, RowError, full_lines
+from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
 from xa_search.records import BETWEEN, OUTSIDE, Split
 
 COLUMNS = ("id", "sentence1", "sentence2", "label")

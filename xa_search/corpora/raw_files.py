@@ -1,6 +1,9 @@
-"""The raw files of a corpus. In: a folder, zip or tar.gz and a file's name. Out: its lines, one by one, as UTF-8 text.
+"""The raw files of a corpus. In: a folder, zip or tar.gz and a file's name. Out: its lines as UTF-8 text, or CoNLL
+blocks.
 
 Nothing is extracted, and one top-level folder (`mtop/en/train.txt` for `en/train.txt`) is looked through.
+
+A block ends at a blank line. A `#` that stands alone before a tab is a word's index gone wrong, not a comment.
 """
 
 import tarfile
@@ -146,3 +149,37 @@ def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
         assert content is not None
         with content:
             yield content
+
+
+COMMENT = "# "
+
+
+def blocks(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    """Yield the lines between blank ones."""
+    block: list[Line] = []
+    for line in lines:
+        if line.text.strip():
+            block.append(line)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def columns_of(block: list[Line]) -> list[list[str]]:
+    """Return the columns of each word's line."""
+    return [line.text.split("\t") for line in block if not _is_comment(line.text)]
+
+
+def comment_of(block: list[Line], key: str) -> str:
+    """Return what the first comment `# key: value` or `# key = value` says; empty where there is none."""
+    for line in block:
+        name, _, value = line.text.removeprefix(COMMENT).replace("=", ":", 1).partition(":")
+        if _is_comment(line.text) and name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def _is_comment(text: str) -> bool:
+    return text == "#" or (text.startswith(COMMENT) and "\t" not in text)

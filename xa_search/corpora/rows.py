@@ -1,12 +1,15 @@
-"""A row as a reader hands it on. In: what a file's line or block says. Out: words, tags, intent, and what is wrong.
+"""A row as a reader hands it on, and what a corpus format is. In: nothing. Out: the types that each reader fills.
 
 `REPAIRS` and `DROPS` name every kind of fault; the policy that acts on them is in `repair`.
+
+A reader takes the lines of one file and yields every row of it, faulty ones too, in order, holding only one at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from xa_search.corpora.raw_files import Line
+from xa_search.records import Split
 
 REPAIRS: dict[str, str] = {
     "invisible_character": "an invisible character inside a word, taken out",
@@ -73,3 +76,31 @@ def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
         yield from blank
         blank.clear()
         yield line
+
+
+SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("dev", "eval", "valid"),
+    "test": ("test",),
+}
+
+
+def no_files(_lang: str) -> tuple[str, ...]:
+    """Name no file."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """One format. Each function that names files gives the candidates in order of preference."""
+
+    split_files: Callable[[str, Split], tuple[str, ...]]
+    read: Callable[[str, Iterator[Line], str, Split], Iterator[Row]]  # file, lines, language, split
+    line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
+    id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
+    read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
+
+
+def line_id(lang: str, split: Split, line: int) -> str:
+    """Make the id of a row that has none in its file."""
+    return f"{lang}-{split}-{line}"

@@ -6,10 +6,8 @@ English has none, and Lithuanian gives one several times. `translations/<lang>.t
 
 from collections.abc import Iterator
 
-from xa_search.corpora.conll import blocks, columns_of, comment_of
-from xa_search.corpora.layout import Layout, line_id
-from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Row
+from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
+from xa_search.corpora.rows import Layout, Row, line_id
 from xa_search.records import Split
 
 COLUMNS = 4

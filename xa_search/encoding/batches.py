@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
-from xa_search.encoding.labels import slot_types_of
+from xa_search.encoding.store import slot_types_of
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import OUTSIDE
 

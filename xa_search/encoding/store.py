@@ -1,25 +1,135 @@
 """Encoded corpora on disk. In: a corpus and a tokenizer. Out: one memory-mapped Arrow table a split and language.
 
+Also what is read off them: the label set, rows by their id, which rows train, and which translation belongs to which.
+
+Labels come from the source training split alone; what only a target or a test split has can never be predicted.
+
+It keeps 16 bytes a row, not the ids themselves: a million rows must not fill the memory.
+
 Each table is written once, whole or not at all, and read by every trial without a copy. The test splits are encoded
 apart (`encode_split`), after the winner is chosen.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from xa_search.encoding.labels import collect_labels
-from xa_search.encoding.pairs import share_of_text
-from xa_search.encoding.row_index import RowIndex
+import numpy as np
+
+from xa_search.encoding.files import ROWS_A_CHUNK, write_table, write_whole
 from xa_search.encoding.table import EncodedTable
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
-from xa_search.encoding.writing import ROWS_A_CHUNK, write_table, write_whole
 from xa_search.errors import DataError
-from xa_search.records import EncodedCorpus, Split, Translation, Utterance
+from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Utterance
+
+
+def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the sorted intents, and the slot tags: `O` first, then B- and I- of each sorted slot type.
+
+    Both tags of a type are kept when only one occurs, so that every predicted span can be continued.
+    """
+    intents: set[str] = set()
+    slot_types: set[str] = set()
+    for utterance in utterances:
+        intents.add(utterance.intent)
+        slot_types.update(tag[2:] for tag in utterance.slots if tag != OUTSIDE)
+    tags = [OUTSIDE]
+    for slot_type in sorted(slot_types):
+        tags += [f"B-{slot_type}", f"I-{slot_type}"]
+    return tuple(sorted(intents)), tuple(tags)
+
+
+def slot_types_of(slot_tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the slot types of a label set's tags, in their order."""
+    return tuple(dict.fromkeys(tag[2:] for tag in slot_tags if tag != OUTSIDE))
+
+
+NO_ROW = -1
+
+
+class RowIndex:
+    """Finds rows by the 64-bit hashes of their ids; of several rows with one id, the first."""
+
+    def __init__(self, ids: Iterable[Sequence[str]]) -> None:
+        hashes = np.concatenate([np.zeros(0, dtype=np.int64), *(_hashes(piece) for piece in ids)])
+        self._rows = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._rows]
+
+    def find(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the row of each id, int64, or NO_ROW."""
+        if not len(self._hashes):
+            return np.full(len(ids), NO_ROW, dtype=np.int64)
+        wanted = _hashes(ids)
+        places = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
+        return np.where(self._hashes[places] == wanted, self._rows[places], NO_ROW)
+
+
+def _hashes(ids: Sequence[str]) -> np.ndarray:
+    return np.fromiter((hash(row_id) for row_id in ids), dtype=np.int64, count=len(ids))
+
+
+SAMPLE_SEED = 20210505
+NO_TRANSLATION = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRows:
+    """Row numbers in the source training table; no utterance text occurs on both sides."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """Both, in the order of the table."""
+        return np.union1d(self.train, self.held_out)
+
+
+def split_training_rows(table: EncodedTable, train_limit: int | None, held_out: float) -> TrainingRows:
+    """Sample `train_limit` rows, and hold out about the share `held_out` of the distinct texts among them.
+
+    The draw does not depend on a trial's seed: all trials of a search learn from and are selected on the same rows.
+    """
+    rows = _sample(table, train_limit)
+    kept_back = table.shares[rows] < held_out
+    return TrainingRows(train=rows[~kept_back], held_out=rows[kept_back])
+
+
+def target_training_rows(table: EncodedTable, train_limit: int | None, held_out: np.ndarray) -> np.ndarray:
+    """Sample `train_limit` rows of a target's training table, and leave out each whose text has a share in `held_out`.
+
+    Those are the shares of the held-out translations: selection must not see what has trained.
+    """
+    rows = _sample(table, train_limit)
+    kept: np.ndarray = rows[~np.isin(table.shares[rows], held_out)]
+    return kept
+
+
+def _sample(table: EncodedTable, limit: int | None) -> np.ndarray:
+    if limit is None or limit >= len(table):
+        return np.arange(len(table))
+    return np.sort(np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:limit])
+
+
+def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.ndarray) -> np.ndarray:
+    """Return, for each source row, the row of its translation, or NO_TRANSLATION."""
+    row_of_source = np.full(len(source), NO_TRANSLATION, dtype=np.int64)
+    known = translations.source_rows != NO_ROW
+    row_of_source[translations.source_rows[known]] = np.flatnonzero(known)
+    found: np.ndarray = row_of_source[rows]
+    return found
+
+
+def share_of_text(words: Sequence[str]) -> float:
+    """Return a fixed number from 0 up to 1 for a text: rows below `held_out` are held out."""
+    digest = hashlib.sha256(" ".join(words).casefold().encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
 
 FORMAT_VERSION = 2
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
-from xa_search.encoding.near import near
+from xa_search.encoding.files import near
 from xa_search.errors import DataError
 
 

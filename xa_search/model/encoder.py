@@ -1,25 +1,90 @@
 """Encoders on disk. In: a size name and the search home. Out: a directory of files, and the model and tokenizer in it.
 
+A library update that changes tokenisation changes the hash, so that a trained model is never fed other ids silently.
+
 Each encoder is written once, whole or not at all, as float32 safetensors; a later call reads one small JSON file.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from xa_search.errors import ModelError
-from xa_search.model.fingerprint import tokenizer_fingerprint
+from xa_search.model.hub import quiet_transformers
 from xa_search.model.materialise import WITH_POOLER, architecture, first_line, stamp, write_encoder
-from xa_search.model.quiet import quiet_transformers
 from xa_search.model.sizes import EMBEDDINGS, ModelSize, resolve_size
 from xa_search.records import EncoderFiles
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+# Never change a sentence: every stored fingerprint would change with it.
+SENTENCES = (
+    "Set an alarm for 7:30 tomorrow morning.",
+    "Remind me to call Mum when I get home, please!",
+    "what's the weather like in San Francisco this weekend?",
+    "Play the new album by Björk & turn it up to 11",
+    "Send $20.50 to bob@example.com — it's for lunch",
+    "Stelle den Wecker auf halb acht Uhr früh.",
+    "Erinnere mich am 3. Oktober an die Geburtstagsüberraschung!",
+    "Wie heiß wird es übermorgen in Düsseldorf?",
+    "Spiele „Ein Lied für dich“ von Herbert Grönemeyer",
+    "GROSSE STRASSE oder große Straße?",
+    "Pon una alarma para mañana a las siete y media.",
+    "¿Lloverá este fin de semana en Cádiz?",
+    "¡Recuérdame comprar piñones, por favor!",
+    "Envía un mensaje a mi hermana: «llego tarde»",
+    "Quita el 2.º temporizador",
+    "Mets un réveil à sept heures et demie demain matin.",
+    "Rappelle-moi d'appeler l'hôtel aujourd'hui",
+    "Quel temps fera-t-il à Nîmes cet après-midi ?",
+    "Joue « Ne me quitte pas » de Jacques Brel",
+    "Où est le cœur de l'œuvre ?",
+    "कल सुबह साढ़े सात बजे का अलार्म लगाओ।",
+    "क्या इस सप्ताहांत दिल्ली में बारिश होगी?",
+    "माँ को फ़ोन करने की याद दिलाना",
+    "लता मंगेशकर का गाना चलाओ",
+    "१५ मिनट का टाइमर शुरू करो",
+    "ตั้งนาฬิกาปลุกพรุ่งนี้เช้าเจ็ดโมงครึ่ง",
+    "สุดสัปดาห์นี้ที่เชียงใหม่ฝนจะตกไหม",
+    "เตือนฉันให้โทรหาแม่ตอนถึงบ้านด้วย",
+    "เปิดเพลงของ คาราบาว ให้หน่อย",
+    "ส่งข้อความถึงน้ำว่าถึงแล้ว ๑๒ นาที",
+    "明日の朝七時半にアラームをセットして。",
+    "今週末、札幌は雪が降りますか？",
+    "お母さんに電話するのを忘れないように教えて",
+    "カラオケで歌える曲をかけて！",
+    "ﾀｲﾏｰを１５分に設定",
+    "明天早上七点半叫我起床。",
+    "这个周末上海会下雨吗？",
+    "提醒我到家后给妈妈打电话",
+    "播放周杰倫的新專輯……",
+    "把音量调到１００％",
+    "اضبط المنبه على السابعة والنصف صباح الغد.",
+    "هل ستمطر في القاهرة نهاية هذا الأسبوع؟",
+    "ذكّرني بالاتصال بأمي عندما أصل إلى البيت",
+    "شغّل أغنية لفيروز",
+    "مؤقّت لمدة ١٥ دقيقة",
+    "zero\u200bwidth and\u200djoined \ufeffmark",
+    "ｆｕｌｌ　ｗｉｄｔｈ ＡＢＣ １２３ ……",
+    "no\u202fbreak\u00a0spaces \t and\ttabs  ",
+    "cafe\u0301 and café, ½ ² ﬁne ™ Ⅷ",
+    "Play 周杰倫 on Spotify at 8 बजे กรุงเทพ 🎵👍🏽",
+    "3.14159 1,000,000 2025-06-02 +49 (0)30 123456",
+    "क्‍ष क्‌ष",
+)
+
+
+def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
+    """Return the sha256, in hex, of the token ids of the fixed sentences."""
+    ids = [tokenizer(sentence)["input_ids"] for sentence in SENTENCES]
+    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
+
 
 __all__ = [
     "EncoderFiles",
@@ -60,8 +125,6 @@ def prepare_encoder(name: str, home: Path) -> EncoderFiles:
 
 def load_encoder_config(files: EncoderFiles) -> "PreTrainedConfig":
     """Return the configuration of an encoder, a fresh object at each call."""
-    from transformers import AutoConfig
-
     architecture(files.directory, files.size)
     config: PreTrainedConfig = AutoConfig.from_pretrained(files.directory, local_files_only=True)
     return config
@@ -72,9 +135,6 @@ def load_encoder(files: EncoderFiles) -> "PreTrainedModel":
 
     Raises ModelError where the pooler is asked for and the checkpoint has none, and for unreadable files.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModel
-
     kind = architecture(files.directory, files.size)
     if files.embedding not in EMBEDDINGS:
         raise ModelError(f"embedding {files.embedding!r} is unknown; choose one of: {', '.join(EMBEDDINGS)}")
@@ -99,8 +159,6 @@ def load_tokenizer(directory: Path) -> "PreTrainedTokenizerFast":
     The class is the generic one: the classes of single models rebuild the pipeline from the vocabulary, and drop what
     they do not know. Raises ModelError where there is none.
     """
-    from transformers import PreTrainedTokenizerFast
-
     if not (directory / "tokenizer.json").is_file():
         raise ModelError(f"no tokenizer.json in {directory}; delete the folder and run again, or give another one")
     with quiet_transformers():
@@ -180,7 +238,5 @@ def _read_origin(directory: Path) -> EncoderFiles:
 
 
 def _has_pooler(directory: Path) -> bool:
-    from safetensors import safe_open
-
     with safe_open(directory / "model.safetensors", framework="np") as weights:
         return any(key.startswith("pooler.") for key in weights.keys())  # noqa: SIM118  (no mapping)

@@ -1,14 +1,38 @@
 """The Hugging Face hub. In: a hub id and a commit. Out: a local directory with that commit's files, or a clear error.
 
+Also silence while transformers loads.
+
 A model in the local cache is used without a request; a hub that does not answer is given up after seconds.
 """
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from huggingface_hub import HfApi, errors, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+from transformers.utils import logging
+
 from xa_search.errors import ModelError
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Hold back transformers' warnings and progress bars; afterwards both are as they were."""
+    verbosity = logging.get_verbosity()
+    had_bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if had_bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
 
 _TIMEOUT_SECONDS = 5.0
 _TRUE = {"1", "ON", "YES", "TRUE"}
@@ -32,8 +56,6 @@ def fetch(hub_id: str, revision: str | None) -> tuple[Path, str]:
     Downloads what is missing. Raises HubUnreachableError where that takes a network that is not there, and
     ModelError where the hub answers but does not have, or does not give, the model.
     """
-    from huggingface_hub import errors
-
     try:
         cached = _cached(hub_id, revision)
         if cached is not None:
@@ -59,9 +81,6 @@ def is_offline() -> bool:
 
 
 def _cached(hub_id: str, revision: str | None) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     try:
         directory = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
@@ -83,8 +102,6 @@ def _has_weights(directory: Path, names: list[str]) -> bool:
 
 
 def _download(hub_id: str, revision: str | None) -> tuple[Path, str]:
-    from huggingface_hub import HfApi, snapshot_download
-
     info = HfApi().model_info(hub_id, revision=revision, timeout=_TIMEOUT_SECONDS)
     names = [sibling.rfilename for sibling in info.siblings or []]
     is_safe = any(fnmatch(name, pattern) for name in names for pattern in _SAFE_WEIGHTS)

@@ -1,5 +1,9 @@
 """The joint model. In: a Batch. Out: a sentence embedding, intent logits, and slot logits a word.
 
+CrossAligner's head (arXiv 2203.09982; its authors' code): one linear layer over the slot logits of all words of an
+utterance in their order. It learns on the source, whose slots are known, what it asks of the translation; only the
+losses of training use it.
+
 The architecture of XeroAlign (arXiv 2105.02472, section 3): one encoder, a linear intent classifier on the sentence
 embedding, a linear slot classifier on the first sub-word of each word. CrossAligner trains one head more.
 """
@@ -9,11 +13,35 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from xa_search.encoding.batches import Batch
-from xa_search.model.dropout import Dropout
-from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
-from xa_search.model.slot_presence import SlotPresence
+from xa_search.model.packed import Dropout, encode_packed, encode_padded, use_packed_attention
+
+
+class SlotPresence(nn.Module):
+    """The linear layer, for at most so many words; words that an utterance does not have count as zeros.
+
+    The authors' layer reads every token, padding too, and has a class a slot tag; ours reads scored words, and has a
+    class a slot type.
+    """
+
+    def __init__(self, words: int, slot_tags: int, slot_types: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(words * slot_tags, slot_types)
+
+    def forward(self, slot_logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the logits [B, types] of the utterances of a batch, from those of its words [S, tags]."""
+        words, tags = slot_logits.shape
+        rows, longest = len(batch.lengths), max(block.longest for block in batch.blocks)
+        row_of_word = torch.arange(rows, device=slot_logits.device).repeat_interleave(
+            batch.word_counts, output_size=words
+        )
+        first_words = batch.word_counts.cumsum(0) - batch.word_counts
+        places = torch.arange(words, device=slot_logits.device) - first_words[row_of_word]
+        padded = slot_logits.new_zeros(rows * longest, tags)
+        padded = padded.index_copy(0, row_of_word * longest + places, slot_logits).view(rows, longest * tags)
+        return functional.linear(padded, self.classifier.weight[:, : longest * tags], self.classifier.bias)
 
 
 @dataclass(frozen=True, slots=True)

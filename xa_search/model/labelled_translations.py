@@ -8,24 +8,51 @@ an encoder, a corpus and the rows that trials learn from, beside the corpus's ot
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from xa_search.encoding.batches import Collator, sorted_batches
+from xa_search.encoding.files import ROWS_A_CHUNK, one_at_a_time, write_table
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
-from xa_search.encoding.tag_projection import Link, project_tags
-from xa_search.encoding.writing import ROWS_A_CHUNK, one_at_a_time, write_table
 from xa_search.model.materialise import stamp
 from xa_search.model.packed import encode_packed, encode_padded, use_packed_attention
-from xa_search.model.trimmed import content_key, load_trimmed_encoder
+from xa_search.model.trimming import content_key, load_trimmed_encoder
 from xa_search.records import OUTSIDE, EncodedCorpus, EncoderFiles
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+Link = tuple[int, int]
+"""A source word and the translation's word that matches it, by number."""
+
+
+def project_tags(tags: Sequence[str], links: Sequence[Link], words: int) -> list[str]:
+    """Return IOB2 tags of a translation of so many words.
+
+    A span is dropped where none of its words has a match, or where an earlier span has one of the words it would get.
+    """
+    projected = [OUTSIDE] * words
+    for slot_type, first, end in _spans(tags):
+        reached = [target for source, target in links if first <= source < end]
+        if not reached:
+            continue
+        begin, last = min(reached), max(reached)
+        if all(tag == OUTSIDE for tag in projected[begin : last + 1]):
+            projected[begin : last + 1] = [f"B-{slot_type}"] + [f"I-{slot_type}"] * (last - begin)
+    return projected
+
+
+def _spans(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield the slot type, the first word and the end of each span."""
+    first = 0
+    for end in range(1, len(tags) + 1):
+        if end == len(tags) or tags[end] != f"I-{tags[first][2:]}":
+            if tags[first] != OUTSIDE:
+                yield tags[first][2:], first, end
+            first = end
+
 
 METHOD_VERSION = 1
 TOKENS_A_BATCH = 4096

@@ -10,7 +10,6 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
-from xa_search.records.placement import GpuShare, MemoryProbe, SizeResources
 from xa_search.records.search import (
     KEEP,
     Asha,
@@ -28,8 +27,11 @@ from xa_search.records.trial import (
     Embedding,
     EpochReport,
     FailureClass,
+    GpuShare,
+    MemoryProbe,
     Method,
     Selection,
+    SizeResources,
     StoppedAt,
     TrialJob,
     TrialRecord,

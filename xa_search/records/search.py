@@ -9,8 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
-from xa_search.records.placement import Gpus, SizeResources
-from xa_search.records.trial import TARGET_METHODS, Selection, TrialRecord, TrialSettings
+from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
 
@@ -206,3 +205,15 @@ class SearchCost:
     slots: int
     core_utilisation: float
     gpu_utilisation: float | None
+
+
+def trial_directory(search: Path, name: int | str) -> Path:
+    """Return the folder of a trial, by its number or its name, in the folder of its search."""
+    return search / "trials" / str(name)
+
+
+PLACEMENT = "placement.txt"
+"""The file in a search's folder that says what trials take of a GPU."""
+
+RAY = "ray"
+"""The folder in which Ray keeps what it knows of a search's trials."""

@@ -10,8 +10,8 @@ from math import ceil
 
 from xa_search.corpora import CorpusCheck
 from xa_search.records import Asha, Plan, TrialRole, TrialSettings
-from xa_search.search.space import recipe, settings_of
-from xa_search.training.selection import reads_target_labels
+from xa_search.search.sampler import recipe, settings_of
+from xa_search.training.evaluation import reads_target_labels
 
 HOUR = 3600.0
 FORWARD_SHARE = 1 / 3

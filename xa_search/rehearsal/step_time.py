@@ -4,6 +4,7 @@ The weights are random: they change the result of a step, not its time. A GPU ta
 two shallow models are timed and the line through both is followed, as all layers of an encoder are alike.
 """
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,22 +14,63 @@ from statistics import fmean
 
 import numpy as np
 import torch
+from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from xa_search.corpora import Corpus
-from xa_search.encoding.labels import collect_labels
+from xa_search.encoding.store import collect_labels
 from xa_search.encoding.table import EncodedRow
-from xa_search.model.dropout import replace_dropout
+from xa_search.model.encoder import encoder_directory
 from xa_search.model.joint import JointModel
-from xa_search.model.loss_weights import LossWeights
+from xa_search.model.losses import LossWeights
+from xa_search.model.packed import replace_dropout
+from xa_search.model.sizes import resolve_size
 from xa_search.records import EncodedCorpus, TrialSettings
-from xa_search.rehearsal.dimensions import Dimensions
 from xa_search.rehearsal.forecast import StepTime
 from xa_search.training.data import attended_padding, training_collator
-from xa_search.training.device import trial_device
-from xa_search.training.evaluate import Predictor
+from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
-from xa_search.training.precision import resolve_precision
 from xa_search.training.steps import StepRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimensions:
+    """What decides how long an encoder takes; its other traits are taken to be XLM-R's."""
+
+    hidden: int
+    layers: int
+    heads: int
+    inner: int
+
+    def operations(self, tokens: float) -> float:
+        """Return a training step's operations: two a multiplication, and a backward pass of twice the forward one."""
+        return 6 * tokens * self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.inner)
+
+
+KNOWN = {
+    "tiny": Dimensions(hidden=32, layers=2, heads=2, inner=64),
+    "small": Dimensions(hidden=384, layers=12, heads=12, inner=1536),
+    "base": Dimensions(hidden=768, layers=12, heads=12, inner=3072),
+    "large": Dimensions(hidden=1024, layers=24, heads=16, inner=4096),
+}
+
+
+def dimensions_of(size: str, home: Path) -> Dimensions | None:
+    """Return a model's dimensions; none where it has not been downloaded and nobody knows them."""
+    if size in KNOWN:
+        return KNOWN[size]
+    directory = resolve_size(size).directory or encoder_directory(size, home)
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        return Dimensions(
+            hidden=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            inner=config["intermediate_size"],
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+
 
 LETTERS_A_TOKEN = 3.2
 """As XLM-R's tokenizer splits MTOD and the bundled corpus: from 2.4 (Thai) to 3.6 (German), measured."""
@@ -150,8 +192,6 @@ def _mean_seconds(settings: TrialSettings, dimensions: Dimensions, texts: Texts,
 
 
 def _random_encoder(dimensions: Dimensions, settings: TrialSettings) -> torch.nn.Module:
-    from transformers import XLMRobertaConfig, XLMRobertaModel
-
     config = XLMRobertaConfig(
         vocab_size=VOCABULARY,
         hidden_size=dimensions.hidden,

@@ -16,11 +16,11 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from xa_search.errors import InfeasibleError
-from xa_search.search.bookkeeper import Bookkeeper
+from xa_search.search.controller import Bookkeeper
 from xa_search.search.failures import failure_of_lost_worker
 from xa_search.search.ray_nodes import live_resources
 from xa_search.search.resources import Placement, Resources, has_slot
-from xa_search.search.watchdog import LEAST_SECONDS, Patience
+from xa_search.search.trial_events import LEAST_SECONDS, Patience
 
 EVENT, REFUSAL, NUMBER, JOB, PATIENCE = "event", "refusal", "number", "job", "patience"
 

@@ -112,7 +112,7 @@ def measure_on_nodes(wanted: Mapping[tuple[str, str], TrialJob]) -> dict[str, Me
 
 
 def _measure(job: TrialJob) -> MemoryProbe | None:
-    from xa_search.training.memory_probe import measure_memory
+    from xa_search.search.memory_profile import measure_memory
 
     return measure_memory(job)
 

@@ -1,5 +1,9 @@
 """What Optuna computes. In: a search space and the trials so far. Out: TPE without repeats; which parameters mattered.
 
+Also the two recipes that always run, and how near two proposals are.
+
+A proposal is a value for each searched setting.
+
 The space of a search never changes, so that every parameter is drawn at once, and a draw can be taken back.
 TPE ranks trials so: by score those that used their full budget; below them the early-stopped ones, by how far they came
 and then by their score there, so that scores of different epochs never mix; below all, what the settings made fail.
@@ -8,8 +12,9 @@ A baseline whose method is none of the choices is no proposal of the space: TPE 
 
 # ruff: noqa: ARG002 (Optuna names the arguments)
 
+import math
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from copy import copy
 from itertools import product
 from random import Random
@@ -17,19 +22,80 @@ from typing import Any
 
 import optuna
 from optuna import Study
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.importance import get_param_importances
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from xa_search.records import Parameter, Plan, SearchSpace
+from xa_search.records import WEIGHTS, Parameter, Plan, SearchSpace, TrialRole, TrialSettings
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
-from xa_search.search.space import Proposal, is_integer, is_near
+
+NEAR = 1e-3
+
+Proposal = dict[str, Any]
+
+
+def is_integer(name: str) -> bool:
+    """Tell whether a range of this setting holds whole numbers only."""
+    return TrialSettings.model_fields[name].annotation is int
+
+
+def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
+    """Return the proposal of the baseline or of the published recipe; what the space leaves open is mid-range."""
+    given = {**space.published, **(space.baseline if role == "baseline" else {})}
+    proposal = {
+        name: _fitted(name, parameter, given[name]) if name in given else _middle(name, parameter)
+        for name, parameter in space.params.items()
+    }
+    if role == "baseline":
+        proposal |= {name: _lowest(space.params[name]) for name in WEIGHTS if name in proposal}
+        if "method" in proposal and "zero_shot" in space.methods:
+            proposal["method"] = "zero_shot"
+    elif "method" in proposal and "method" not in given and "xeroalign" in space.methods:
+        proposal["method"] = "xeroalign"
+    return proposal
+
+
+def settings_of(plan: Plan, role: TrialRole, proposal: Mapping[str, Any]) -> TrialSettings:
+    """Return the full settings of a trial; the baseline is zero-shot whatever the space's method."""
+    return plan.trial_settings({**proposal, **({"method": "zero_shot"} if role == "baseline" else {})})
+
+
+def is_near(space: SearchSpace, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether the proposals differ by less than a thousandth of each range and share every choice."""
+    return all(_is_near(space.params[name], value, other[name]) for name, value in one.items())
+
+
+def _is_near(parameter: Parameter, one: Any, other: Any) -> bool:
+    if parameter.choices is not None:
+        return bool(one == other)
+    whole = _scaled(parameter, parameter.high) - _scaled(parameter, parameter.low)
+    return abs(_scaled(parameter, one) - _scaled(parameter, other)) <= NEAR * whole
+
+
+def _scaled(parameter: Parameter, value: Any) -> float:
+    return math.log(value) if parameter.log else float(value)
+
+
+def _fitted(name: str, parameter: Parameter, value: Any) -> Any:
+    if parameter.choices is not None:
+        return next(choice for choice in parameter.choices if choice == value)
+    return int(value) if is_integer(name) else float(value)
+
+
+def _middle(name: str, parameter: Parameter) -> Any:
+    if parameter.choices is not None:
+        return parameter.choices[0]
+    low, high = _scaled(parameter, parameter.low), _scaled(parameter, parameter.high)
+    middle = (low + high) / 2
+    value = math.exp(middle) if parameter.log else middle
+    return round(value) if is_integer(name) else value
+
+
+def _lowest(parameter: Parameter) -> Any:
+    return parameter.low if parameter.choices is None else min(parameter.choices)
+
 
 MOST_DRAWS = 8
 FEWEST_FOR_IMPORTANCES = 4
@@ -136,8 +202,6 @@ def importances_of(trials: list[FrozenTrial]) -> dict[str, float]:
     ]
     if len(complete) < FEWEST_FOR_IMPORTANCES:
         return {}
-    from optuna.importance import get_param_importances  # it brings scikit-learn, which takes seconds
-
     study = optuna.create_study(direction="maximize")
     study.add_trials(complete)
     try:

@@ -1,0 +1,21 @@
+"""Tracking in MLflow: events, the spool, the tracker that writes, the registry, model bundles, the report, the plots.
+
+MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;
+what the user has set stays.
+"""
+
+import os
+
+MLFLOW_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    # A server would send us to its artifact store, which mostly it alone can reach.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
+
+for _name, _value in MLFLOW_ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)

@@ -1,25 +1,31 @@
 """The registration of a search's winner. In: the search's record and the winner's weights. Out: a version that answers.
 
+It loads its libraries as soon as it is started, so that a caller may start it early and ask it later.
+
 The version is loaded in a fresh process and must give there what the trial's own model gives here; only then does an
 alias move.
 """
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import torch
 
-from xa_search.encoding.writing import one_at_a_time
+from xa_search.encoding.files import one_at_a_time
 from xa_search.errors import XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking.bundle import Bundle, trial_bundle, write_bundle
-from xa_search.tracking.fresh_process import FreshProcess
-from xa_search.tracking.logged_model import log_model
-from xa_search.tracking.patience import environment
 from xa_search.tracking.registry import (
     CANDIDATE,
     CHAMPION,
@@ -28,12 +34,67 @@ from xa_search.tracking.registry import (
     create_version,
     find_version,
     list_models,
+    log_model,
     mark_checked,
     set_alias,
 )
 from xa_search.tracking.report import language_rows, language_table
-from xa_search.tracking.store import connect, find_runs, open_experiment, plainly
-from xa_search.training.selection import selection_score
+from xa_search.tracking.store import connect, environment, find_runs, open_experiment, plainly
+from xa_search.training.evaluation import selection_score
+
+LOAD_SECONDS = 1800
+PROGRAM = """
+import json, sys
+import datasets, mlflow, seqeval.metrics, torch
+from transformers import AutoTokenizer, PreTrainedModel
+model, threads, texts, answers = json.loads(sys.stdin.readline())
+torch.set_num_threads(threads)
+loaded = mlflow.pyfunc.load_model(model)
+with open(texts) as file:
+    found = loaded.predict(json.load(file))
+with open(answers, "w") as file:
+    json.dump(found, file)
+"""
+
+
+class FreshProcess:
+    """Answers once, from an empty folder and with the code that the model carries."""
+
+    def __init__(self, uri: str) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            cwd=self._folder.name,
+            env={**os.environ, "MLFLOW_TRACKING_URI": uri, "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "FreshProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def predict(self, model: str, texts: Sequence[str], threads: int) -> list[dict[str, Any]]:
+        """Load a registered model and return its answers. Raises XaSearchError where it cannot be loaded there."""
+        asked, answers = (Path(self._folder.name) / name for name in ("texts.json", "answers.json"))
+        asked.write_text(json.dumps(list(texts)), encoding="utf-8")
+        question = json.dumps([model, threads, str(asked), str(answers)])
+        _, errors = self._process.communicate(question + "\n", timeout=LOAD_SECONDS)
+        if self._process.returncode:
+            reason = (errors.strip() or f"exit code {self._process.returncode}").splitlines()[-1]
+            raise XaSearchError(f"{model} cannot be loaded in a fresh process ({reason}); no alias was moved")
+        found: list[dict[str, Any]] = json.loads(answers.read_text(encoding="utf-8"))
+        return found
+
 
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"

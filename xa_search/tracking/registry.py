@@ -1,20 +1,100 @@
-"""The door to MLflow's model registry. In: a tracking URI. Out: the registered models, and one alias at a time moved.
+"""The door to MLflow's model registry. In: a tracking URI, or a bundle and a trial's run. Out: logged models that serve
+themselves, the registered models, and one alias at a time moved.
+
+The model carries this program's code and the exact versions of the packages it needs; nothing in it is pickled.
 
 `champion` is the version that answers; `candidate` is the newest one that was checked. Only these spellings exist.
 """
 
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
 
 from xa_search.errors import ModelError
-from xa_search.tracking.patience import impatient
-from xa_search.tracking.store import connect, download, plainly
+from xa_search.tracking.bundle import Bundle, load_bundle
+from xa_search.tracking.store import StoredRun, connect, download, impatient, plainly
 
-if TYPE_CHECKING:
-    from xa_search.tracking.bundle import Bundle
+PACKAGE = Path(__file__).resolve().parents[1]
+SERVED_MODEL = Path(__file__).with_name("served_model.py")
+NEEDED = (
+    *("mlflow", "torch", "transformers", "tokenizers", "safetensors", "datasets", "seqeval"),
+    *("numpy", "pandas", "pydantic"),
+)
+EXAMPLE = ["Set an alarm for 7:30 tomorrow morning.", "Wie wird das Wetter morgen in Berlin?"]
+
+
+def log_model(client: Any, experiment: str, run: StoredRun, name: str, bundle: Path) -> str:
+    """Upload the bundle as the run's model of this name, and return the model's id."""
+    # One that was begun before, and whose process was killed, goes on.
+    begun = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run.run_id}'")
+    model = next((one for one in begun if one.name == name), None) or client.create_logged_model(
+        experiment, name=name, source_run_id=run.run_id, params=run.params, model_type="intents-and-slots"
+    )
+    if model.model_id not in {output.model_id for output in client.get_run(run.run_id).outputs.model_outputs}:
+        client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _copy_metrics(client, run.run_id, model.model_id)
+    with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
+        path = Path(folder) / "model"
+        _save(path, model, run.run_id, bundle)
+        client.log_model_artifacts(model.model_id, str(path))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    model_id: str = model.model_id
+    return model_id
+
+
+def requirements() -> list[str]:
+    """Return what a server of the model installs: the versions that are installed here."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in NEEDED]
+
+
+def _save(path: Path, model: Any, run_id: str, bundle: Path) -> None:
+    save_model(
+        path,
+        mlflow_model=Model(
+            artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
+        ),
+        python_model=str(SERVED_MODEL),
+        artifacts={"bundle": str(bundle)},
+        code_paths=[str(PACKAGE)],
+        signature=_signature(),
+        input_example=EXAMPLE,
+        pip_requirements=requirements(),
+    )
+    for left_over in list(path.rglob("__pycache__")):
+        shutil.rmtree(left_over)
+
+
+def _signature() -> Any:
+    """Texts go in, as a list or as a table of one column; an intent and slots come out."""
+    text, whole, number = DataType.string, DataType.long, DataType.double
+    slot = Object(
+        [
+            Property("slot", text),
+            Property("value", text),
+            Property("start_word", whole),
+            Property("end_word", whole),
+        ]
+    )
+    answer = [ColSpec(text, "intent"), ColSpec(number, "intent_probability"), ColSpec(Array(slot), "slots")]
+    return ModelSignature(inputs=Schema([ColSpec(text)]), outputs=Schema([*answer]))
+
+
+def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:
+    """Show the run's scores on the model's page too; a metric with the same time and step is stored once a run."""
+    names = [name for name in client.get_run(run_id).data.metrics if name.startswith(("test_", "selection_score"))]
+    latest = [max(client.get_metric_history(run_id, name), key=lambda m: (m.step, m.timestamp)) for name in names]
+    client.log_batch(run_id, [Metric(m.key, m.value, m.timestamp, m.step, model_id=model_id) for m in latest])
+
 
 PREFIX = "xa-search-"
 MODELS = "models:/"
@@ -82,8 +162,6 @@ def promote(uri: str, name: str, version: int) -> RegisteredVersion:
 
 def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> "Bundle":
     """Return a registered model, ready to predict; no name means the only one there is."""
-    from xa_search.tracking.bundle import load_bundle
-
     chosen = find_version(uri, name, alias_or_version)
     with tempfile.TemporaryDirectory() as folder:
         with plainly(uri):
@@ -104,9 +182,9 @@ def find_version(uri: str, name: str | None, alias_or_version: str) -> Registere
     versions = tuple(version for version in versions if version.name == chosen)
     if not versions:
         raise ModelError(f"model {chosen!r} is not registered; name one of: {', '.join(names)}")
-    for version in versions:
-        if alias_or_version == str(version.version) or alias_or_version in version.aliases:
-            return version
+    for registered in versions:
+        if alias_or_version == str(registered.version) or alias_or_version in registered.aliases:
+            return registered
     valid = [str(version.version) for version in versions] + sorted({a for v in versions for a in v.aliases})
     raise ModelError(f"{chosen} has no version or alias {alias_or_version!r}; valid: {', '.join(valid)}")
 
@@ -125,8 +203,6 @@ def mark_checked(uri: str, name: str, version: int) -> None:
 
 def create_version(client: Any, name: str, run_id: str, model_id: str, tags: dict[str, str], text: str) -> int:
     """Register a logged model under a name, and return the version's number."""
-    from mlflow.exceptions import MlflowException
-
     try:
         client.create_registered_model(name)
     except MlflowException as error:

@@ -1,17 +1,130 @@
-"""The report of a search. In: a SearchRecord. Out: rows by language and by trial, and files made of them.
+"""The report of a search. In: a SearchRecord and its cost. Out: rows by language and by trial, where settings
+failed, and files made of them.
+
+They stand beside the values of the trials that used their full budget: what lies outside is not worth another try.
 
 Scores in rows are percentages; whoever shows them rounds to one decimal.
 """
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from xa_search.records import TARGET_METHODS, FailureClass, SearchRecord, TrialRole, TrialState
-from xa_search.tracking.failure_regions import failure_regions
-from xa_search.tracking.report_files import as_csv, as_markdown, write_files
+from xa_search.records import (
+    TARGET_METHODS,
+    WEIGHTS,
+    FailureClass,
+    SearchCost,
+    SearchRecord,
+    TrialRecord,
+    TrialRole,
+    TrialState,
+)
+from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRegion:
+    """One parameter's values in the trials of one failure class, and in the complete ones; no value twice, sorted."""
+
+    failure: FailureClass
+    trials: int
+    parameter: str
+    failed: tuple[Value, ...]
+    complete: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        counted = f"{self.trials} trial{'s' if self.trials > 1 else ''}"
+        complete = _span(self.complete) if self.complete else "none"
+        return f"{self.failure}: {counted}, {self.parameter} {_span(self.failed)} (complete: {complete})"
+
+
+def failure_regions(trials: Sequence[TrialRecord]) -> tuple[FailureRegion, ...]:
+    """Return a region for each such failure class and each searched parameter that its trials made use of."""
+    complete = [trial for trial in trials if trial.state == "COMPLETE"]
+    regions = []
+    for failure in FAULTS_OF_THE_SETTINGS:
+        failed = [trial for trial in trials if trial.failure == failure]
+        for name in sorted({name for trial in failed for name in trial.params}):
+            if values := _values(failed, name):
+                region = FailureRegion(
+                    failure=failure,
+                    trials=len(failed),
+                    parameter=name,
+                    failed=values,
+                    complete=_values(complete, name),
+                )
+                regions.append(region)
+    return tuple(regions)
+
+
+def _values(trials: Sequence[TrialRecord], name: str) -> tuple[Value, ...]:
+    """Return the values that a parameter had where it mattered: the baseline aligns nothing, whatever the weight."""
+    used = [trial for trial in trials if name in trial.params and not _is_idle(trial, name)]
+    return tuple(sorted({trial.params[name] for trial in used}, key=lambda value: (isinstance(value, str), value)))
+
+
+def _is_idle(trial: TrialRecord, name: str) -> bool:
+    return name in WEIGHTS and trial.role == "baseline"
+
+
+def _span(values: tuple[Value, ...]) -> str:
+    """Return a range of numbers by its ends, and choices one by one."""
+    if any(isinstance(value, str | bool) for value in values):
+        return ", ".join(map(str, values))
+    ends = dict.fromkeys(f"{value:.3g}" for value in (values[0], values[-1]))
+    return " to ".join(ends)
+
+
+def as_markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def as_csv(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([titles, *rows])
+    return text.getvalue()
+
+
+def write_files(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
+    """Write each text into the file of its name, and return the paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in texts.items():
+        (directory / name).write_text(content, encoding="utf-8")
+    return tuple(directory / name for name in texts)
+
+
+COST_COLUMNS = ("part", "seconds", "percent")
+
+
+def cost_rows(cost: SearchCost) -> list[list[str]]:
+    """Return a row for each part of the wall time: its seconds and its share in percent; the largest first."""
+    parts = sorted(cost.parts.items(), key=lambda item: -item[1])
+    return [[part, f"{seconds:.1f}", f"{100 * seconds / cost.wall:.1f}"] for part, seconds in parts]
+
+
+def cost_summary(cost: SearchCost) -> str:
+    """Return one line: the wall time, how many trials ran side by side, and how busy the hardware was."""
+    gpu = "" if cost.gpu_utilisation is None else f", GPUs {100 * cost.gpu_utilisation:.0f} % while training"
+    busy = f"cores {100 * cost.core_utilisation:.0f} % busy{gpu}"
+    return f"{cost.wall:.0f} s of wall time, {cost.slots} trials side by side, {busy}"
+
+
+def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
+    """Write cost.md and cost.json, and return their paths."""
+    table = as_markdown(COST_COLUMNS, cost_rows(cost))
+    text = f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}"
+    return write_files(directory, {"cost.md": text, "cost.json": json.dumps(asdict(cost), indent=2) + "\n"})
+
 
 MEAN = "mean"
 METRICS = {

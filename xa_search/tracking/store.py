@@ -1,35 +1,84 @@
 """The door to MLflow's runs. In: a tracking URI. Out: the runs of a search, found by tag, and writes to them.
 
 Every method may raise whatever MLflow, its database or the network raises; the Tracker (runs.py) deals with that.
+
+A server that is away costs a search only delay; one that refuses at the start would refuse the winner hours later.
 """
 
 import logging
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, RunTag, ViewType
+from mlflow.entities import Param as StoredParam
+from mlflow.exceptions import MlflowException
+
 from xa_search.errors import TrackerAwayError, TrackerRefusedError, XaSearchError
 from xa_search.tracking.events import Param, Status, flat_name
-from xa_search.tracking.patience import first_line, refusal, without_password
+
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, and put them back as they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def impatient() -> AbstractContextManager[None]:
+    """Wait a few seconds for a server, not the minutes that MLflow would."""
+    return environment(IMPATIENT)
+
+
+def is_permanent(error: Exception) -> bool:
+    """Tell whether a write can never succeed, however often it is tried again."""
+    return isinstance(error, FileNotFoundError) or getattr(error, "error_code", None) in PERMANENT
+
+
+def refusal(error: Exception) -> str:
+    """Return why a server turns this program away, and what to do about it; empty where it does not."""
+    code = getattr(error, "error_code", None)
+    if code == "UNAUTHENTICATED":
+        return "refuses this user and password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if code != "PERMISSION_DENIED":
+        return ""
+    if "Host header" in str(error):
+        return "does not answer to this name; add it to its --allowed-hosts, or put one of them in MLFLOW_TRACKING_URI"
+    return "does not let this user do that; ask for the permission, or set another MLFLOW_TRACKING_USERNAME"
+
+
+def without_password(uri: str) -> str:
+    """Return an address that may be shown."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line that may be shown."""
+    return without_password((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
+
 
 EXPERIMENT = "xa-search"
 SEARCH_TAG = "xa.search_id"
 TRIAL_TAG = "xa.trial"
 SQLITE = "sqlite:///"
-SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    # A server would send us to its artifact store, which mostly it alone can reach.
-    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
-    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
-}
 BATCH = 100
 LONGEST_VALUE = 6000
 
@@ -54,10 +103,6 @@ def tracking_uri(home: Path) -> str:
 
 def connect(uri: str) -> Any:
     """Return an MLflow client that keeps quiet; the SQLite file and its tables are made where they are missing."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.CRITICAL)
     if uri.startswith(SQLITE):
@@ -79,8 +124,6 @@ def open_experiment(client: Any) -> str:
 
 def find_runs(client: Any, experiment: str, search_id: str) -> dict[int | None, StoredRun]:
     """Return the runs of a search by trial number, also those that a person deleted; its own run is under None."""
-    from mlflow.entities import ViewType
-
     runs: dict[int | None, StoredRun] = {}
     token: str | None = ""
     while token is not None:
@@ -102,8 +145,6 @@ def find_runs(client: Any, experiment: str, search_id: str) -> dict[int | None, 
 @contextmanager
 def plainly(uri: str) -> Iterator[None]:
     """Turn whatever MLflow raises into one line."""
-    from mlflow.exceptions import MlflowException
-
     try:
         yield
     except MlflowException as error:
@@ -117,8 +158,6 @@ def plainly(uri: str) -> Iterator[None]:
 
 def download(uri: str, source: str, directory: Path) -> Path:
     """Return where artifacts lie on this machine; those of a server are copied into `directory` first."""
-    from mlflow.artifacts import download_artifacts
-
     place = urlsplit(source)
     if place.scheme in ("", "file"):
         return Path(unquote(place.path))
@@ -154,9 +193,6 @@ class RunStore:
         tags: dict[str, str] | None = None,
     ) -> None:
         """Write metrics, params and tags in batches. The same metric, step, time and value twice is stored once."""
-        from mlflow.entities import Metric, RunTag
-        from mlflow.entities import Param as StoredParam
-
         entries: list[Any] = [Metric(flat_name(name), float(v), time, step) for name, v in (metrics or {}).items()]
         entries += [StoredParam(name, str(value)[:LONGEST_VALUE]) for name, value in (params or {}).items()]
         entries += [RunTag(name, str(value)[:LONGEST_VALUE]) for name, value in (tags or {}).items()]
@@ -198,3 +234,17 @@ def _stored(run: Any) -> StoredRun:
         tags=dict(run.data.tags),
         deleted=run.info.lifecycle_stage == "deleted",
     )
+
+
+def check_access(uri: str) -> str:
+    """Return what to know of a server that cannot be asked now; else nothing. Raises TrackerRefusedError."""
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return ""
+    try:
+        with plainly(uri), impatient():
+            connect(uri).get_experiment_by_name(EXPERIMENT)
+    except TrackerRefusedError:
+        raise
+    except XaSearchError:
+        return f"MLflow at {without_password(uri)} does not answer now; what it should know waits until it does"
+    return ""

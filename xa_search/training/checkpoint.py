@@ -11,13 +11,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from xa_search.encoding.labels import slot_types_of
-from xa_search.model.dropout import replace_dropout
+from xa_search.encoding.store import slot_types_of
 from xa_search.model.encoder import load_encoder
-from xa_search.model.joint import JointModel
-from xa_search.model.slot_presence import SlotPresence
-from xa_search.model.trimmed import load_trimmed_encoder
-from xa_search.model.vocabulary import restore_vocabulary, trim_vocabulary
+from xa_search.model.joint import JointModel, SlotPresence
+from xa_search.model.packed import replace_dropout
+from xa_search.model.trimming import load_trimmed_encoder, restore_vocabulary, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
 
 KEPT_IDS = "kept_token_ids"

@@ -17,7 +17,7 @@ from xa_search.encoding.batches import IGNORED
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import CollapsedError
 from xa_search.model.losses import intent_loss, slot_loss
-from xa_search.training.evaluate import Predictor
+from xa_search.training.evaluation import Predictor
 from xa_search.training.learner import Learner
 
 PROBE_ROWS = 32

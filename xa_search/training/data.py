@@ -1,7 +1,7 @@
 """A trial's data. In: an encoded corpus and the settings. Out: the rows that train, the rows held out, their pairs."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,39 @@ import numpy as np
 import torch
 
 from xa_search.encoding.batches import Collator, Padding
-from xa_search.encoding.pairs import NO_TRANSLATION, split_training_rows, target_training_rows, translation_rows
-from xa_search.encoding.store import table_path
+from xa_search.encoding.store import (
+    NO_TRANSLATION,
+    split_training_rows,
+    table_path,
+    target_training_rows,
+    translation_rows,
+)
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
 from xa_search.records import EncodedCorpus, Method, Split, TrialSettings
-from xa_search.training.task_rows import TaskRows
+
+
+class TaskRows:
+    """Rows of one or several tables under one numbering, in the order of the tables."""
+
+    def __init__(self, parts: Sequence[tuple[EncodedTable, np.ndarray]]) -> None:
+        self._parts = tuple(parts)
+        self.lengths = np.concatenate([table.lengths[rows] for table, rows in parts])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def read(self, numbers: np.ndarray) -> list[EncodedRow]:
+        """Return the rows of these numbers, in their order."""
+        found: dict[int, EncodedRow] = {}
+        start = 0
+        for table, rows in self._parts:
+            places = np.flatnonzero((numbers >= start) & (numbers < start + len(rows)))
+            if len(places):
+                found |= zip(places.tolist(), table.rows(rows[numbers[places] - start]), strict=True)
+            start += len(rows)
+        return [found[place] for place in range(len(numbers))]
+
 
 CPU_ROWS_A_BLOCK = 16
 

@@ -1,21 +1,89 @@
 """The test of a finished trial. In: a trial's job and weights, and encoded test splits. Out: test metrics by language.
 
+Scores are made of these, and the scores of two models can be compared on the same resampled utterances.
+
 Runs after the winner is chosen, with the encoder's full vocabulary.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xa_search.encoding.writing import write_whole
-from xa_search.records import TrialJob
+import numpy as np
+from seqeval.metrics.sequence_labeling import get_entities
+
+from xa_search.encoding.files import write_whole
+from xa_search.encoding.table import EncodedRow
+from xa_search.records import TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
-from xa_search.training.device import trial_device
-from xa_search.training.evaluate import Predictor, labelled_metrics, mean_over_targets
-from xa_search.training.outcomes import outcomes_of, write_outcomes
-from xa_search.training.precision import resolve_precision
+from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
+
+OUTCOMES = "test_outcomes.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """A language's test set under one model, each field [utterances].
+
+    `intent` and `exact` say whether the intent, and with it all tags, are right; `correct`, `found` and `gold` count
+    slot spans: those that are right, all that were predicted, and all that there are.
+    """
+
+    ids: tuple[str, ...]
+    intent: np.ndarray
+    exact: np.ndarray
+    correct: np.ndarray
+    found: np.ndarray
+    gold: np.ndarray
+
+
+def outcomes_of(rows: Sequence[Utterance | EncodedRow], predictions: Sequence[Prediction]) -> Outcomes:
+    """Hold predictions against the labels of the rows."""
+    pairs = list(zip(rows, predictions, strict=True))
+    intent = np.array([row.intent == said.intent for row, said in pairs], dtype=bool)
+    same_tags = np.array([tuple(row.slots or ()) == said.slots for row, said in pairs], dtype=bool)
+    spans = [(spans_of(row.slots or ()), spans_of(said.slots)) for row, said in pairs]
+    return Outcomes(
+        ids=tuple(row.id for row in rows),
+        intent=intent,
+        exact=intent & same_tags,
+        correct=np.array([len(wanted & found) for wanted, found in spans], dtype=np.int64),
+        found=np.array([len(found) for _, found in spans], dtype=np.int64),
+        gold=np.array([len(wanted) for wanted, _ in spans], dtype=np.int64),
+    )
+
+
+def write_outcomes(outcomes: Mapping[str, Outcomes], directory: Path) -> None:
+    """Write the outcomes of each language beside a model's weights."""
+    content = {
+        lang: {name: [int(value) for value in values] for name, values in asdict(one).items() if name != "ids"}
+        | {"ids": one.ids}
+        for lang, one in outcomes.items()
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / OUTCOMES, lambda path: path.write_text(json.dumps(content), encoding="utf-8"))
+
+
+def read_outcomes(directory: Path) -> dict[str, Outcomes]:
+    """Return the outcomes of a trial by language, of its one model or of several; none where it was never tested."""
+    found: dict[str, Outcomes] = {}
+    for path in sorted(directory.rglob(OUTCOMES)):
+        for lang, fields in json.loads(path.read_text(encoding="utf-8")).items():
+            ids = tuple(fields.pop("ids"))
+            kinds = {name: bool if name in ("intent", "exact") else np.int64 for name in fields}
+            arrays = {name: np.array(values, dtype=kinds[name]) for name, values in fields.items()}
+            found.setdefault(lang, Outcomes(ids=ids, **arrays))
+    return found
+
+
+def spans_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """Return the slot spans of an utterance: type, first and last word."""
+    return set(get_entities(list(tags)))
+
 
 SCORES = "test_scores.json"
 

@@ -13,11 +13,11 @@ import torch
 from torch.nn import functional
 
 from xa_search.encoding.batches import Collator, sorted_batches
-from xa_search.encoding.pairs import NO_TRANSLATION, translation_rows
+from xa_search.encoding.store import NO_TRANSLATION, translation_rows
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.joint import embed_sentences
 from xa_search.model.packed import encode_all_layers
-from xa_search.training.intervals import Interval, mean_ratio, resampled_interval
+from xa_search.training.metrics import Interval, mean_ratio, resampled_interval
 
 MOST_PAIRS = 1000
 LEAST_PAIRS = 2

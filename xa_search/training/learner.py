@@ -3,33 +3,39 @@
 from dataclasses import dataclass
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
-from xa_search.encoding.pairs import split_training_rows
-from xa_search.encoding.store import table_path
+from xa_search.encoding.store import split_training_rows, table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
-from xa_search.model.loss_weights import LossWeights
-from xa_search.model.trimmed import distinct_token_ids
+from xa_search.model.losses import LossWeights
+from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
-from xa_search.training.data import (
-    TrialData,
-    attended_padding,
-    evaluation_collator,
-    load_trial_data,
-    training_collator,
-)
-from xa_search.training.device import trial_device
-from xa_search.training.evaluate import Predictor
+from xa_search.training.data import TrialData, attended_padding, evaluation_collator, load_trial_data, training_collator
+from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.evaluation import Predictor, reads_target_labels
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
-from xa_search.training.precision import resolve_precision
-from xa_search.training.schedule import learning_rate_schedule
-from xa_search.training.selection import reads_target_labels
 from xa_search.training.steps import StepBatch
+
+NUDGE = 1e-6
+
+
+def learning_rate_schedule(optimizer: Optimizer, kind: str, warmup: float, steps: int) -> LRScheduler:
+    """Rise to each group's learning rate over the share `warmup` of the steps, then fall by a cosine or a line."""
+    if kind == "one_cycle":
+        highest = [group["lr"] for group in optimizer.param_groups]
+        total = max(2, steps)
+        # A rise of exactly one step makes torch divide by zero.
+        rise = warmup + NUDGE if warmup * total == 1 else warmup
+        return OneCycleLR(optimizer, max_lr=highest, total_steps=total, pct_start=rise, cycle_momentum=False)
+    rising = max(1, round(steps * warmup))
+    falling = max(1, steps - rising)
+    return LambdaLR(optimizer, lambda step: min((step + 1) / rising, max(0.0, (steps - step) / falling)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

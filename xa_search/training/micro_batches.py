@@ -12,10 +12,10 @@ import torch
 
 from xa_search.encoding.batches import IGNORED, Collator
 from xa_search.errors import is_out_of_memory
-from xa_search.model.loss_weights import LossWeights
+from xa_search.model.losses import LossWeights
 from xa_search.records import TrialSettings
-from xa_search.training.evaluate import Predictor
-from xa_search.training.exchange import own_part, sum_gradients, sum_losses
+from xa_search.training.distributed import own_part, sum_gradients, sum_losses
+from xa_search.training.evaluation import Predictor
 from xa_search.training.objective import Factors, LossTerms, compute_losses, no_losses, total_loss
 from xa_search.training.steps import StepBatch, StepRows
 

@@ -13,8 +13,7 @@ import torch
 from xa_search.encoding.batches import Batch, Collator, shuffled_batches
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import Method, TrialSettings
-from xa_search.training.data import TrialData
-from xa_search.training.task_rows import TaskRows
+from xa_search.training.data import TaskRows, TrialData
 
 BATCHES_A_READ = 16
 

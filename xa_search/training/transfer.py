@@ -1,17 +1,86 @@
-"""A model scored on another corpus. In: gold utterances and predictions. Out: the scores of a language, with intervals.
+"""A model scored on another corpus. In: gold utterances, predictions, a label map. Out: the scores of a language, with
+intervals.
+
+`intents` and `slots` say for a label of the model what the corpus calls it; `null` for a slot that the corpus does not
+mark, so that it is taken out. A predicted label that the map does not name is always wrong. Rows whose own intent no
+label of the model stands for count as wrong too, unless the map says `leave_out: true`.
 
 Also counts what a label map leaves open, so that no label is lost in silence.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from xa_search.records import Utterance
-from xa_search.training.evaluate import Prediction
-from xa_search.training.intervals import Interval, f1_interval, share_interval
-from xa_search.training.label_map import LabelMap
-from xa_search.training.outcomes import outcomes_of, spans_of
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from xa_search.errors import UsageError, value_faults
+from xa_search.records import OUTSIDE, Utterance
+from xa_search.training.evaluation import Prediction
+from xa_search.training.final_test import outcomes_of, spans_of
+from xa_search.training.metrics import Interval, f1_interval, share_interval
+
+# In a checkout the maps lie beside the package, in an installed wheel among the environment's shared files.
+_CHECKOUT = Path(__file__).resolve().parents[2] / "label_maps"
+LABEL_MAPS = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "label_maps"
+NOT_MAPPED = " (not in the map)"
+
+
+class LabelMap(BaseModel):
+    """What a corpus calls the labels of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intents: dict[str, str]
+    slots: dict[str, str | None]
+    leave_out: bool = False
+    """Leave out the rows whose intent no label of the model stands for."""
+
+    def translate(self, prediction: Prediction) -> Prediction:
+        """Return a prediction in the labels of the corpus."""
+        return Prediction(
+            intent=self.intents.get(prediction.intent, prediction.intent + NOT_MAPPED),
+            intent_probability=prediction.intent_probability,
+            slots=self._translate_tags(prediction.slots),
+        )
+
+    def _translate_tags(self, tags: Sequence[str]) -> tuple[str, ...]:
+        """Translate the tags; two slots of different types that meet stay two, also where both now have one type."""
+        translated: list[str] = []
+        before = OUTSIDE
+        for tag in tags:
+            label = self.slots.get(tag[2:], tag[2:] + NOT_MAPPED) if tag != OUTSIDE else None
+            begins = tag[:2] == "B-" or (tag[2:] != before[2:] and bool(translated) and translated[-1][2:] == label)
+            translated.append(OUTSIDE if label is None else ("B-" if begins else "I-") + label)
+            before = tag
+        return tuple(translated)
+
+
+def same_labels(intents: Sequence[str], slot_types: Sequence[str]) -> LabelMap:
+    """Return the map for a corpus that has the model's own labels."""
+    return LabelMap(intents={name: name for name in intents}, slots={name: name for name in slot_types})
+
+
+def read_label_map(name: str) -> LabelMap:
+    """Read a map by its name or its file. Raises UsageError with one line a fault."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else LABEL_MAPS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(known.stem for known in LABEL_MAPS.glob("*.yaml")))
+        raise UsageError(f"--label-map {name!r}: no such file; give a YAML file or one of these: {known}")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return LabelMap.model_validate(raw)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text ({error}); give another --label-map") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        raise UsageError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); mend that line") from None
+    except ValidationError as error:
+        raise UsageError("\n".join(value_faults(str(path), error))) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

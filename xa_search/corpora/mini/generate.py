@@ -1,4 +1,9 @@
-"""Generate mtop-mini. In: the sentence frames. Out: `<lang>/{train,eval,test}.txt` in MTOP's 8-column format.
+"""Generate mtop-mini. In: the sentence frames of frames/*.yaml. Out: `<lang>/{train,eval,test}.txt` in MTOP's
+8-column format.
+
+A template is text with slots in it: `set an alarm [DATE_TIME {at_time}]`; `{name}` stands for an entry of a list.
+
+Words end at white space and at every slot's edges; in Thai also at `|`, which stands for no character.
 
 `python -m xa_search.corpora.mini.generate OUT`. The same frames always give the same bytes; every row stands in all
 languages under the same id; no frame and no utterance stands in two splits.
@@ -6,16 +11,168 @@ languages under the same id; no frame and no utterance stands in two splits.
 
 import argparse
 import hashlib
+import json
 import random
+import re
 import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from xa_search.corpora.mini.frames import FRAMES, LANGUAGES, Frame, read_frames
-from xa_search.corpora.mini.rendering import Rendered, mtop_row, render
+import yaml
+
 from xa_search.errors import DataError
+
+LANGUAGES = ("en", "de", "es", "fr", "hi", "th")
+FRAMES = Path(__file__).parent / "frames"
+SLOT = re.compile(r"\[([A-Z_]+) ([^\[\]]+)\]")
+VALUE = re.compile(r"\{([a-z_0-9]+(?:#[0-9]+)?)\}")
+
+Values = dict[str, list[dict[str, str]]]  # list name -> entries, each in all languages
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a template: literal text (slot None) or the inside of a slot."""
+
+    slot: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One sentence pattern. `uses` names the values to fill in, in a fixed order: `name` or `name#2`."""
+
+    domain: str
+    intent: str
+    templates: dict[str, tuple[Piece, ...]]
+    uses: tuple[str, ...]
+    values: Values
+
+    @property
+    def key(self) -> str:
+        """Name the frame: its English text."""
+        return "".join(f"[{piece.slot} {piece.text}]" if piece.slot else piece.text for piece in self.templates["en"])
+
+    @property
+    def slot_types(self) -> set[str]:
+        """Give the slot types in the frame."""
+        return {piece.slot for piece in self.templates["en"] if piece.slot is not None}
+
+
+def read_frames(folder: Path = FRAMES) -> tuple[Frame, ...]:
+    """Read all frames, in the order of file names and of the lines in a file."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise DataError(f"no sentence frames in {folder}: install xa-search again")
+    return tuple(frame for path in paths for frame in _read_file(path))
+
+
+def _read_file(path: Path) -> list[Frame]:
+    try:
+        found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return [_frame(found["domain"], found["values"], raw, path) for raw in found["frames"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        what = " ".join(str(error).split())
+        raise DataError(f"{path}: not a file of sentence frames ({what}); see its neighbours for the form") from error
+
+
+def _frame(domain: str, values: Values, raw: dict[str, str], path: Path) -> Frame:
+    templates = {lang: _pieces(raw[lang]) for lang in LANGUAGES}
+    uses = tuple(sorted(set(VALUE.findall(raw["en"]))))
+    names = {name.split("#")[0] for name in uses}
+    for lang in LANGUAGES:
+        inside = VALUE.findall("".join(piece.text for piece in templates[lang] if piece.slot))
+        if sorted(VALUE.findall(raw[lang])) != sorted(inside) or set(inside) != set(uses):
+            raise DataError(f"{path}: {raw['en']!r} in {lang}: values must be those of English, each inside a slot")
+    for name in names:
+        if name not in values:
+            raise DataError(f"{path}: {raw['en']!r} uses the value list {name!r}, which is not there; add it to values")
+    return Frame(domain, raw["intent"], templates, uses, {name: values[name] for name in sorted(names)})
+
+
+def _pieces(template: str) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    end = 0
+    for match in SLOT.finditer(template):
+        if match.start() > end:
+            pieces.append(Piece(None, template[end : match.start()]))
+        pieces.append(Piece(match[1], match[2].strip()))
+        end = match.end()
+    if end < len(template):
+        pieces.append(Piece(None, template[end:]))
+    return tuple(pieces)
+
+
+PUNCTUATION = "?,.!¿¡।"
+WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An utterance with the character spans of its tokens and its slots."""
+
+    text: str
+    tokens: tuple[tuple[int, int], ...]
+    slots: tuple[tuple[int, int, str], ...]
+
+
+def render(frame: Frame, draw: dict[str, int], lang: str) -> Rendered:
+    """Fill a frame in; `draw` gives the entry's index for each of the frame's values."""
+    text = ""
+    tokens: list[tuple[int, int]] = []
+    slots: list[tuple[int, int, str]] = []
+    for piece in frame.templates[lang]:
+        filled = VALUE.sub(lambda found: frame.values[found[1].split("#")[0]][draw[found[1]]][lang], piece.text)
+        start = len(text)
+        for part in filled.split("|") if lang == "th" else [filled]:
+            tokens += _tokens(part, len(text))
+            text += part
+        if piece.slot is not None:
+            slots.append((start, len(text), piece.slot))
+    return Rendered(text, tuple(tokens), tuple(slots))
+
+
+def mtop_row(row_id: int, frame: Frame, rendered: Rendered, lang: str) -> str:
+    """Write a row as MTOP's files have it, without the line's end."""
+    intent = f"IN:{frame.intent}"
+    slots = ",".join(f"{start}:{end}:SL:{name}" for start, end, name in rendered.slots)
+    words = [rendered.text[start:end] for start, end in rendered.tokens]
+    spans = [{"start": start, "length": end - start} for start, end in rendered.tokens]
+    tokens = json.dumps({"tokens": words, "tokenSpans": spans}, ensure_ascii=False, separators=(",", ":"))
+    row = (str(row_id), intent, slots, rendered.text, frame.domain, f"{lang}_XX", _decoupled(intent, rendered), tokens)
+    return "\t".join(row)
+
+
+def _decoupled(intent: str, rendered: Rendered) -> str:
+    parts = [f"[{intent}"]
+    for start, end, name in rendered.slots:
+        words = [rendered.text[first:last] for first, last in rendered.tokens if start <= first and last <= end]
+        parts.append(f"[SL:{name} {' '.join(words)} ]")
+    return " ".join([*parts, "]"])
+
+
+def _tokens(text: str, offset: int) -> list[tuple[int, int]]:
+    """Split at white space, and punctuation off a word's two ends; `p.m.` stays whole."""
+    found: list[tuple[int, int]] = []
+    for match in WORD.finditer(text):
+        start, end = match.span()
+        head = start
+        while head < end and text[head] in PUNCTUATION:
+            head += 1
+        tail = end
+        while tail > head and text[tail - 1] in PUNCTUATION:
+            tail -= 1
+        if text[tail:end] == "." and "." in text[head:tail]:
+            tail = end
+        found += [(i, i + 1) for i in range(start, head)]
+        found += [(head, tail)] if head < tail else []
+        found += [(i, i + 1) for i in range(tail, end)]
+    return [(offset + start, offset + end) for start, end in found]
+
 
 SIZES = {"train": 1100, "eval": 180, "test": 360}
 SEED = "mtop-mini 1"

@@ -1,0 +1,6 @@
+"""The command line: words and options in, printed tables and an exit code out. Only here is anything printed.
+
+main: the program and its errors. search_commands, data_commands, machine_commands: the other commands. options: what
+they share. display: the live table of a running search. tables, search_tables: what a finished command shows.
+Everything heavy is imported when a command runs, so that `xa-search --help` answers at once.
+"""

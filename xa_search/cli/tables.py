@@ -1,0 +1,205 @@
+"""What a finished command shows. In: records. Out: tables and lines on standard output. Used by `cli` alone."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from xa_search.cli.display import console, percent, short
+from xa_search.config.plan import DEFAULT_HOME
+from xa_search.corpora import CorpusCheck, CorpusStats
+from xa_search.errors import UsageError
+from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
+from xa_search.tracking.registry import RegisteredVersion
+from xa_search.tracking.report import (
+    COST_COLUMNS,
+    HEADINGS,
+    cost_rows,
+    cost_summary,
+    failure_regions,
+    language_cells,
+    language_rows,
+    trial_rows,
+)
+from xa_search.workflows.evaluate import TransferTest
+from xa_search.workflows.run import SearchResult
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
+) -> None:
+    """Print a table in which the columns of these numbers are text, and all others numbers."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index in texts else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, width=None if console.is_terminal else 120).print(table)
+
+
+def print_epoch(report: EpochReport) -> None:
+    """Print the metrics of an epoch of a trial that runs alone."""
+    console.print(f"epoch {report.epoch}: score {percent(report.score)}", markup=False)
+    print_metrics(report.metrics)
+
+
+def print_metrics(metrics: Mapping[str, float]) -> None:
+    """Print metrics by name."""
+    for name, value in sorted(metrics.items()):
+        console.print(f"  {name} {value:.4f}", markup=False)
+
+
+def read_json_object(text: str, option: str) -> dict[str, Any]:
+    """Parse the JSON object given to an option. Raises UsageError."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f'{option} {text!r}: not valid JSON ({error.msg} at {error.pos}); write {{"key": 1}}'
+        ) from None
+    if not isinstance(value, dict):
+        raise UsageError(f'{option} {text!r}: not a JSON object; write {{"learning_rate": 2e-4}}')
+    return value
+
+
+def print_result(plan: Plan, result: "SearchResult") -> None:
+    """Print what a search found: languages, trials, importances, the registered model and what to type next."""
+    record = result.record
+    languages = language_rows(record)
+    metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
+    columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
+    print_table(
+        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        columns,
+        [[row.label, *language_cells(row)] for row in languages],
+    )
+    trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
+    shown = []
+    for trial in trial_rows(record):
+        unused = {"method", *WEIGHTS} if trial.role == "baseline" else set()
+        params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
+        mark = "* " if trial.is_winner else ""
+        score = "-" if trial.score is None else f"{trial.score:.1f}"
+        state = trial.failure or trial.state
+        shown.append(
+            [f"{mark}{trial.number} {trial.role}", params, state, score]
+            + [str(trial.best_epoch or "-"), str(trial.epochs), f"{trial.seconds:.0f}"]
+        )
+    print_table(f"Trials by {record.selection} score", trial_columns, shown)
+    _say_findings(record)
+    print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
+    say(cost_summary(result.cost))
+    _say_registration(plan, result)
+
+
+def _say_findings(record: SearchRecord) -> None:
+    if record.importances:
+        parts = sorted(record.importances.items(), key=lambda item: -item[1])
+        say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
+    else:
+        say("what mattered: too few trials used their full budget to tell")
+    for region in failure_regions(record.trials):
+        say(str(region))
+    if record.selection == "target_dev":
+        say("not zero-shot: labelled target dev data chose the winner")
+    winner = record.trial(record.winner).settings
+    if winner.reads_target_labels:
+        say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
+    if record.winner == record.baseline:
+        say("the zero-shot trial itself scored best: on this search, nothing else paid")
+
+
+def _say_registration(plan: Plan, result: "SearchResult") -> None:
+    home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
+    if not result.registrations:
+        say(f"not registered: {result.tracking.problem or 'MLflow went away meanwhile'}")
+        say(f"to register it, type the same command again: xa-search run {plan.name}{home}")
+        return
+    for registration in result.registrations:
+        version = registration.version
+        role = "champion" if registration.is_champion else "candidate"
+        say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
+    say("next:")
+    say(f"  xa-search ui{home}")
+    say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')
+    say(f"  xa-search promote {version.name} {version.version}{home}")
+
+
+def print_models(models: Sequence["RegisteredVersion"]) -> None:
+    """Print the registered models."""
+    if not models:
+        say("no model is registered yet; `xa-search run mtop-mini` makes one")
+        return
+    columns = ["model", "version", "aliases", "score", "selection", "test accuracy", "test slot F1", "search", "trial"]
+    rows = []
+    for model in models:
+        scores = model.test_metrics
+        accuracy = scores.get("test_intent_acc_mean", scores.get("test_accuracy_mean"))
+        tests = [accuracy, scores.get("test_slot_f1_mean")]
+        chosen_by = model.selection if model.zero_shot else f"{model.selection}, not zero-shot"
+        rows.append(
+            [model.name, str(model.version), " ".join(model.aliases), percent(model.selection_score), chosen_by]
+            + [*map(percent, tests), model.search_id, str(model.trial)]
+        )
+    print_table("Registered models, scores in percent", columns, rows)
+
+
+def print_corpus_check(check: CorpusCheck) -> None:
+    """Print rows, repairs, drops and unseen labels by split and language, and the first fault of each kind."""
+    columns = ["split and language", "rows", "repaired", "dropped", "unseen intents", "unseen slot types"]
+    rows = [
+        [f"{split.split} {split.lang}", str(split.rows), str(split.repaired), str(split.dropped)]
+        + [", ".join(split.unseen_intents) or "-", ", ".join(split.unseen_slot_types) or "-"]
+        for split in check.splits
+    ]
+    print_table(f"{check.name}: source {check.source}", columns, rows)
+    for split in check.splits:
+        for fault in split.first_faults:
+            count = split.reasons.get(fault.reason, 0)
+            say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
+    for translation in check.translations:
+        where = f", {translation.where}" if translation.where else ""
+        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
+    for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
+        langs = [lang for absent, lang in check.absent if absent == split_name]
+        say(f"no {split_name} file of {', '.join(langs)}")
+    if ("train", check.source) in check.absent:
+        say("which labels are unseen is not known: that takes a training set of the source")
+
+
+def print_corpus_stats(stats: CorpusStats) -> None:
+    """Print sizes, lengths and labels by split and language."""
+    columns = ["split and language", "utterances", "words", "words each", "intents", "slot types", "also in train"]
+    rows = [
+        [f"{split.split} {split.lang}", str(split.utterances), str(split.words), f"{split.mean_words:.1f}"]
+        + [str(split.intents), str(split.slot_types), percent(split.share_in_train)]
+        for split in stats.splits
+    ]
+    print_table(f"{stats.name}: share also in train in percent", columns, rows)
+    for lang, pairs in stats.pairs.items():
+        say(f"translations {lang}: {pairs}")
+
+
+def print_transfer(model: str, test: "TransferTest") -> None:
+    """Print the scores of a model on another corpus, by language, and what was left open."""
+    columns = ["language", "rows", "left out", "intent accuracy", "slot F1", "exact match"]
+    rows = [
+        [score.lang, str(score.rows), str(score.left_out)]
+        + [
+            f"{percent(part.value)} [{percent(part.low)}, {percent(part.high)}]"
+            for part in (score.intent_accuracy, score.slot_f1, score.exact_match)
+        ]
+        for score in test.languages
+    ]
+    if not test.has_slots:
+        columns, rows = [*columns[:3], "accuracy"], [row[:4] for row in rows]
+    print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
+    for note in test.notes:
+        say(note)
+
+
+def say(text: str) -> None:
+    """Print one line as it is."""
+    console.print(text, markup=False)

@@ -1,0 +1,5 @@
+"""A search space: read, extended, validated.
+
+plan: from a YAML file and the command line's changes to one frozen Plan; the published recipe. validation: what is
+wrong with a space, all at once.
+"""

@@ -1,0 +1,241 @@
+"""`xa-search data check` and `data stats`. In: a corpus. Out: rows, repairs, drops, unseen labels, sizes and
+lengths.
+
+Reads every file once and keeps counts only, with the first place of each kind of fault.
+
+To find repeated utterances it keeps one number for each training utterance of one language at a time.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from xa_search.corpora.corpus import Corpus, find_translations
+from xa_search.corpora.rows import DROPS, REPAIRS, Row
+from xa_search.records import OUTSIDE, SPLITS, Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The first row with a fault of one kind."""
+
+    reason: str  # a key of REPAIRS or DROPS
+    meaning: str
+    where: str  # file:line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCheck:
+    """One split of one language. A repaired row with two kinds of repair counts once in `repaired`."""
+
+    split: Split
+    lang: str
+    rows: int
+    repaired: int
+    dropped: int
+    reasons: Mapping[str, int]
+    unseen_intents: tuple[str, ...]  # not in the source training set; none where there is no such set
+    unseen_slot_types: tuple[str, ...]
+    first_faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslationCheck:
+    """How many source training utterances have a translation."""
+
+    lang: str
+    translations: int
+    missing: int
+    where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusCheck:
+    """What is in a corpus and what was wrong with it."""
+
+    name: str
+    source: str
+    targets: tuple[str, ...]
+    splits: tuple[SplitCheck, ...]
+    absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
+    translations: tuple[TranslationCheck, ...]
+
+
+def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
+    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
+    known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
+    found: list[SplitCheck] = []
+    absent: list[tuple[Split, str]] = []
+    for split in splits:
+        for lang in (corpus.source, *corpus.targets):
+            if corpus.file_of(lang, split) is None:
+                absent.append((split, lang))
+            else:
+                found.append(_check_split(corpus, lang, split, known))
+    return CorpusCheck(
+        name=corpus.name,
+        source=corpus.source,
+        targets=corpus.targets,
+        splits=tuple(found),
+        absent=tuple(absent),
+        translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
+        if known
+        else (),
+    )
+
+
+def slot_types(tags: Iterable[str]) -> set[str]:
+    """Give the slot types in some IOB2 tags."""
+    return {tag[2:] for tag in tags if tag != OUTSIDE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the source training set has."""
+
+    utterances: int
+    intents: frozenset[str]
+    types: frozenset[str]
+
+
+def _training_labels(corpus: Corpus) -> _Known:
+    utterances = 0
+    intents: set[str] = set()
+    types: set[str] = set()
+    for utterance in corpus.utterances(corpus.source, "train"):
+        utterances += 1
+        intents.add(utterance.intent)
+        types.update(slot_types(utterance.slots))
+    return _Known(utterances, frozenset(intents), frozenset(types))
+
+
+def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
+    rows = repaired = dropped = 0
+    reasons: Counter[str] = Counter()
+    faults: dict[str, Fault] = {}
+    intents: set[str] = set()
+    types: set[str] = set()
+    name = corpus.file_of(lang, split)
+    for row in corpus.rows(lang, split):
+        rows += 1
+        dropped += row.dropped is not None
+        repaired += row.dropped is None and bool(row.repairs)
+        for reason in _reasons(row):
+            reasons[reason] += 1
+            if reason not in faults:
+                meaning = (REPAIRS | DROPS)[reason]
+                faults[reason] = Fault(reason=reason, meaning=meaning, where=f"{name}:{row.line}")
+        if row.dropped is None:
+            intents.add(row.intent)
+            types.update(slot_types(row.tags))
+    return SplitCheck(
+        split=split,
+        lang=lang,
+        rows=rows,
+        repaired=repaired,
+        dropped=dropped,
+        reasons=dict(reasons.most_common()),
+        unseen_intents=tuple(sorted(intents - known.intents)) if known else (),
+        unseen_slot_types=tuple(sorted(types - known.types)) if known else (),
+        first_faults=tuple(faults.values()),
+    )
+
+
+def _reasons(row: Row) -> tuple[str, ...]:
+    return row.repairs if row.dropped is None else (row.dropped,)
+
+
+def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCheck:
+    found = find_translations(corpus, lang)
+    if found is None:
+        return TranslationCheck(lang=lang, translations=0, missing=usable, where="")
+    count = sum(1 for _ in corpus.translations(lang))
+    where = found.name if found.files is corpus.files else found.files.where(found.name)
+    return TranslationCheck(lang=lang, translations=count, missing=usable - count, where=where)
+
+
+def check_as_markdown(check: CorpusCheck) -> str:
+    """Render a data check as Markdown, one row a split and language."""
+    lines = [f"# {check.name}", "", "| split | language | rows | repaired | dropped | reasons | unseen labels |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for split in check.splits:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in split.reasons.items())
+        unseen = ", ".join((*split.unseen_intents, *split.unseen_slot_types))
+        counts = f"{split.rows} | {split.repaired} | {split.dropped}"
+        lines.append(f"| {split.split} | {split.lang} | {counts} | {reasons} | {unseen} |")
+    lines += ["", *(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitStats:
+    """One split of one language."""
+
+    split: Split
+    lang: str
+    utterances: int
+    words: int
+    intents: int
+    slot_types: int
+    repeated: int | None  # utterances whose words stand in train too (in train: earlier in it); None without train
+
+    @property
+    def mean_words(self) -> float:
+        """Give the mean number of words of an utterance."""
+        return self.words / self.utterances if self.utterances else 0.0
+
+    @property
+    def share_in_train(self) -> float | None:
+        """Give the share of utterances that stand in train too."""
+        return None if self.repeated is None or not self.utterances else self.repeated / self.utterances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusStats:
+    """Numbers about a corpus."""
+
+    name: str
+    splits: tuple[SplitStats, ...]
+    pairs: dict[str, int]  # by target language
+
+
+def corpus_stats(corpus: Corpus) -> CorpusStats:
+    """Count; splits that have no file are left out."""
+    found: list[SplitStats] = []
+    for lang in (corpus.source, *corpus.targets):
+        train: set[int] | None = set() if corpus.file_of(lang, "train") is not None else None
+        found += [
+            _split_stats(corpus, lang, split, train) for split in SPLITS if corpus.file_of(lang, split) is not None
+        ]
+    pairs = {
+        lang: sum(1 for _ in corpus.translations(lang)) if find_translations(corpus, lang) is not None else 0
+        for lang in corpus.targets
+    }
+    order = sorted(found, key=lambda stats: SPLITS.index(stats.split))
+    return CorpusStats(name=corpus.name, splits=tuple(order), pairs=pairs)
+
+
+def _split_stats(corpus: Corpus, lang: str, split: Split, train: set[int] | None) -> SplitStats:
+    """Count one split; reading train fills `train`."""
+    utterances = words = repeated = 0
+    intents: set[str] = set()
+    types: set[str] = set()
+    for utterance in corpus.utterances(lang, split):
+        utterances += 1
+        words += len(utterance.words)
+        intents.add(utterance.intent)
+        types.update(slot_types(utterance.slots))
+        if train is not None:
+            key = hash(utterance.words)
+            repeated += key in train
+            if split == "train":
+                train.add(key)
+    return SplitStats(
+        split=split,
+        lang=lang,
+        utterances=utterances,
+        words=words,
+        intents=len(intents),
+        slot_types=len(types),
+        repeated=None if train is None else repeated,
+    )

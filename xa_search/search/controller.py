@@ -1,0 +1,264 @@
+"""The driver's side of the loop. In: what happens to each trial. Out: what to do next, told to study and listener.
+
+A batch is proposed as a whole, once every trial of the batch before has ended, and early stopping compares a trial only
+with trials of earlier batches. So neither a proposal nor a stop depends on who was faster, nobody waits within a batch,
+and a resumed search goes on with the batch that it left.
+
+Both ways to run trials, in this process and through Ray, drive the same Bookkeeper; it is the only one who decides.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Protocol
+
+from xa_search.errors import StoppedEarly, UsageError, XaSearchError
+from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
+from xa_search.search.budgets import Budget, DiskRoom, epoch_seconds
+from xa_search.search.early_stopping import EarlyStopping
+from xa_search.search.failures import Failure
+from xa_search.search.study import SearchStudy
+from xa_search.search.trial_events import TrialEvent
+
+MakeJob = Callable[[TrialRecord], TrialJob]
+
+
+class Listener(Protocol):
+    """Is told, in the driver, what happens to the trials. The same news may come twice after a restart."""
+
+    def placed(self, lines: Sequence[str]) -> None:
+        """What trials take of a GPU was decided for this run."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A worker took the trial up; again when a paused trial goes on."""
+
+    def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
+        """The trial ended an epoch; `record` already holds its score."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """The trial is COMPLETE, PRUNED or FAIL, or it is PAUSED and goes on in a later run."""
+
+
+class Batches:
+    """Hands out the trials of one batch, then of the next."""
+
+    def __init__(self, study: SearchStudy, early_stopping: EarlyStopping, size: int) -> None:
+        self._study = study
+        self._early_stopping = early_stopping
+        self._size = size
+        self._proposed: deque[TrialRecord] = deque()
+
+    def next_trial(self, any_running: bool, wanted: int) -> TrialRecord | None:
+        """Return the next trial of the batch; none while the batch is under way or when enough trials ended."""
+        if not self._proposed and not any_running:
+            self._begin_batch(self._study.remaining(wanted))
+        return self._proposed.popleft() if self._proposed else None
+
+    def _begin_batch(self, remaining: int) -> None:
+        trials = self._study.trials()
+        paused = [trial for trial in trials if trial.state == "PAUSED"]
+        batch = paused[0].batch if paused else 1 + max((trial.batch or 0 for trial in trials), default=0)
+        members = [trial for trial in trials if trial.batch == batch]
+        for trial in trials:
+            if trial.batch != batch:
+                self._early_stopping.enter(trial)
+        untouched = all(trial.state == "PAUSED" and not trial.scores for trial in members)
+        # A driver that died while it proposed a batch left it short; a batch that has trained was whole.
+        missing = min(self._size, remaining) - len(members) if untouched else 0
+        self._proposed.extend(self._study.propose(batch) for _ in range(len(paused) + missing))
+
+
+SAME_ERROR_LIMIT = 3
+LOST_TRIALS_LIMIT = 3
+
+
+def hopeless(failures: Sequence[Failure | None]) -> str:
+    """Say why to give up: the first trials of this run all died of one code error, or workers keep dying."""
+    codes = [one for one in failures[:SAME_ERROR_LIMIT] if one is not None and one.failure == "code"]
+    if len(codes) == SAME_ERROR_LIMIT and len({one.frame for one in codes}) == 1:
+        return f"the first {SAME_ERROR_LIMIT} trials all failed: {codes[-1].text}; correct this code"
+    lost = [one for one in failures if one is not None and one.failure == "lost_worker"]
+    if len(lost) >= LOST_TRIALS_LIMIT:
+        return f"{len(lost)} trials lost their workers for good: {lost[-1].text}; check the nodes"
+    return ""
+
+
+def all_failed(trials: Sequence[TrialRecord]) -> str:
+    """Return the line for a search whose every trial failed: the causes, counted, and the last one's words."""
+    counts = Counter(str(trial.failure) for trial in trials)
+    listed = ", ".join(f"{count} {failure}" for failure, count in counts.most_common())
+    last = trials[-1]
+    return (
+        f"all {len(trials)} trials failed ({listed}); trial {last.number}: {last.failure_text}; "
+        f"remove the cause and run more with --trials {len(trials) + 4}"
+    )
+
+
+class Bookkeeper:
+    """Hands out trials, enters what they report, and says when the search must stop."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        study: SearchStudy,
+        make_job: MakeJob,
+        listener: Listener,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._plan = plan
+        self._study = study
+        self._make_job = make_job
+        self._listener = listener
+        self._budget = Budget(plan, study.spent(), clock)
+        self._disk = DiskRoom(plan, lambda record: make_job(record).directory)
+        self._batches: Batches | None = None
+        self._early_stopping = EarlyStopping(plan.space.scheduler.asha, () if plan.deterministic else study.trials())
+        self._running: dict[int, TrialRecord] = {}
+        self._seconds_before: dict[int, float] = {}
+        self._started: set[int] = set()
+        self._failures: list[Failure | None] = []
+        self._held: TrialRecord | None = None
+        self._no_room = ""
+        self._stop = ""
+        self._fatal: XaSearchError | None = None
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The numbers of the trials that were handed out and have not ended."""
+        return tuple(self._running)
+
+    @property
+    def running_sizes(self) -> tuple[str, ...]:
+        """The model sizes of those trials."""
+        return tuple(record.settings.model_size for record in self._running.values())
+
+    @property
+    def remaining(self) -> int:
+        """How many trials are still to end."""
+        return self._study.remaining(self._plan.space.trials)
+
+    def begin(self, slots: int, gpus: Mapping[str, float]) -> None:
+        """Learn how many trials run at a time at most, and the GPUs of one, by model size. Raises UsageError for GPU
+        hours of none.
+        """
+        if self._plan.gpu_hours is not None and not any(gpus.values()):
+            raise UsageError(
+                f"--gpu-hours {self._plan.gpu_hours:g}: the trials run on no GPU; leave it out, or type --time-budget"
+            )
+        self._budget.count_gpus(gpus)
+        if self._plan.deterministic:
+            # The slots of the first start, so that a resumed search is the same on other hardware.
+            self._batches = Batches(self._study, self._early_stopping, self._study.keep("batch_size", slots))
+
+    def next_trial(self) -> tuple[TrialRecord, TrialJob] | None:
+        """Return a trial to run; none when enough run or ended, while it fits no budget, or at a stop."""
+        if self.must_stop() or (record := self._held or self._propose()) is None:
+            return None
+        self._held = record
+        running, trials = self._running.values(), self._study.trials()
+        self._no_room = self._budget.forbids(record, running, trials) or self._disk.forbids(record, running, trials)
+        if self._no_room:
+            return None
+        self._held = None
+        self._running[record.number] = record
+        self._seconds_before[record.number] = record.seconds
+        return record, self._make_job(record)
+
+    def epoch_seconds(self, record: TrialRecord) -> float | None:
+        """Return how long an epoch of such a trial takes; none where nobody knows yet."""
+        return epoch_seconds(record.settings.model_size, self._study.trials())
+
+    def must_stop(self) -> bool:
+        """Tell whether the search ends before all its trials did."""
+        if not self._stop and (reason := self._budget.used_up()):
+            self.stop(reason)
+        return bool(self._stop)
+
+    def stop(self, reason: str) -> None:
+        """End the search early; the first reason stays."""
+        self._stop = self._stop or reason
+
+    def started(self, number: int) -> None:
+        """Enter that a worker took the trial up; again after a lost worker, which is not news."""
+        if number not in self._running:
+            return
+        if number in self._started:
+            self._seconds_before[number] = self._running[number].seconds
+            return
+        self._started.add(number)
+        self._budget.trial_started(self._running[number])
+        self._listener.trial_started(self._running[number])
+
+    def happened(self, number: int, event: TrialEvent) -> bool:
+        """Enter an event of a running trial, and tell whether the trial goes on."""
+        if number not in self._running:
+            return False
+        if self._budget.is_worth_noting():
+            self._study.note_spent(self._budget.spent())
+        seconds = self._seconds_before[number] + event.seconds
+        if event.failure is not None:
+            self._end(number, "FAIL", event.failure, seconds)
+            return False
+        assert event.report is not None
+        return self._reported(number, event.report, seconds)
+
+    def lost(self, number: int, failure: Failure) -> None:
+        """Enter that a trial is gone for good without a last event."""
+        self._end(number, "FAIL", failure)
+
+    def settle(self) -> None:
+        """Pause what still runs: first in the study, then for the listener."""
+        begun = self._started & self._running.keys()
+        self._running.clear()
+        settled = self._study.settle(self._stop or "it was interrupted", begun)
+        self._study.note_spent(self._budget.spent())
+        for record in settled:
+            if record.number in begun:
+                self._listener.trial_ended(record)
+
+    def conclude(self) -> None:
+        """Raise what the search came to, if it is no success."""
+        if self._fatal is not None:
+            raise self._fatal
+        trials = self._study.trials()
+        wanted = self._plan.space.trials
+        if remaining := self.remaining:
+            raise StoppedEarly(
+                f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
+                f"{self._stop or self._no_room or 'it was interrupted'}; the same command goes on from here"
+            )
+        if all(trial.state == "FAIL" for trial in trials):
+            raise XaSearchError(all_failed(trials))
+
+    def _propose(self) -> TrialRecord | None:
+        wanted = self._plan.space.trials
+        if self._batches is not None:
+            return self._batches.next_trial(bool(self._running), wanted)
+        return None if self._study.remaining(wanted) <= len(self._running) else self._study.propose()
+
+    def _reported(self, number: int, report: EpochReport, seconds: float) -> bool:
+        record = self._running[number]
+        stopped = None if report.final else self._early_stopping.verdict(record, report.epoch, report.score)
+        if self._study.report(number, report, seconds, stopped):
+            record = self._running[number] = self._study.trial(number)
+            if self._batches is None:
+                self._early_stopping.enter(record)
+            self._listener.epoch_reported(record, report)
+        else:
+            stopped = None
+        if report.final or stopped is not None:
+            self._end(number, "COMPLETE" if report.final else "PRUNED")
+        return not report.final and stopped is None
+
+    def _end(
+        self, number: int, state: TrialState, failure: Failure | None = None, seconds: float | None = None
+    ) -> None:
+        self._study.finish(number, state, failure, seconds)
+        del self._running[number]
+        self._budget.trial_ended(number)
+        self._study.note_spent(self._budget.spent())
+        self._failures.append(failure)
+        if cause := hopeless(self._failures):
+            self.stop(cause)
+            self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}, and type the same command")
+        self._listener.trial_ended(self._study.trial(number))

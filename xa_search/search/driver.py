@@ -1,0 +1,131 @@
+"""The driver's process. In: a folder or a file. Out: one driver a search, one writer of a journal or a registry;
+contexts that put back the signals and logs that they, or Ray, change.
+
+All of them belong to the kernel: they end with the process that holds them, however it ends.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from xa_search.errors import XaSearchError
+
+DRIVER_LOCK = "driver.lock"
+DRIVER_GATE = "driver.gate"
+UNKNOWN = "unknown"
+
+
+@contextmanager
+def only_driver(directory: Path) -> Iterator[None]:
+    """Be the one process that runs the search in `directory`; raises XaSearchError while another one is."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / DRIVER_LOCK).open("a+", encoding="utf-8") as lock:
+        with (directory / DRIVER_GATE).open("a", encoding="utf-8") as gate:
+            # Who only looks holds the lock for a moment, within the gate: behind it, a lock in use is a driver's.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            if not _is_free(lock, fcntl.LOCK_EX):
+                raise XaSearchError(
+                    f"search {directory.name} is already run by process {_holder(lock)}; "
+                    "wait for it to end, or stop it and type the same command"
+                )
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+        yield
+
+
+def driver_of(directory: Path) -> str:
+    """Return the process that runs the search in `directory`; empty when none does. It keeps no driver from it."""
+    try:
+        gate = (directory / DRIVER_GATE).open(encoding="utf-8")
+    except OSError:
+        return ""
+    with gate, (directory / DRIVER_LOCK).open(encoding="utf-8") as lock:
+        fcntl.flock(gate, fcntl.LOCK_SH)
+        return "" if _is_free(lock, fcntl.LOCK_SH) else _holder(lock)
+
+
+def _is_free(lock: IO[str], kind: int) -> bool:
+    """Take the lock if nobody bars it, and tell whether nobody did."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read().strip() or UNKNOWN
+
+
+class JournalLock:
+    """What Optuna holds while it writes to the journal; a half line that a dead process left is cut off first."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._held: BinaryIO | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock and take it."""
+        self._held = self._journal.open("r+b")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        _cut_half_line(self._held)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+def _cut_half_line(journal: BinaryIO) -> None:
+    size = journal.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    journal.seek(size - 1)
+    if journal.read(1) == b"\n":
+        return
+    journal.seek(0)
+    journal.truncate(journal.read().rfind(b"\n") + 1)
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Put back the handlers of SIGTERM and SIGUSR1, which Ray and Tune replace for good, and that of Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which `docker stop`, `kill` and a cloud that takes a node back send, interrupt as Ctrl-C does."""
+    with own_signals():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield
+
+
+@contextmanager
+def quiet_log(name: str) -> Iterator[None]:
+    """Keep a library's log lines off the terminal."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

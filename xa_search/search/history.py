@@ -1,0 +1,200 @@
+"""The searches of a home. In: its folder. Out: what each search's own files say of it; nothing is ever changed.
+
+Also whether a search is the one that the user means.
+
+It may be read while the search runs in another process.
+
+A search is what its plan's decisive fields say, on the corpus, tokenizers and code that it began with.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from xa_search.errors import UsageError
+from xa_search.records import KEEP, Plan, Spent, TrialRecord
+from xa_search.search.driver import driver_of
+from xa_search.search.study import JOURNAL, read_notes, record_of, storage_of
+
+SEARCHES = "searches"
+HASH = re.compile(r"-[0-9a-f]{8}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHistory:
+    """What is known of one search. `ended` trials are those charged to the `wanted` ones; `keep` is its space's.
+
+    `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
+    the search, and `folders`, what it reads below its home, where nobody noted them.
+    """
+
+    directory: Path
+    plan: Plan | None
+    trials: tuple[TrialRecord, ...]
+    wanted: int
+    ended: int
+    keep: int
+    spent: Spent
+    identity: dict[str, str]
+    folders: tuple[str, ...] | None
+    driver: str
+    changed: float
+
+    @property
+    def search_id(self) -> str:
+        """The search's name."""
+        return self.directory.name
+
+    @property
+    def space_name(self) -> str:
+        """The name of its search space."""
+        return HASH.sub("", self.search_id)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether all trials that were asked for have ended, and nobody runs more."""
+        open_trials = any(trial.state in ("RUNNING", "PAUSED") for trial in self.trials)
+        return not self.driver and not open_trials and self.ended >= self.wanted
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial that used its full budget; of equal ones, the earlier."""
+        return max(self.complete, key=lambda trial: (trial.score or 0.0, -trial.number), default=None)
+
+    @property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """The trials that used their full budget."""
+        return tuple(trial for trial in self.trials if trial.state == "COMPLETE" and trial.score is not None)
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return a trial. Raises UsageError where it never began."""
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        known = ", ".join(str(trial.number) for trial in self.trials) or "none yet"
+        raise UsageError(f"trial {number} of search {self.search_id} is unknown; type one of its numbers: {known}")
+
+
+def searches_in(home: Path) -> tuple[SearchHistory, ...]:
+    """Return the searches of a home, the one that moved last first; a journal without trials is no search yet."""
+    found = [search for folder in _folders(home) if (search := read_search(folder)) is not None]
+    return tuple(sorted(found, key=lambda search: -search.changed))
+
+
+def other_folders(home: Path, searches: Iterable[SearchHistory]) -> tuple[Path, ...]:
+    """Return the folders that are none of these searches: they have no trial yet, or their journal is damaged."""
+    return tuple(sorted(set(_folders(home)) - {search.directory for search in searches}))
+
+
+def find_search(home: Path, name: str | None) -> SearchHistory:
+    """Return the search of this id, or the newest one of this space; without a name the newest. Raises UsageError."""
+    searches = searches_in(home)
+    if not searches:
+        raise UsageError(f"{home} holds no search yet; type `xa-search run mtop-mini`, or name another place: --home")
+    for search in searches:
+        if name in (None, search.search_id):
+            return search
+    for search in searches:
+        if search.space_name == name:
+            return search
+    ids = [search.search_id for search in searches]
+    close = get_close_matches(str(name), ids, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"type one of {', '.join(ids)}"
+    raise UsageError(f"search {name!r} is unknown in {home}; {hint}")
+
+
+def read_search(directory: Path) -> SearchHistory | None:
+    """Return what a search's folder says; none where no trial was begun or its journal is unreadable."""
+    notes = read_notes(directory)
+    if not notes:
+        return None
+    storage = storage_of(directory)
+    trials = storage.get_all_trials(storage.get_study_id_from_name(directory.name), deepcopy=False)
+    return SearchHistory(
+        directory=directory,
+        plan=_plan(directory, notes),
+        trials=tuple(record for trial in trials if (record := record_of(trial)) is not None),
+        wanted=notes.get("wanted", notes["ended"]),
+        ended=notes["ended"],
+        keep=notes.get("keep", KEEP),
+        spent=Spent(**notes.get("spent", {})),
+        identity=notes.get("identity", {}),
+        folders=tuple(notes["folders"]) if "folders" in notes else None,
+        driver=driver_of(directory),
+        changed=(directory / JOURNAL).stat().st_mtime,
+    )
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    return (journal.parent for journal in (home / SEARCHES).glob(f"*/{JOURNAL}"))
+
+
+def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
+    """Return the plan that began the search, as far as it decides scores; none where it was not kept."""
+    if "decisive" not in notes:
+        return None
+    space = dict(notes["decisive"])
+    options = {key: space.pop(key) for key in ("seed", "data", "deterministic") if key in space}
+    space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
+    name = HASH.sub("", directory.name)
+    try:
+        return Plan.model_validate({"name": name, "space": space, "home": directory.parents[1], **options})
+    except ValueError:
+        return None
+
+
+NOT_SET = "not set"
+
+
+def check_same_search(plan: Plan, identity: Mapping[str, str]) -> None:
+    """Raise UsageError when the plan goes on with a search that began otherwise, or leaves one of its name unfinished.
+
+    What an older version did not note of a search is taken as it is.
+    """
+    if (plan.directory / JOURNAL).exists():
+        _check_identity(plan, identity)
+    elif not plan.new:
+        _check_others(plan)
+
+
+def _check_identity(plan: Plan, identity: Mapping[str, str]) -> None:
+    began = read_notes(plan.directory).get("identity", {})
+    known = {key: value for key, value in identity.items() if key in began}
+    if changes := list(_differences({key: began[key] for key in known}, known)):
+        raise UsageError(
+            f"search {plan.search_id} in {plan.directory} began with {'; '.join(changes)}; "
+            f"restore this to go on, or type --seed {plan.seed + 1} --new to begin another search"
+        )
+
+
+def _check_others(plan: Plan) -> None:
+    folders = [journal.parent for journal in (plan.home / "searches").glob(f"{plan.name}-*/{JOURNAL}")]
+    same_name = [folder for folder in folders if re.fullmatch(r"[0-9a-f]{8}", folder.name[len(plan.name) + 1 :])]
+    for folder in sorted(same_name, key=lambda folder: folder.stat().st_mtime, reverse=True):
+        notes = read_notes(folder)
+        if "decisive" in notes and notes["ended"] < notes["wanted"]:
+            changes = "; ".join(_differences(notes["decisive"], plan.decisive))
+            raise UsageError(
+                f"search {folder.name} in {folder} is unfinished ({notes['ended']} of {notes['wanted']} trials) "
+                f"and has {changes}; type --new to begin another search, or the old value to go on"
+            )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = dict(_fields(old)), dict(_fields(new))
+    for name in sorted({*before, *after}):
+        was, now = before.get(name, NOT_SET), after.get(name, NOT_SET)
+        if was != now:
+            yield f"{name} {was}, now {now}"
+
+
+def _fields(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Return the values of nested mappings under names such as params.learning_rate.high."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", NOT_SET if value is None else value

@@ -1,0 +1,148 @@
+"""What trials take of a GPU's memory. In: a Plan, its study, the kinds of GPU. Out: what to measure; what was
+measured.
+
+The step is made of the longest utterances and translations that the trial could ever draw together. It is taken twice,
+as the optimiser has its state from the second on, and is followed by the largest batch of an evaluation.
+
+A model size is measured once a search and kind of GPU, as its hungriest trial: the largest batch, with each method. A
+search that goes on measures nothing again.
+"""
+
+from collections.abc import Collection
+from dataclasses import asdict
+from itertools import product
+
+import numpy as np
+import torch
+
+from xa_search.encoding.table import EncodedRow, EncodedTable
+from xa_search.records import MemoryProbe, Plan, TrialJob, TrialRecord, TrialSettings
+from xa_search.search.budgets import readable
+from xa_search.search.controller import Listener, MakeJob
+from xa_search.search.resources import Placement
+from xa_search.search.study import SearchStudy
+from xa_search.training.evaluation import TOKENS_A_BATCH
+from xa_search.training.learner import Learner, build_learner
+from xa_search.training.steps import StepBatch, StepRows
+
+STEPS = 2
+
+
+def measure_memory(job: TrialJob) -> MemoryProbe | None:
+    """Return what the job's largest step takes of this process's GPU; none where it has none."""
+    if not torch.cuda.is_available():
+        return None
+    learner = build_learner(job)
+    learner.model.train()
+    step = largest_step(learner)
+    for _ in range(STEPS):
+        learner.take_step(step)
+    learner.predictor.predict(longest_translations(learner, TOKENS_A_BATCH // int(step.batch.lengths.max())))
+    torch.cuda.synchronize()
+    free, total = torch.cuda.mem_get_info()
+    overhead = max(0, total - free - torch.cuda.memory_reserved())
+    return MemoryProbe(peak=overhead + torch.cuda.max_memory_reserved(), overhead=overhead, total=total)
+
+
+def largest_step(learner: Learner) -> StepBatch:
+    """Return a step that takes as much memory as any that the trial may draw."""
+    settings, task_rows = learner.job.settings, learner.data.task_rows(learner.job.settings.method)
+    task = task_rows.read(_longest(task_rows.lengths, settings.batch_size))
+    labelled, sources, partners = task, list[EncodedRow](), list[EncodedRow]()
+    if settings.method == "translate_train":
+        labelled = [*task, *longest_translations(learner, len(task))]
+    if settings.pair_losses:
+        partners = task if settings.method == "english_only" else longest_translations(learner, len(task))
+        sources = task[: len(partners)] if settings.pairing == "independent" else []
+    rows = StepRows(task=labelled, places=list(range(len(partners))), sources=sources, partners=partners)
+    return rows.collate(learner.collator, settings.pair_losses)
+
+
+def longest_translations(learner: Learner, count: int) -> list[EncodedRow]:
+    """Return the longest translations of all targets together, at most so many, and at least one."""
+    tables: list[EncodedTable] = list(learner.data.translations.values())
+    rows = [row for table in tables for row in table.rows(_longest(table.lengths, count))]
+    return sorted(rows, key=lambda row: len(row.input_ids), reverse=True)[: max(1, count)]
+
+
+def _longest(lengths: np.ndarray, count: int) -> np.ndarray:
+    return np.argsort(-lengths, kind="stable")[: max(1, count)]
+
+
+DECISIVE = ("method", "pairing", "padding", "precision")
+"""The searched settings that decide, with size, batch and length, how much memory a step takes."""
+
+
+class MemoryBook:
+    """Says which steps are to be measured, and keeps what was measured with the search."""
+
+    def __init__(self, plan: Plan, study: SearchStudy, make_job: MakeJob, listener: Listener) -> None:
+        self._plan = plan
+        self._study = study
+        self._make_job = make_job
+        self._listener = listener
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the space leaves it to measurements what some trials take."""
+        return any(self._plan.space.gpus(size) is None for size in self._plan.space.model_sizes)
+
+    def missing(self, kinds: Collection[str]) -> dict[tuple[str, str], TrialJob]:
+        """Return what is still to be measured on these kinds of GPU: jobs by kind and key."""
+        known = self._study.measured()
+        return {
+            (kind, key): self._job(settings)
+            for size in self._plan.space.model_sizes
+            if self._plan.space.gpus(size) is None
+            for settings in hungriest(self._plan, size)
+            for kind in kinds
+            if (key := _key(settings, kind)) not in known
+        }
+
+    def enter(self, key: str, probe: MemoryProbe) -> None:
+        """Keep what was measured."""
+        self._study.note_measured(key, asdict(probe))
+
+    def probes(self, kinds: Collection[str]) -> dict[str, list[MemoryProbe]]:
+        """Return what is known of each model size on these kinds of GPU; nothing of a size that is not all measured."""
+        known = self._study.measured()
+        found = {}
+        for size in self._plan.space.model_sizes:
+            keys = [_key(settings, kind) for settings in hungriest(self._plan, size) for kind in kinds]
+            if self._plan.space.gpus(size) is None and all(key in known for key in keys):
+                found[size] = [MemoryProbe(**known[key]) for key in keys]
+        return found
+
+    def tell(self, placement: Placement, kinds: Collection[str], faults: Collection[str]) -> None:
+        """Tell the listener what a trial of each size has of a GPU, and why; nothing where there is none."""
+        probes, lines = self.probes(kinds), list(faults)
+        for size, share in placement.shares.items():
+            line = f"a trial of size {size} takes {placement.requests[size].gpus:g} GPUs"
+            if probes.get(size):
+                most = max(probes[size], key=lambda probe: probe.peak / probe.total)
+                line += f", its largest step took {readable(most.peak)} of {readable(most.total)}"
+            lines.append(f"{line}; its tensors may take {share.limit:.0%} of a GPU's memory")
+        if lines:
+            self._listener.placed(lines)
+
+    def _job(self, settings: TrialSettings) -> TrialJob:
+        """A job that is measured is no trial: its number is nobody's, and nothing is written into its folder."""
+        return self._make_job(TrialRecord(number=0, role="searched", settings=settings, params={}))
+
+
+def hungriest(plan: Plan, size: str) -> tuple[TrialSettings, ...]:
+    """Return the settings of the trials of a size that may take the most memory: no other takes more than them all."""
+    params = plan.space.params
+    choices = {key: params[key].choices or () for key in DECISIVE if key in params}
+    largest = {}
+    if "batch_size" in params:
+        largest["batch_size"] = int(max(params["batch_size"].choices or (params["batch_size"].high or 1,)))
+    return tuple(
+        plan.trial_settings({"model_size": size, **largest, **dict(zip(choices, values, strict=True))})
+        for values in product(*choices.values())
+    )
+
+
+def _key(settings: TrialSettings, kind: str) -> str:
+    decisive = ("model_size", "batch_size", "max_tokens", *DECISIVE)
+    return ", ".join([*(f"{name} {getattr(settings, name)}" for name in decisive), kind])

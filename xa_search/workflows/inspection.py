@@ -1,0 +1,124 @@
+"""A model looked into, before and after it learned. In: a model or a search. Out: an Inspection, and its files.
+
+It reads the part of the source's training set that was held out, and its translations: no label, no test split.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from xa_search.config.plan import make_plan
+from xa_search.corpora.corpus import find_translations
+from xa_search.encoding.store import encode_corpus, split_training_rows, table_path
+from xa_search.encoding.table import EncodedTable
+from xa_search.errors import DataError, ModelError, UsageError
+from xa_search.model.encoder import load_encoder, tokenizer_fingerprint
+from xa_search.records import EncodedCorpus, EncoderFiles, Plan, TrialSettings
+from xa_search.search.history import SEARCHES, read_search
+from xa_search.tracking.bundle import Bundle
+from xa_search.training.evaluation import Predictor
+from xa_search.training.final_test import trained_predictor
+from xa_search.training.inspection import (
+    INSPECTIONS,
+    LEAST_PAIRS,
+    MEAN,
+    Inspection,
+    closer_by,
+    compare_views,
+    distinct_pairs,
+    look_inside,
+)
+from xa_search.workflows.evaluate import finished_trial, given_model
+from xa_search.workflows.preflight import Prepared, max_tokens, prepare_search
+
+
+def inspect_named(
+    home: Path, name: str, trial: int | None, space: str | None, data: Path | None, note: Callable[[str], None]
+) -> tuple[Inspection, Path]:
+    """Look into a registered model, a bundle or a search's trial; return also the folder where its files belong.
+
+    `space` and `data` say what a model learned from whose search is not in this home.
+    """
+    bundle = given_model(home, name, trial)
+    if bundle is not None:
+        if space is None and data is not None:
+            raise UsageError(f"--data {data}: goes with --space, which says what the data is; add --space SPACE")
+        plan = _plan_of(home, name, bundle, space, data)
+        prepared = prepare_search(plan, (bundle.settings.model_size,), note)
+        if tokenizer_fingerprint(bundle.tokenizer) not in prepared.encoded:
+            raise ModelError(f"{name} splits text otherwise than its encoder {bundle.settings.model_size} does here")
+        folder = home / INSPECTIONS / re.sub(r"[^\w.-]+", "-", name).strip("-")
+        return inspect_model(plan, prepared, bundle.settings, bundle.predictor, name), folder
+    if space is not None or data is not None:
+        raise UsageError(f"{name} is a search, which knows its space and data; leave --space and --data out")
+    found = finished_trial(home, name, trial, note)
+    predictor = trained_predictor(found.job, found.weights)
+    model = f"trial {found.number} of {found.plan.search_id}"
+    inspection = inspect_model(found.plan, found.prepared, found.job.settings, predictor, model)
+    return inspection, trial_inspection(found.plan, found.number)
+
+
+def trial_inspection(plan: Plan, number: int) -> Path:
+    """Return the folder of what was found inside a trial's model."""
+    return plan.directory / INSPECTIONS / str(number)
+
+
+def inspect_model(
+    plan: Plan, prepared: Prepared, settings: TrialSettings, predictor: Predictor, model: str
+) -> Inspection:
+    """Look into the encoder that a model began with, then into the model's own."""
+    files = prepared.encoders[settings.model_size]
+    encoded = prepared.encoded[files.tokenizer_fingerprint]
+    source = EncodedTable(table_path(encoded, "train", encoded.source))
+    rows = split_training_rows(source, settings.train_limit, settings.held_out).held_out
+    held_out = _encode_held_out(plan, prepared, files) if plan.space.held_out else encoded
+    tables = {lang: table_path(found, "translations", lang) for found in (encoded, held_out) for lang in found.targets}
+    pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
+    pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
+    if not pairs:
+        raise DataError(f"{model}: no language has {LEAST_PAIRS} different held-out pairs; raise fixed.train_limit")
+    embedding = predictor.model.embedding
+    pretrained = load_encoder(replace(files, embedding=embedding)).to(predictor.device)  # type: ignore[arg-type]
+    before = look_inside(pretrained, embedding, predictor.collator, source, pairs)
+    after = look_inside(predictor.model.encoder, embedding, predictor.collator, source, pairs)
+    aligned = [lang for lang in pairs if lang in encoded.targets]
+    groups = {lang: [lang] for lang in pairs} | ({MEAN: aligned} if aligned else {})
+    without = [lang for lang in (*plan.space.targets, *plan.space.held_out) if lang not in pairs]
+    return Inspection(
+        model=model,
+        encoder=f"{files.size}, {files.origin}, revision {files.revision}",
+        embedding=embedding,
+        layers=compare_views(before, after, plan.space.held_out),
+        closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
+        notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
+    )
+
+
+def _encode_held_out(plan: Plan, prepared: Prepared, files: EncoderFiles) -> EncodedCorpus:
+    """Encode the translations into held-out languages apart: trials are never given them."""
+    corpus = prepared.corpus
+    languages = tuple(lang for lang in plan.space.held_out if find_translations(corpus, lang) is not None)
+    return encode_corpus(
+        replace(corpus, targets=languages),
+        prepared.tokenizers[files.tokenizer_fingerprint],
+        files.tokenizer_fingerprint,
+        max_tokens=max_tokens(plan),
+        with_target_dev=False,
+        with_target_train=False,
+        home=plan.home,
+    )
+
+
+def _plan_of(home: Path, name: str, bundle: Bundle, space: str | None, data: Path | None) -> Plan:
+    """Return the plan of the search that made a model, or one of the space that is given."""
+    if space is not None:
+        return make_plan(space, home=home, data=data)
+    search_id = bundle.provenance["search_id"]
+    search = read_search(home / SEARCHES / search_id)
+    if search is None or search.plan is None:
+        raise UsageError(
+            f"{name} was made by search {search_id}, which is not in {home}; say what it learned from: --space SPACE, "
+            "and --data PATH where the corpus needs it"
+        )
+    return search.plan

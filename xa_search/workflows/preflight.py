@@ -1,0 +1,214 @@
+"""Everything that is checked before the first trial. In: a Plan. Out: the data, encoders and tables that trials need.
+
+All faults that can be found are reported at once.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
+from xa_search.encoding.store import encode_corpus
+from xa_search.errors import DataError, UsageError, XaSearchError
+from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
+from xa_search.model.sizes import resolve_size
+from xa_search.records import (
+    TARGET_METHODS,
+    EncodedCorpus,
+    EncoderFiles,
+    Plan,
+    TrialSettings,
+)
+from xa_search.search.budgets import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
+from xa_search.search.node_check import check_address
+from xa_search.search.resources import slots_here
+from xa_search.tracking.store import check_access
+from xa_search.training.evaluation import reads_target_labels
+from xa_search.training.progress import PROGRESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What every trial of a search shares; `encoders` by model size, `encoded` and `tokenizers` by theirs.
+
+    `fingerprint` is that of all raw files that the trials read.
+    """
+
+    corpus: Corpus
+    check: CorpusCheck
+    fingerprint: str
+    encoders: dict[str, EncoderFiles]
+    tokenizers: dict[str, Any]
+    encoded: dict[str, EncodedCorpus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A corpus without faults that would end a search; trials read the targets' labels only if that is said here.
+
+    `only` is what the one trial has, where there is no search.
+    """
+
+    corpus: Corpus
+    check: CorpusCheck
+    with_target_train: bool
+    only: TrialSettings | None
+
+
+def prepare_search(
+    plan: Plan, sizes: tuple[str, ...], note: Callable[[str], None], *, only: TrialSettings | None = None
+) -> Prepared:
+    """Check and prepare the data that the plan's methods read, or the one trial with the settings `only`."""
+    return prepare_checked(plan, check_search(plan, sizes, note, only=only), sizes, note)
+
+
+def check_search(
+    plan: Plan,
+    sizes: tuple[str, ...],
+    note: Callable[[str], None],
+    download: Callable[[int, int | None], None] | None = None,
+    trials: int = 1,
+    *,
+    uri: str = "",
+    only: TrialSettings | None = None,
+) -> Checked:
+    """Check disk (for so many trials to come), tracker (at `uri`), model sizes, data. Raises all faults at once."""
+    methods = plan.space.methods if only is None else (only.method,)
+    with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
+    faults: list[XaSearchError] = []
+    if plan.address is not None:
+        _collect(faults, partial(check_address, plan.address))
+    _collect(faults, lambda: note(_check_disk(plan, sizes, trials)))
+    if away := _collect(faults, partial(check_access, uri)):
+        note(away)
+    for size in sizes:
+        _collect(faults, partial(resolve_size, size))
+    corpus = _collect(faults, lambda: open_plan_corpus(plan, download))
+    check = None
+    if corpus is not None:
+        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
+        for lang in plan.space.targets:
+            _collect(faults, partial(_first_translation, corpus, lang))
+            if with_target_train:
+                _collect(faults, partial(corpus.require, lang, "train"))
+    _raise_all(faults)
+    assert corpus is not None
+    assert check is not None
+    return Checked(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
+
+
+def prepare_checked(plan: Plan, checked: Checked, sizes: tuple[str, ...], note: Callable[[str], None]) -> Prepared:
+    """Load the encoders and encode the corpus. Raises all faults at once."""
+    faults: list[XaSearchError] = []
+    encoders = {size: _collect(faults, partial(prepare_encoder, size, plan.home)) for size in sizes}
+    _raise_all(faults)
+    for size, found in encoders.items():
+        note(f"encoder {size}: {found.origin}, revision {found.revision}")
+    tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
+    corpus, with_target_train = checked.corpus, checked.with_target_train
+    encoded = {name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers}
+    if not all(one.has_slots for one in encoded.values()):
+        _check_without_slots(plan, checked.only)
+    return Prepared(
+        corpus=corpus,
+        check=checked.check,
+        fingerprint=corpus.fingerprint(with_target_train=with_target_train),
+        encoders=encoders,
+        tokenizers=tokenizers,
+        encoded=encoded,
+    )
+
+
+def _raise_all(faults: list[XaSearchError]) -> None:
+    if faults:
+        raise type(faults[0])("\n".join(dict.fromkeys(str(fault) for fault in faults)))
+
+
+def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
+    """Raise UsageError where a trial could get the one loss that nothing but slots can teach."""
+    weight = (only or plan.trial_settings({})).slot_presence_weight
+    searched = plan.space.params.get("slot_presence_weight") if only is None else None
+    if searched is not None:
+        weight = max(searched.choices or (searched.high,))
+    if weight > 0 and "cross_aligner" in (plan.space.methods if only is None else (only.method,)):
+        raise UsageError(
+            f"{plan.space.corpus} has no slots, so that cross_aligner cannot learn which an utterance has "
+            f"(slot_presence_weight is {weight:g}): --set fixed.slot_presence_weight=0"
+        )
+
+
+def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:
+    return encode_corpus(
+        corpus,
+        tokenizer,
+        fingerprint,
+        max_tokens=max_tokens(plan),
+        with_target_dev=reads_target_labels(plan.space.selection),
+        with_target_train=with_target_train,
+        home=plan.home,
+    )
+
+
+def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | None = None) -> Corpus:
+    """Open the corpus that a plan names."""
+    space = plan.space
+    return open_corpus(
+        space.corpus,
+        source=space.source,
+        targets=space.targets,
+        held_out=space.held_out,
+        data=plan.data,
+        home=plan.home,
+        progress=download,
+    )
+
+
+def max_tokens(plan: Plan) -> int:
+    """Return the plan's limit of sub-words an utterance; it is never searched."""
+    return plan.trial_settings({}).max_tokens
+
+
+def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:
+    try:
+        return check()
+    except XaSearchError as error:
+        faults.append(error)
+        return None
+
+
+def _first_translation(corpus: Corpus, lang: str) -> None:
+    """Raise DataError where a target has no translations at all."""
+    next(corpus.translations(lang), None)
+
+
+def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
+    """Return what will come onto the disk. Raises DataError where that is more than is free, or than was allowed."""
+    # On a cluster, only Ray will know how many run at a time; none begins there that finds no room.
+    slots = 1 if plan.local or plan.address is not None else slots_here(plan.space)
+    plan.home.mkdir(parents=True, exist_ok=True)
+    encoders = sum(encoder_bytes(size) for size in sizes if encoder_directory(size, plan.home).exists())
+    paused = sum(folder_bytes(path.parent) for path in plan.directory.glob(f"trials/*/{PROGRESS}"))
+    models = plan.models_a_trial
+    whole = shared_bytes(sizes, models) + trials_bytes(sizes, trials, slots, models)
+    free, needed = shutil.disk_usage(plan.home).free, whole - encoders - paused
+    if free < needed:
+        raise DataError(
+            f"{plan.home}: {readable(free)} free, the search needs about {readable(needed)}; "
+            "free some space, lower --trials, or choose another place with --home"
+        )
+    whole += folder_bytes(plan.directory) - paused
+    if plan.disk_budget is not None and plan.disk_budget < whole:
+        raise DataError(
+            f"--disk-budget {readable(plan.disk_budget)}: the search takes about {readable(whole)} in {plan.home}; "
+            "raise it, lower --trials, or leave out the larger model sizes"
+        )
+    return f"disk: about {readable(needed)} to come, {readable(free)} free in {plan.home}"
+
+
+def identity_of(prepared: Prepared) -> dict[str, str]:
+    """Return what a search was begun with besides its plan, and has to go on with."""
+    tokenizers = {f"tokenizer of {size}": found.tokenizer_fingerprint for size, found in prepared.encoders.items()}
+    return {"corpus": prepared.fingerprint, "xa-search": version("xa-search"), **tokenizers}

@@ -1,0 +1,156 @@
+"""The commands as stories. In: a Plan. Out: records of what was found; each step is one call into a room.
+
+prepare -> open the study -> run the trials -> choose the winner -> test -> register -> report
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xa_search.corpora.checks import check_as_markdown
+from xa_search.errors import StoppedEarly
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
+from xa_search.records.search import trial_directory
+from xa_search.search.driver import only_driver
+from xa_search.search.history import check_same_search
+from xa_search.search.runner import run_trials
+from xa_search.search.study import SearchStudy, open_study, read_notes
+from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
+from xa_search.tracking.reconcile import catch_up
+from xa_search.tracking.registration import Registration
+from xa_search.tracking.report import write_cost
+from xa_search.tracking.spool import Spool
+from xa_search.tracking.store import tracking_uri
+from xa_search.tracking.tracker import SyncState, Tracker
+from xa_search.training.device import choose_precision, trial_device
+from xa_search.training.progress import forget_progress
+from xa_search.training.trial import train_trial
+from xa_search.workflows.finalize import finish_search
+from xa_search.workflows.maintenance import folders_read, remove_weights
+from xa_search.workflows.preflight import Prepared, check_search, identity_of, prepare_checked, prepare_search
+from xa_search.workflows.trials import (
+    Audience,
+    CostMeter,
+    Journal,
+    forget_left_overs,
+    make_trial_job,
+    score_trial_on_test,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """What a search came to; no registrations when MLflow was away, several where each target has its own model."""
+
+    record: SearchRecord
+    registrations: tuple[Registration, ...]
+    tracking: SyncState
+    cost: SearchCost
+
+
+def run_search(plan: Plan, audience: Audience) -> SearchResult:
+    """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
+    meter = CostMeter(trials_run_here=plan.local)
+    with meter.stage("data"):
+        prepared = _prepare(plan, audience)
+    # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
+    with only_driver(plan.directory):
+        tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+        with _end_told(tracker):
+            study = _open(plan, prepared, tracker, audience, meter)
+            journal = Journal(plan.directory, tracker, audience, meter)
+            with meter.trials():
+                run_trials(
+                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), journal
+                )
+            record, registrations = finish_search(plan, prepared, study, tracker, audience, meter)
+        remove_weights(plan.directory, record.trials, plan.space.keep)
+        cost = meter.cost(plan.space.cpus_per_trial)
+        for path in write_cost(cost, plan.directory / "report"):
+            tracker.record(FileLogged(path=str(path), folder="report"))
+        tracker.record(cost_logged(cost))
+        return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
+
+
+def _prepare(plan: Plan, audience: Audience) -> Prepared:
+    """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
+    to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+    sizes = plan.space.model_sizes
+    checked = check_search(plan, sizes, audience.note, audience.download, to_come, uri=tracking_uri(plan.home))
+    prepared = prepare_checked(plan, checked, sizes, audience.note)
+    check_same_search(plan, identity_of(prepared))
+    return prepared
+
+
+def _open(plan: Plan, prepared: Prepared, tracker: Tracker, audience: Audience, meter: CostMeter) -> "SearchStudy":
+    """Begin or reopen the run and the study of a search."""
+    with meter.stage("start"):
+        # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
+        tracker.note(_search_started(plan, prepared))
+        study = open_study(plan, identity_of(prepared))
+        study.keep("cpus_per_trial", plan.space.cpus_per_trial)
+        study.keep("folders", folders_read(plan.home, _folders(prepared)))
+        catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
+        forget_left_overs(plan.directory, study.trials())
+        if earlier := study.trials():
+            audience.goes_on(earlier)
+        _note_precision(plan, audience)
+    return study
+
+
+@contextmanager
+def _end_told(tracker: Tracker) -> Iterator[None]:
+    """Tell MLflow of a search that is stopped or fails before its end."""
+    try:
+        yield
+    except (StoppedEarly, KeyboardInterrupt):
+        tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
+        raise
+    except Exception:
+        tracker.record(SearchEnded(status="FAILED"))
+        raise
+
+
+def _folders(prepared: Prepared) -> list[Path]:
+    """Return the shared folders that a search reads."""
+    encoders = [encoder.directory for encoder in prepared.encoders.values()]
+    return encoders + [encoded.directory for encoded in prepared.encoded.values()]
+
+
+def _note_precision(plan: Plan, audience: Audience) -> None:
+    """Say what trials on this machine compute in; on a cluster each node measures for itself."""
+    if plan.address is None and plan.trial_settings({}).precision == "auto":
+        probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.home)
+        took = f"{1000 * probe.fp32_seconds:.1f} ms in fp32, {1000 * probe.bf16_seconds:.1f} ms in bf16"
+        audience.note(f"precision {probe.precision}: measured {took}")
+
+
+def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
+    space = plan.space
+    params = {key: value for key, value in space.model_dump(mode="json").items() if not isinstance(value, dict)}
+    return SearchStarted(
+        search_id=plan.search_id,
+        params={key: str(value) for key, value in params.items()} | {"seed": plan.seed},
+        tags=search_tags(space),
+        texts={"plan.json": plan.model_dump_json(indent=2), "data_check.md": check_as_markdown(prepared.check)},
+    )
+
+
+def train_alone(
+    plan: Plan, params: dict[str, Any], on_epoch: Callable[[EpochReport], None], *, with_test: bool
+) -> dict[str, float]:
+    """Train one trial in this process; return the test metrics if asked for, else the selection score."""
+    settings = plan.trial_settings(params)
+    prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
+    name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
+    job = make_trial_job(plan, prepared, settings, name)
+    forget_progress(job.directory)
+    best = 0.0
+    for report in train_trial(job):
+        on_epoch(report)
+        best = report.best_score
+    return score_trial_on_test(plan, prepared, job) if with_test else {"selection_score": best}

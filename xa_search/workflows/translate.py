@@ -1,0 +1,189 @@
+"""The story of `xa-search data translate`. In: a corpus, a language, a translation model. Out: a file of translations.
+
+One line for each row of the source training file, appended window by window to a `.part` file, so that a run that was
+killed goes on where it was; the whole file takes its name at the end, and only then is it found.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from xa_search.config.plan import make_plan, space_names
+from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
+from xa_search.corpora.corpus import machine_file, translations_folder
+from xa_search.errors import DataError, UsageError
+from xa_search.model.translator import TranslationModel, Translator, find_translation_model
+from xa_search.records import BETWEEN
+from xa_search.training.device import trial_device
+
+ROWS_A_WINDOW = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslatedCorpus:
+    """A file of translations; `blank` rows have none, as the source row cannot be used or nothing came out."""
+
+    lang: str
+    path: Path
+    model: str
+    rows: int
+    blank: int
+
+
+def translate_corpus(
+    corpus: Corpus, lang: str, model: str, home: Path, progress: Callable[[int, int], None]
+) -> TranslatedCorpus:
+    """Translate the source training utterances, or go on with it; twice changes nothing.
+
+    `progress` is called with the rows done and all rows. Raises UsageError where another model began the file, or
+    another process writes it, and ModelError where the model does not know a language.
+    """
+    if lang not in corpus.targets:
+        raise UsageError(f"--to {lang}: {corpus.name} has no such target; it has {', '.join(corpus.targets)}")
+    folder = translations_folder(corpus, home)
+    path, card = folder / machine_file(lang), folder / f"{lang}.json"
+    if not path.exists():
+        files = find_translation_model(model)
+        begun = _begun(corpus, lang, files)
+        part = path.with_suffix(".part")
+        _check_model(card, part, begun)
+        translator = Translator(files, corpus.source, lang, trial_device())
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_writer(part) as out:
+            _write_card(card, begun)
+            rows = _append(corpus, translator, out, progress)
+            out.seek(0)
+            blank = sum(not line.strip() for line in out)
+            finished = {"rows": rows, "translated": rows - blank, "blank": blank, "finished": _now()}
+            _write_card(card, begun | finished)
+            part.replace(path)
+    known = json.loads(card.read_text(encoding="utf-8"))
+    return TranslatedCorpus(lang=lang, path=path, model=known["model"], rows=known["rows"], blank=known["blank"])
+
+
+def _begun(corpus: Corpus, lang: str, files: TranslationModel) -> dict[str, Any]:
+    """Return what is known of the translations when they begin."""
+    return {
+        "corpus": corpus.name,
+        "source": corpus.source,
+        "target": lang,
+        "model": files.name,
+        "revision": files.revision,
+        "versions": {name: version(name) for name in ("xa-search", "transformers", "torch")},
+        "begun": _now(),
+    }
+
+
+def _check_model(card: Path, part: Path, begun: dict[str, Any]) -> None:
+    """Raise UsageError where the lines that are there come from another model."""
+    if not part.exists() or not card.exists():
+        return
+    known = json.loads(card.read_text(encoding="utf-8"))
+    if (known["model"], known["revision"]) != (begun["model"], begun["revision"]):
+        raise UsageError(
+            f"{part} was begun with {known['model']}, revision {known['revision']}, not {begun['revision']} of "
+            f"{begun['model']}; give --model {known['model']}, or delete that file to begin anew"
+        )
+
+
+def _append(corpus: Corpus, translator: Translator, out: IO[bytes], progress: Callable[[int, int], None]) -> int:
+    """Translate what is not there yet; return the number of rows.
+
+    The windows are always the same rows, so that a run that goes on batches them, and translates, as the first would.
+    """
+    done = _whole_lines(out)
+    rows = sum(1 for _ in corpus.rows(corpus.source, "train"))
+    progress(done, rows)
+    texts = (" ".join(row.words) if row.dropped is None else "" for row in corpus.rows(corpus.source, "train"))
+    start = 0
+    while window := list(islice(texts, ROWS_A_WINDOW)):
+        end = start + len(window)
+        if end > done:
+            lines = _translated(translator, window)[max(0, done - start) :]
+            out.write("".join(f"{line}\n" for line in lines).encode())
+            out.flush()
+            os.fsync(out.fileno())
+            progress(end, rows)
+        start = end
+    return rows
+
+
+def _translated(translator: Translator, texts: list[str]) -> list[str]:
+    """Translate the texts that are not empty; a pair of sentences one by one, and wholly or not at all."""
+    middle = f" {BETWEEN} "
+    sentences = [text.split(middle) if text else [] for text in texts]
+    said = iter(translator.translate([sentence for text in sentences for sentence in text]))
+    translated = [[next(said) for _ in text] for text in sentences]
+    return [middle.join(text) if all(text) else "" for text in translated]
+
+
+def _whole_lines(out: IO[bytes]) -> int:
+    """Cut off a torn last line, and count the whole ones."""
+    out.seek(0)
+    content = out.read()
+    whole = content.rfind(b"\n") + 1
+    out.truncate(whole)
+    out.seek(whole)
+    return content.count(b"\n")
+
+
+@contextmanager
+def _only_writer(part: Path) -> Iterator[IO[bytes]]:
+    """Open the file that is appended to, for one process at a time; the lock ends with the process."""
+    part.touch()
+    with part.open("r+b") as out:
+        try:
+            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process writes {part}; wait for it to end, or stop it") from None
+        yield out
+
+
+def _write_card(card: Path, content: dict[str, Any]) -> None:
+    part = card.with_suffix(".json.part")
+    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(card)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def checked_corpus(name: str, data: Path | None, home: Path) -> CorpusCheck:
+    """Check all splits of a corpus in all its languages."""
+    return check_corpus(corpus_named(name, data, home))
+
+
+def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
+    """Count all splits of a corpus in all its languages."""
+    return corpus_stats(corpus_named(name, data, home))
+
+
+def corpus_named(name: str, data: Path | None, home: Path, languages: tuple[str, ...] = ()) -> Corpus:
+    """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's.
+
+    `languages` are those that are meant, and have to be there. Raises DataError or UsageError.
+    """
+    entry = CATALOGUE.get(name)
+    if entry is None and (name in space_names() or name.endswith((".yaml", ".yml"))):
+        space = make_plan(name, home=home).space
+        corpus, found = space.corpus, (space.source, *space.targets)
+    elif entry is not None and not (entry.languages or languages):
+        raise DataError(
+            f"{name}: which languages are meant is not known; give a search space (a YAML file) that names them"
+        )
+    else:
+        corpus, found = name, entry.languages if entry else ("en",)
+    source, *targets = languages or found
+    opened = open_corpus(corpus, source=source, targets=tuple(targets), data=data, home=home, to_train=False)
+    for lang in languages:
+        opened.require(lang, "test")
+    return opened
