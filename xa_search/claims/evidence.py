@@ -23,6 +23,10 @@ from xa_search.training.final_test import Outcomes, read_outcomes
 from xa_search.training.inspection import FINDINGS, INSPECTIONS, MEAN
 from xa_search.training.metrics import Interval, ratios, resampled_interval
 
+POINTS = 100
+SIZES = ("large", "base", "small")
+"""The paper's size first, then the nearest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -103,9 +107,6 @@ def _closer(path: Path) -> Interval | None:
 def _named(search: SearchHistory, trial: TrialRecord) -> str:
     kind = f"{trial.settings.method}, {trial.settings.model_size}"
     return f"{search.search_id}: the best trial of {kind}, number {trial.number},"
-
-
-POINTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,10 +206,6 @@ def _counts(outcomes: Outcomes, metric: str) -> tuple[np.ndarray, np.ndarray]:
     if metric == "slots":
         return 2 * outcomes.correct, outcomes.found + outcomes.gold
     return outcomes.intent.astype(np.int64), np.ones(len(outcomes.ids), dtype=np.int64)
-
-
-SIZES = ("large", "base", "small")
-"""The paper's size first, then the nearest."""
 
 
 def find_tests(

@@ -26,6 +26,8 @@ FOOTNOTES = (
     "Slot F1 is conlleval's over IOB2 tags. A claim holds where the whole interval lies above its floor and reaches "
     "what the paper states, fails where it does not reach that, and is undecided else.",
 )
+Verdict = Literal["holds", "fails", "undecided", "not measured"]
+COLUMNS = ("claim", "needs", "paper", "ours [95%]", "verdict")
 
 
 def named(one: Evidence) -> str:
@@ -64,9 +66,6 @@ def deviations(claim: Claim, parts: Sequence[CorpusTests]) -> tuple[str, ...]:
     range_of_seeds = f"{max(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     notes.append("one seed" if max(seeds) == 1 else f"{range_of_seeds} seeds a system")
     return tuple(notes)
-
-
-Verdict = Literal["holds", "fails", "undecided", "not measured"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +138,6 @@ def verdict_of(claim: Claim, value: Interval) -> tuple[Verdict, str]:
 
 def _unmeasured(claim: Claim, why: str) -> Ruling:
     return Ruling(claim=claim, value=None, verdict="not measured", why=why)
-
-
-COLUMNS = ("claim", "needs", "paper", "ours [95%]", "verdict")
 
 
 def claim_cells(ruling: Ruling) -> list[str]:

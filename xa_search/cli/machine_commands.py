@@ -12,6 +12,8 @@ from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space
 cluster_app = typer.Typer(help="Look at a cluster file.", no_args_is_help=True, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="A file for `ray up` (AWS or given machines), or a KubeRay RayJob.")]
+machine_commands = typer.Typer(rich_markup_mode=None)
+rehearsal_commands = typer.Typer(rich_markup_mode=None)
 
 
 @cluster_app.command("check")
@@ -38,9 +40,6 @@ def check(
         raise typer.Exit(UsageError.exit_code)
 
 
-machine_commands = typer.Typer(rich_markup_mode=None)
-
-
 @machine_commands.command()
 def doctor(
     address: Annotated[
@@ -64,9 +63,6 @@ def doctor(
     else:
         print_diagnosis(diagnosis)
     raise typer.Exit(diagnosis.exit_code)
-
-
-rehearsal_commands = typer.Typer(rich_markup_mode=None)
 
 
 @rehearsal_commands.command()

@@ -12,6 +12,16 @@ from xa_search.errors import UsageError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+DEFAULT_HOME = Path.home() / ".xa-search"
+Home = Annotated[
+    Path, typer.Option(envvar="XA_SEARCH_HOME", help="The folder that holds everything.", show_default=False)
+]
+Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
+Change = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")
+]
+Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def parse_duration(text: str) -> float:
@@ -38,19 +48,6 @@ def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:
     if amount <= 0:
         raise UsageError(f"{option} {text!r}: write a number above 0 and {hint}")
     return amount
-
-
-DEFAULT_HOME = Path.home() / ".xa-search"
-
-Home = Annotated[
-    Path, typer.Option(envvar="XA_SEARCH_HOME", help="The folder that holds everything.", show_default=False)
-]
-Space = Annotated[str, typer.Argument(help="A search space by name (mtop-mini, mtop, mtod, ...) or a YAML file.")]
-Change = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")
-]
-Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def absolute(path: Path) -> Path:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from xa_search.cluster.cluster_file import ALL, SCALED, ClusterFile, Finding, Machine, Rule
 
 ZONE = "topology.kubernetes.io/zone"
+HOME = r"(?:XA_SEARCH_HOME=|--home[ =])([^\s'\"]+)"
+MOUNT = re.compile(r"\bmount -t \S+ (?:-o \S+ )?(\S+) (/[^\s;'\"}]+)")
+BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]+)")
 
 
 def head_gpu(cluster: ClusterFile) -> Iterator[Finding]:
@@ -109,10 +112,6 @@ SCALING = (
     Rule("zones", "waiting for a zone that has no machine left", SCALED, zones),
     Rule("spot-and-on-demand", "waiting for spot capacity that does not come", SCALED, spot_and_on_demand),
 )
-
-HOME = r"(?:XA_SEARCH_HOME=|--home[ =])([^\s'\"]+)"
-MOUNT = re.compile(r"\bmount -t \S+ (?:-o \S+ )?(\S+) (/[^\s;'\"}]+)")
-BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]+)")
 
 
 def shared_home(cluster: ClusterFile) -> Iterator[Finding]:

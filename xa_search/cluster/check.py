@@ -29,6 +29,10 @@ BY_VALIDATOR = {
     "minimum": "write {expected} or more",
     "minItems": "write at least {expected}",
 }
+RULES = SCALING + SOFTWARE + STORAGE + ACCESS
+KNOWN = "write provider: {type: aws}, provider: {type: local}, or kind: RayJob"
+# Documentation's own addresses and names, and ids that count up: what the files of cluster/ are shipped with.
+EXAMPLES = re.compile(r"\b(?:sg|fs)-0123456789abcdef0\b|\b192\.0\.2\.\d+\b|\b[\w.-]+\.example\.(?:com|org)\b[\w./:-]*")
 
 
 def shape_faults(kind: Kind, root: Part) -> Iterator[Fault]:
@@ -78,12 +82,6 @@ def _unknown_keys(error: ValidationError, where: str, part: Part) -> Iterator[Fa
             close = get_close_matches(str(key), known, n=1)
             fix = f"did you mean `{close[0]}`?" if close else "take it out, or move it to where it belongs"
             yield Fault(part.at(key).line, "unknown-key", f"`{key}` is no key of {where}", fix)
-
-
-RULES = SCALING + SOFTWARE + STORAGE + ACCESS
-KNOWN = "write provider: {type: aws}, provider: {type: local}, or kind: RayJob"
-# Documentation's own addresses and names, and ids that count up: what the files of cluster/ are shipped with.
-EXAMPLES = re.compile(r"\b(?:sg|fs)-0123456789abcdef0\b|\b192\.0\.2\.\d+\b|\b[\w.-]+\.example\.(?:com|org)\b[\w./:-]*")
 
 
 def check_file(path: Path) -> Report:

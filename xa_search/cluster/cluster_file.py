@@ -13,6 +13,13 @@ from xa_search.cluster.document import Part, read_document
 Kind = Literal["aws", "local", "rayjob"]
 GPU_INSTANCE = re.compile(r"(g\d|gr\d|p\d)")
 GPU = "nvidia.com/gpu"
+AWS: frozenset[Kind] = frozenset({"aws"})
+JOB: frozenset[Kind] = frozenset({"rayjob"})
+LAUNCHED: frozenset[Kind] = frozenset({"aws", "local"})
+SCALED: frozenset[Kind] = frozenset({"aws", "rayjob"})
+ALL: frozenset[Kind] = frozenset({"aws", "local", "rayjob"})
+Finding = tuple[Part, str, str]
+"""Where, what is wrong there, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -138,16 +145,6 @@ def _words(container: Part) -> Part:
 
 def _gpus(container: Part) -> float:
     return container.at("resources", "limits", GPU).number or 0.0
-
-
-AWS: frozenset[Kind] = frozenset({"aws"})
-JOB: frozenset[Kind] = frozenset({"rayjob"})
-LAUNCHED: frozenset[Kind] = frozenset({"aws", "local"})
-SCALED: frozenset[Kind] = frozenset({"aws", "rayjob"})
-ALL: frozenset[Kind] = frozenset({"aws", "local", "rayjob"})
-
-Finding = tuple[Part, str, str]
-"""Where, what is wrong there, and what to write instead."""
 
 
 @dataclass(frozen=True, order=True)

@@ -40,6 +40,9 @@ TALKATIVE = (
     "ray._private.runtime_env.packaging",
 )
 ENDS = {kind.exit_code: kind for kind in (UsageError, DataError, InfeasibleError, StoppedEarly)}
+DASHBOARD = "RAY_API_SERVER_ADDRESS"
+TUNNEL_SECONDS = 60.0
+BETWEEN_LOOKS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +123,6 @@ def _ended(job: str, details: JobDetails) -> XaSearchError:
     if code is None:
         return XaSearchError(f"job {job} died ({message}); the same command goes on from there")
     return ENDS.get(code, XaSearchError)(f"job {job} ended with exit code {code}, its last lines say why")
-
-
-DASHBOARD = "RAY_API_SERVER_ADDRESS"
-TUNNEL_SECONDS = 60.0
-BETWEEN_LOOKS = 0.2
 
 
 def run_on_cluster(plan: Plan, file: Path, tell: Callable[[str], None]) -> None:

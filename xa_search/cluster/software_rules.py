@@ -14,6 +14,11 @@ from xa_search.cluster.document import Part
 # In a checkout the file lies beside the package, in an installed wheel among the environment's shared files.
 _CHECKOUT = Path(__file__).resolve().parents[2] / "constraints.txt"
 CONSTRAINTS = _CHECKOUT if _CHECKOUT.is_file() else Path(sys.prefix) / "share" / "xa-search" / "constraints.txt"
+PINNED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*)(?:\[[\w,-]*\])?==([\w.!+-]+)")
+INSTALLS = re.compile(r"\bpip3? install\b")
+PYTHON = re.compile(r"(?:--python[ =]|\bpython(?:==|@|=)?)(\d+\.\d+(?:\.\d+)?)\b")
+PATCHED = re.compile(r"\d+\.\d+\.\d+")
+EVEN_IF_IT_FAILS = re.compile(r"\|\|\s*(?:true|:)|;\s*true\b")
 
 
 def locked_versions() -> dict[str, str]:
@@ -25,13 +30,6 @@ def locked_versions() -> dict[str, str]:
 def normalised(name: str) -> str:
     """Return a distribution's name as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-PINNED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*)(?:\[[\w,-]*\])?==([\w.!+-]+)")
-INSTALLS = re.compile(r"\bpip3? install\b")
-PYTHON = re.compile(r"(?:--python[ =]|\bpython(?:==|@|=)?)(\d+\.\d+(?:\.\d+)?)\b")
-PATCHED = re.compile(r"\d+\.\d+\.\d+")
-EVEN_IF_IT_FAILS = re.compile(r"\|\|\s*(?:true|:)|;\s*true\b")
 
 
 def image(cluster: ClusterFile) -> Iterator[Finding]:

@@ -48,6 +48,10 @@ BY_CORPUS: dict[str, dict[str, Any]] = {
 }
 """What differs by corpus; the bundled one is taken for MTOP, whose format it has."""
 NAMES = ("published",)
+# In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
+_CHECKOUT = Path(__file__).resolve().parents[2] / "search_spaces"
+SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
+DEFAULT_HOME = Path.home() / ".xa-search"
 
 
 def with_recipe(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +73,6 @@ def with_recipe(raw: Mapping[str, Any]) -> dict[str, Any]:
     fixed = {key: value for key, value in settings.items() if key not in searched}
     changed = {key: (raw.get(key) or {}) | of_two_trials for key in ("baseline", "published")}
     return {**raw, **changed, "fixed": kept | fixed}
-
-
-# In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "search_spaces"
-SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
-DEFAULT_HOME = Path.home() / ".xa-search"
 
 
 def space_names() -> list[str]:

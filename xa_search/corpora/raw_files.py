@@ -22,6 +22,7 @@ CHUNK = 1 << 20
 BYTE_ORDER_MARK = "\ufeff"
 TAR_ENDINGS = (".tar.gz", ".tgz")
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, RuntimeError, EOFError)
+COMMENT = "# "
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,6 @@ def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
         assert content is not None
         with content:
             yield content
-
-
-COMMENT = "# "
 
 
 def blocks(lines: Iterator[Line]) -> Iterator[list[Line]]:

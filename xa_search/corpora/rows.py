@@ -41,6 +41,11 @@ DROPS: dict[str, str] = {
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
     "duplicate_id": "an id that an earlier row of the file has",
 }
+SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "dev": ("dev", "eval", "valid"),
+    "test": ("test",),
+}
 
 
 class RowError(Exception):
@@ -76,13 +81,6 @@ def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
         yield from blank
         blank.clear()
         yield line
-
-
-SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "dev": ("dev", "eval", "valid"),
-    "test": ("test",),
-}
 
 
 def no_files(_lang: str) -> tuple[str, ...]:

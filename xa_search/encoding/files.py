@@ -32,6 +32,12 @@ SCHEMA = pa.schema(
         "source_row": pa.int64(),
     }
 )
+FOLDER = "XA_SEARCH_NODE_FILES"
+"""The variable with the folder for copies: of all files, wherever they lie; empty for none at all."""
+NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "9p", "virtiofs", "fuse.")
+LEFT_FREE = 0.1
+UNUSED_SECONDS = 7 * 24 * 3600
+LOCK = "lock"
 
 
 def write_table(path: Path, chunks: Iterable[dict[str, Any]]) -> None:
@@ -59,14 +65,6 @@ def one_at_a_time(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-FOLDER = "XA_SEARCH_NODE_FILES"
-"""The variable with the folder for copies: of all files, wherever they lie; empty for none at all."""
-NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "9p", "virtiofs", "fuse.")
-LEFT_FREE = 0.1
-UNUSED_SECONDS = 7 * 24 * 3600
-LOCK = "lock"
 
 
 def near(path: Path) -> Path:

@@ -27,6 +27,11 @@ from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_tex
 from xa_search.errors import DataError
 from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Utterance
 
+NO_ROW = -1
+SAMPLE_SEED = 20210505
+NO_TRANSLATION = -1
+FORMAT_VERSION = 2
+
 
 def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the sorted intents, and the slot tags: `O` first, then B- and I- of each sorted slot type.
@@ -49,9 +54,6 @@ def slot_types_of(slot_tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag[2:] for tag in slot_tags if tag != OUTSIDE))
 
 
-NO_ROW = -1
-
-
 class RowIndex:
     """Finds rows by the 64-bit hashes of their ids; of several rows with one id, the first."""
 
@@ -71,10 +73,6 @@ class RowIndex:
 
 def _hashes(ids: Sequence[str]) -> np.ndarray:
     return np.fromiter((hash(row_id) for row_id in ids), dtype=np.int64, count=len(ids))
-
-
-SAMPLE_SEED = 20210505
-NO_TRANSLATION = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +127,6 @@ def share_of_text(words: Sequence[str]) -> float:
     """Return a fixed number from 0 up to 1 for a text: rows below `held_out` are held out."""
     digest = hashlib.sha256(" ".join(words).casefold().encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
-
-
-FORMAT_VERSION = 2
 
 
 class ReadableCorpus(Protocol):

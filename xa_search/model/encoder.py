@@ -78,14 +78,6 @@ SENTENCES = (
     "3.14159 1,000,000 2025-06-02 +49 (0)30 123456",
     "क्‍ष क्‌ष",
 )
-
-
-def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
-    """Return the sha256, in hex, of the token ids of the fixed sentences."""
-    ids = [tokenizer(sentence)["input_ids"] for sentence in SENTENCES]
-    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
-
-
 __all__ = [
     "EncoderFiles",
     "load_encoder",
@@ -94,9 +86,14 @@ __all__ = [
     "prepare_encoder",
     "tokenizer_fingerprint",
 ]
-
 _ORIGIN_FILE = "origin.json"
 _LEFT_OVER_SECONDS = 3600.0
+
+
+def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
+    """Return the sha256, in hex, of the token ids of the fixed sentences."""
+    ids = [tokenizer(sentence)["input_ids"] for sentence in SENTENCES]
+    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
 
 
 def encoder_directory(name: str, home: Path) -> Path:

@@ -18,6 +18,17 @@ from transformers.utils import logging
 
 from xa_search.errors import ModelError
 
+_TIMEOUT_SECONDS = 5.0
+_TRUE = {"1", "ON", "YES", "TRUE"}
+_SAFE_WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
+_PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spm.model", "source.spm", "vocab.txt")
+_SMALL_FILES = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spm.model", "source.spm", "target.spm",
+    "generation_config.json",
+)  # fmt: skip
+
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
@@ -32,18 +43,6 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if had_bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-_TIMEOUT_SECONDS = 5.0
-_TRUE = {"1", "ON", "YES", "TRUE"}
-_SAFE_WEIGHTS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
-_PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-_TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "spm.model", "source.spm", "vocab.txt")
-_SMALL_FILES = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model", "spm.model", "source.spm", "target.spm",
-    "generation_config.json",
-)  # fmt: skip
 
 
 class HubUnreachableError(ModelError):

@@ -26,6 +26,8 @@ from xa_search.records import OUTSIDE, EncodedCorpus, EncoderFiles
 
 Link = tuple[int, int]
 """A source word and the translation's word that matches it, by number."""
+METHOD_VERSION = 1
+TOKENS_A_BATCH = 4096
 
 
 def project_tags(tags: Sequence[str], links: Sequence[Link], words: int) -> list[str]:
@@ -52,10 +54,6 @@ def _spans(tags: Sequence[str]) -> Iterator[tuple[str, int, int]]:
             if tags[first] != OUTSIDE:
                 yield tags[first][2:], first, end
             first = end
-
-
-METHOD_VERSION = 1
-TOKENS_A_BATCH = 4096
 
 
 def project_translations(

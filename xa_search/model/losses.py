@@ -19,6 +19,8 @@ from xa_search.encoding.batches import IGNORED, Batch
 from xa_search.model.joint import JointOutput
 
 CONTRASTIVE_TEMPERATURE = 0.05
+NO_ZERO = 1e-8
+UNIFORM_STEPS = 2
 
 
 def intent_loss(output: JointOutput, batch: Batch) -> torch.Tensor:
@@ -85,10 +87,6 @@ def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     scored = (labels != IGNORED).sum()
     total = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
     return total / scored.clamp(min=1)
-
-
-NO_ZERO = 1e-8
-UNIFORM_STEPS = 2
 
 
 class LossWeights(nn.Module):

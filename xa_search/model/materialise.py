@@ -45,6 +45,8 @@ _COMMON_IDEOGRAPHS = (
     "白应路期叫死常提感金何更反合放做系计或司利受光王果亲界及今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题"
     "時間曜週朝昼夜雨雪晴音楽電話送聞見読買食飲駅店語今週末明後昨来会社員友達曲再生止消設定鳴覚起寝"
 )
+ARCHITECTURES = ("xlm-roberta", "bert", "deberta-v2", "modernbert")
+WITH_POOLER = ("xlm-roberta", "bert")
 
 
 def write_tiny(directory: Path) -> None:
@@ -81,10 +83,6 @@ def tiny_vocabulary() -> list[tuple[str, float]]:
     pieces = [_WORD_START, *characters, *(_WORD_START + character for character in characters)]
     special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
     return [*special, *((piece, -8.0 if len(piece) == 1 else -9.0) for piece in pieces), ("<mask>", 0.0)]
-
-
-ARCHITECTURES = ("xlm-roberta", "bert", "deberta-v2", "modernbert")
-WITH_POOLER = ("xlm-roberta", "bert")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

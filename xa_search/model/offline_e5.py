@@ -28,6 +28,31 @@ _WINDOW = 512  # look for free places near the end only: a few more bytes, a fra
 _LONGEST_KEY = 5  # tokenizers tries whole grapheme clusters of fewer than six bytes, and single characters
 
 _Trie = dict[int, "_Trie"]
+PINNED_VERSION = "0.3.0"
+_INSTALL = "type: pip install 'xa-search[mini]'"
+_HEADER = struct.Struct("<4sI7ifi")
+_TOKENIZER = struct.Struct("<5iQ")
+_NORMALISER = struct.Struct("<iI")
+_TENSOR = struct.Struct("<BIQQ")
+_BLOCK = np.dtype([("scale", "<f2"), ("codes", "u1", 16)])
+_WEIGHTS_PER_BLOCK = 32
+_FOUR_BIT = 1
+_EMBEDDING_NAMES = {
+    "emb.word": "embeddings.word_embeddings.weight",
+    "emb.pos": "embeddings.position_embeddings.weight",
+    "emb.type": "embeddings.token_type_embeddings.weight",
+    "emb.ln": "embeddings.LayerNorm",
+}
+_LAYER_NAMES = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
 
 
 def with_compositions(replacements: Mapping[str, str]) -> dict[str, str]:
@@ -82,35 +107,6 @@ def _double_array(trie: _Trie, values: Mapping[int, int]) -> list[int]:
             queue.append((base ^ label, node[label]))
     size = (max(*units, *bases) // _CHARSMAP_BLOCK + 1) * _CHARSMAP_BLOCK
     return [units.get(position, 0) for position in range(size)]
-
-
-PINNED_VERSION = "0.3.0"
-_INSTALL = "type: pip install 'xa-search[mini]'"
-
-_HEADER = struct.Struct("<4sI7ifi")
-_TOKENIZER = struct.Struct("<5iQ")
-_NORMALISER = struct.Struct("<iI")
-_TENSOR = struct.Struct("<BIQQ")
-_BLOCK = np.dtype([("scale", "<f2"), ("codes", "u1", 16)])
-_WEIGHTS_PER_BLOCK = 32
-_FOUR_BIT = 1
-
-_EMBEDDING_NAMES = {
-    "emb.word": "embeddings.word_embeddings.weight",
-    "emb.pos": "embeddings.position_embeddings.weight",
-    "emb.type": "embeddings.token_type_embeddings.weight",
-    "emb.ln": "embeddings.LayerNorm",
-}
-_LAYER_NAMES = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "ao": "attention.output.dense",
-    "aln": "attention.output.LayerNorm",
-    "fi": "intermediate.dense",
-    "fo": "output.dense",
-    "oln": "output.LayerNorm",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

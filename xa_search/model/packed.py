@@ -20,6 +20,10 @@ from xa_search.encoding.batches import Batch, Block
 
 STEPS = 2**16
 """The share is rounded to a multiple of 1 / STEPS."""
+PACKED_ATTENTION = "xa_search_packed"
+LAST_LAYER = -1
+FIRST_POSITION = {"bert": 0, "xlm-roberta": 1}
+"""What is added to the position of a token: XLM-R counts from its padding id + 1."""
 
 
 class Dropout(nn.Module):
@@ -67,12 +71,6 @@ class _Drop(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (factors,) = ctx.saved_tensors
         return gradient * factors, None
-
-
-PACKED_ATTENTION = "xa_search_packed"
-LAST_LAYER = -1
-FIRST_POSITION = {"bert": 0, "xlm-roberta": 1}
-"""What is added to the position of a token: XLM-R counts from its padding id + 1."""
 
 
 def use_packed_attention(encoder: Any) -> bool:

@@ -34,6 +34,8 @@ from xa_search.model.hub import quiet_transformers
 from xa_search.model.materialise import WITH_POOLER, stamp
 from xa_search.records import EncodedCorpus, EncoderFiles
 
+TOKEN_IDS = "token_ids"
+
 
 class TrimmedEmbedding(nn.Module):
     """An embedding table of some rows of a larger one, addressed by the ids of the larger one."""
@@ -76,9 +78,6 @@ def restore_vocabulary(encoder: Any, full_weight: torch.Tensor) -> None:
     weight[kept] = trimmed.weight.detach()[trimmed.lookup[kept]]
     vocabulary, hidden = weight.shape
     encoder.set_input_embeddings(nn.Embedding(vocabulary, hidden, padding_idx=trimmed.padding_idx, _weight=weight))
-
-
-TOKEN_IDS = "token_ids"
 
 
 def distinct_token_ids(corpus: EncodedCorpus, tables: Sequence[tuple[str, str]]) -> torch.Tensor:

@@ -12,6 +12,10 @@ from xa_search.errors import UsageError, value_faults
 from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
+PLACEMENT = "placement.txt"
+"""The file in a search's folder that says what trials take of a GPU."""
+RAY = "ray"
+"""The folder in which Ray keeps what it knows of a search's trials."""
 
 
 class Frozen(BaseModel):
@@ -210,10 +214,3 @@ class SearchCost:
 def trial_directory(search: Path, name: int | str) -> Path:
     """Return the folder of a trial, by its number or its name, in the folder of its search."""
     return search / "trials" / str(name)
-
-
-PLACEMENT = "placement.txt"
-"""The file in a search's folder that says what trials take of a GPU."""
-
-RAY = "ray"
-"""The folder in which Ray keeps what it knows of a search's trials."""

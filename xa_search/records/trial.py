@@ -9,6 +9,20 @@ from pydantic_core import PydanticCustomError
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
+Method = Literal[
+    "zero_shot", "english_only", "xeroalign", "cross_aligner", "translate_train", "target", "target_english"
+]
+Selection = Literal["label_free", "source_dev", "target_dev"]
+Embedding = Literal["cls", "mean", "pooler"]
+PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
+WEIGHTS = tuple(f"{loss}_weight" for loss in PAIR_LOSSES)
+"""The settings that weight the losses between pairs; a zero-shot trial reads none of them."""
+TARGET_METHODS = ("target", "target_english")
+"""The methods that learn from labelled target data, so that they are not zero-shot."""
+TrialRole = Literal["baseline", "published", "searched"]
+TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
+FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
+
 
 def _whole_above_one(gpus: float) -> float:
     if gpus > 1 and gpus != int(gpus):
@@ -45,18 +59,6 @@ class GpuShare:
 
     limit: float
     needed: float
-
-
-Method = Literal[
-    "zero_shot", "english_only", "xeroalign", "cross_aligner", "translate_train", "target", "target_english"
-]
-Selection = Literal["label_free", "source_dev", "target_dev"]
-Embedding = Literal["cls", "mean", "pooler"]
-PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
-WEIGHTS = tuple(f"{loss}_weight" for loss in PAIR_LOSSES)
-"""The settings that weight the losses between pairs; a zero-shot trial reads none of them."""
-TARGET_METHODS = ("target", "target_english")
-"""The methods that learn from labelled target data, so that they are not zero-shot."""
 
 
 class TrialSettings(BaseModel):
@@ -181,11 +183,6 @@ class EpochReport:
     best_epoch: int
     final: bool
     metrics: dict[str, float]
-
-
-TrialRole = Literal["baseline", "published", "searched"]
-TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
-FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,11 @@ from xa_search.errors import XaSearchError
 DAEMONS = ("raylet", "gcs_server")
 WORKER_TITLE = "ray::ImplicitFunc"
 HELPERS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "/monitor.py", "/log_monitor.py", "/dashboard.py")
+BETWEEN_LOOKS = 0.02
+SILENCE_SECONDS = 600.0
+EPOCH = re.compile(r"trial (\d+) epoch (\d+)/")
+ERROR = "error: "
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +78,6 @@ def kill_session(session: int) -> list[Process]:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
     return left
-
-
-BETWEEN_LOOKS = 0.02
-SILENCE_SECONDS = 600.0
-EPOCH = re.compile(r"trial (\d+) epoch (\d+)/")
-ERROR = "error: "
-
-Seen = TypeVar("Seen")
 
 
 class Driver:

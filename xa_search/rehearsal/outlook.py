@@ -35,6 +35,8 @@ GPU_SHARE = 0.2
 """The share of its maker's figure that a GPU is assumed to reach."""
 SECONDS_A_LAYER = 0.0025
 """What a layer is assumed to take at least, however fast the GPU: it waits for the next thing to do."""
+COLUMNS = ("size", "trials", "steps of a trial", "a step", "a whole trial", "expected", "at most", "the step is")
+TEXTS = (0, 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +152,6 @@ def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
         peak=shared_bytes(sizes, models) + running,
         kept=(plan.space.keep + 1) * weights + models * winner,
     )
-
-
-COLUMNS = ("size", "trials", "steps of a trial", "a step", "a whole trial", "expected", "at most", "the step is")
-TEXTS = (0, 7)
 
 
 def outlook_rows(outlook: Outlook) -> list[list[str]]:

@@ -21,6 +21,23 @@ from xa_search.records import SearchSpace
 LOG = "rehearsal.log"
 """What the rehearsed commands say."""
 BUNDLED = "mtop-mini"
+TRIALS = 5
+EPOCHS = 4
+SETTINGS: dict[str, Any] = {
+    "model_size": "tiny",
+    "epochs": EPOCHS,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "head_learning_rate_factor": 1.0,
+    "held_out": 0.1,
+    "dev_limit": 40,
+    "test_limit": 40,
+}
+LEARNING_RATES = {"low": 1e-9, "high": SETTINGS["learning_rate"], "log": True}
+SCHEDULER = {"asha": {"grace_epochs": 2, "reduction": 8}}
+"""After epoch 2, a trial goes on only if it is about the best so far."""
+PAIRED_ROWS = 300
+"""So many of the training utterances of a rehearsal have a translation in each target."""
 
 
 @contextmanager
@@ -52,25 +69,6 @@ def environment() -> dict[str, str]:
     """Return an environment in which nothing leads to the user's MLflow, to the hub, or to a GPU."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RAY_ADDRESS"))}
     return kept | {"PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-
-
-TRIALS = 5
-EPOCHS = 4
-SETTINGS: dict[str, Any] = {
-    "model_size": "tiny",
-    "epochs": EPOCHS,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "head_learning_rate_factor": 1.0,
-    "held_out": 0.1,
-    "dev_limit": 40,
-    "test_limit": 40,
-}
-LEARNING_RATES = {"low": 1e-9, "high": SETTINGS["learning_rate"], "log": True}
-SCHEDULER = {"asha": {"grace_epochs": 2, "reduction": 8}}
-"""After epoch 2, a trial goes on only if it is about the best so far."""
-PAIRED_ROWS = 300
-"""So many of the training utterances of a rehearsal have a translation in each target."""
 
 
 def rehearsal_changes(space: SearchSpace, check: CorpusCheck, cores: int) -> tuple[str, ...]:

@@ -32,6 +32,16 @@ from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.steps import StepRows
 
+LETTERS_A_TOKEN = 3.2
+"""As XLM-R's tokenizer splits MTOD and the bundled corpus: from 2.4 (Thai) to 3.6 (German), measured."""
+VOCABULARY = 20_000
+"""The rows of the embedding table that a corpus leaves, as the disk forecast has it."""
+FIRST_WORD_ID = 5
+SHALLOW = (2, 4)
+WARM_UP_STEPS = 1
+TIMED_STEPS = 3
+SAMPLE = 512
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimensions:
@@ -70,17 +80,6 @@ def dimensions_of(size: str, home: Path) -> Dimensions | None:
         )
     except (OSError, ValueError, KeyError):
         return None
-
-
-LETTERS_A_TOKEN = 3.2
-"""As XLM-R's tokenizer splits MTOD and the bundled corpus: from 2.4 (Thai) to 3.6 (German), measured."""
-VOCABULARY = 20_000
-"""The rows of the embedding table that a corpus leaves, as the disk forecast has it."""
-FIRST_WORD_ID = 5
-SHALLOW = (2, 4)
-WARM_UP_STEPS = 1
-TIMED_STEPS = 3
-SAMPLE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ WEIGHTS_OF_RUNNING = 7
 COPIES_OF_WINNER = 3
 """The winner with its full vocabulary: as a bundle, as MLflow's model, and in the store."""
 CORPUS = 200 * MB
+HOUR = 3600.0
+BETWEEN_NOTES = 60.0
 
 
 def encoder_bytes(size: str) -> int:
@@ -100,10 +102,6 @@ class DiskRoom:
         measured = next((folder_bytes(self._folder_of(one)) for one in same_size), 0)
         most = WEIGHTS_OF_RUNNING * max(measured, self._plan.models_a_trial * weights_bytes(size))
         return max(0, most - folder_bytes(self._folder_of(record)))
-
-
-HOUR = 3600.0
-BETWEEN_NOTES = 60.0
 
 
 class Budget:

@@ -21,6 +21,8 @@ from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrialEvent
 
 MakeJob = Callable[[TrialRecord], TrialJob]
+SAME_ERROR_LIMIT = 3
+LOST_TRIALS_LIMIT = 3
 
 
 class Listener(Protocol):
@@ -66,10 +68,6 @@ class Batches:
         # A driver that died while it proposed a batch left it short; a batch that has trained was whole.
         missing = min(self._size, remaining) - len(members) if untouched else 0
         self._proposed.extend(self._study.propose(batch) for _ in range(len(paused) + missing))
-
-
-SAME_ERROR_LIMIT = 3
-LOST_TRIALS_LIMIT = 3
 
 
 def hopeless(failures: Sequence[Failure | None]) -> str:

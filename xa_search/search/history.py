@@ -21,6 +21,7 @@ from xa_search.search.study import JOURNAL, read_notes, record_of, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
+NOT_SET = "not set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +145,6 @@ def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
         return Plan.model_validate({"name": name, "space": space, "home": directory.parents[1], **options})
     except ValueError:
         return None
-
-
-NOT_SET = "not set"
 
 
 def check_same_search(plan: Plan, identity: Mapping[str, str]) -> None:

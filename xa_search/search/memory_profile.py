@@ -26,6 +26,8 @@ from xa_search.training.learner import Learner, build_learner
 from xa_search.training.steps import StepBatch, StepRows
 
 STEPS = 2
+DECISIVE = ("method", "pairing", "padding", "precision")
+"""The searched settings that decide, with size, batch and length, how much memory a step takes."""
 
 
 def measure_memory(job: TrialJob) -> MemoryProbe | None:
@@ -67,10 +69,6 @@ def longest_translations(learner: Learner, count: int) -> list[EncodedRow]:
 
 def _longest(lengths: np.ndarray, count: int) -> np.ndarray:
     return np.argsort(-lengths, kind="stable")[: max(1, count)]
-
-
-DECISIVE = ("method", "pairing", "padding", "precision")
-"""The searched settings that decide, with size, batch and length, how much memory a step takes."""
 
 
 class MemoryBook:

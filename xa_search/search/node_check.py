@@ -17,6 +17,9 @@ from pathlib import Path
 from xa_search.errors import InfeasibleError, UsageError
 
 PATIENCE = 5.0
+PACKAGE = Path(__file__).resolve().parents[1]
+PROBE = "probe-"
+SHOWN = 12
 
 
 def check_address(address: str) -> None:
@@ -59,11 +62,6 @@ def answers(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-PACKAGE = Path(__file__).resolve().parents[1]
-PROBE = "probe-"
-SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,12 @@ from xa_search.search.resources import Placement, Resources, gpus_here, place, w
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import Trainer, trial_events, watched
 
+LOST_WORKER_RETRIES = 3
+BETWEEN_LOOKS = 1.0
+LAST_WORD_SECONDS = 5.0
+WORKERS_STARTED_AT_ONCE = 16
+Trainable = Callable[[dict[str, Any]], None]
+
 
 def run_trials(
     plan: Plan,
@@ -101,14 +107,6 @@ def prepare_ray(address: str | None) -> None:
     """Let Ray of this machine ask for no token, unless the user set something else."""
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-
-
-LOST_WORKER_RETRIES = 3
-BETWEEN_LOOKS = 1.0
-LAST_WORD_SECONDS = 5.0
-WORKERS_STARTED_AT_ONCE = 16
-
-Trainable = Callable[[dict[str, Any]], None]
 
 
 def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, memory: MemoryBook) -> None:

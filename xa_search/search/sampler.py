@@ -34,6 +34,8 @@ from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 NEAR = 1e-3
 
 Proposal = dict[str, Any]
+MOST_DRAWS = 8
+FEWEST_FOR_IMPORTANCES = 4
 
 
 def is_integer(name: str) -> bool:
@@ -95,10 +97,6 @@ def _middle(name: str, parameter: Parameter) -> Any:
 
 def _lowest(parameter: Parameter) -> Any:
     return parameter.low if parameter.choices is None else min(parameter.choices)
-
-
-MOST_DRAWS = 8
-FEWEST_FOR_IMPORTANCES = 4
 
 
 class DistinctSampler(TPESampler):

@@ -42,6 +42,8 @@ STATES: dict[str, RecordState] = {
 SPENT = ("train", "evaluate", "cpu")
 
 Notes = Mapping[str, Any]
+JOURNAL = "study.journal"
+FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
 
 
 class Entry(Protocol):
@@ -133,10 +135,6 @@ def is_charged(trial: Entry) -> bool:
 def is_paused(trial: Entry) -> bool:
     """Tell whether a trial that began waits to go on."""
     return trial.state.name == "WAITING" and "settings" in trial.user_attrs
-
-
-JOURNAL = "study.journal"
-FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
 
 
 def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "SearchStudy":

@@ -23,6 +23,9 @@ from xa_search.training.trial import train_trial
 TRACEBACK = "traceback.txt"
 
 Trainer = Callable[[TrialJob], Iterator[EpochReport]]
+LEAST_SECONDS = 600.0
+EPOCHS_OF_PATIENCE = 3
+TRACES = "hung.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +68,6 @@ def _check_finite(report: EpochReport) -> None:
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
         raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {report.epoch}")
-
-
-LEAST_SECONDS = 600.0
-EPOCHS_OF_PATIENCE = 3
-TRACES = "hung.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,11 @@ from xa_search.training.device import resolve_precision, trial_device
 from xa_search.training.evaluation import Prediction, Predictor
 from xa_search.training.final_test import trained_predictor
 
+CARD = "bundle.json"
+HEADS = "heads.safetensors"
+NO_TOKENIZER_FILES = {"config.json", "generation_config.json", "origin.json"}
+LIBRARIES = ("torch", "transformers", "tokenizers")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedSlot:
@@ -82,12 +87,6 @@ def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
         after = next((later[0] for later in spans[number:] if later), len(text))
         filled.append(span or (filled[-1][1] if filled else 0, after))
     return filled
-
-
-CARD = "bundle.json"
-HEADS = "heads.safetensors"
-NO_TOKENIZER_FILES = {"config.json", "generation_config.json", "origin.json"}
-LIBRARIES = ("torch", "transformers", "tokenizers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,18 @@ from xa_search.tracking.report import HEADINGS, MEAN, LanguageRow, language_rows
 INK, SOFT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, ORANGE, GREEN, RED, PURPLE = "#2b6cb0", "#dd6b20", "#2f855a", "#c53030", "#6b46c1"
 LEFT_EDGE = 0.02
+Value = float | int | str | bool
+COLOURS = "viridis_r"
+STATES = {
+    "COMPLETE": ("o", BLUE, "full budget"),
+    "PRUNED": ("v", SOFT, "stopped early"),
+    "RUNNING": ("s", GRID, "running"),
+    "FAIL": ("x", RED, "failed"),
+}
+ROLES = {
+    "baseline": ("D", INK, "zero-shot baseline"),
+    "published": ("s", PURPLE, "published recipe"),
+}
 
 
 def new_figure(
@@ -50,10 +62,6 @@ def save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=150, facecolor="white")
     return path
-
-
-Value = float | int | str | bool
-COLOURS = "viridis_r"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,18 +165,6 @@ def _short(value: float) -> str:
         return f"{value:.3g}"
     digits, _, exponent = f"{value:.1e}".partition("e")
     return f"{digits.removesuffix('.0')}e{int(exponent)}"
-
-
-STATES = {
-    "COMPLETE": ("o", BLUE, "full budget"),
-    "PRUNED": ("v", SOFT, "stopped early"),
-    "RUNNING": ("s", GRID, "running"),
-    "FAIL": ("x", RED, "failed"),
-}
-ROLES = {
-    "baseline": ("D", INK, "zero-shot baseline"),
-    "published": ("s", PURPLE, "published recipe"),
-}
 
 
 def write_plots(record: SearchRecord, log_scaled: Collection[str], directory: Path) -> tuple[Path, ...]:

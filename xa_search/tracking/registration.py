@@ -55,6 +55,8 @@ with open(texts) as file:
 with open(answers, "w") as file:
     json.dump(found, file)
 """
+PROBABILITY_SLACK = 1e-3
+LOCK = "registry.lock"
 
 
 class FreshProcess:
@@ -94,10 +96,6 @@ class FreshProcess:
             raise XaSearchError(f"{model} cannot be loaded in a fresh process ({reason}); no alias was moved")
         found: list[dict[str, Any]] = json.loads(answers.read_text(encoding="utf-8"))
         return found
-
-
-PROBABILITY_SLACK = 1e-3
-LOCK = "registry.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

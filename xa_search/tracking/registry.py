@@ -31,6 +31,11 @@ NEEDED = (
     *("numpy", "pandas", "pydantic"),
 )
 EXAMPLE = ["Set an alarm for 7:30 tomorrow morning.", "Wie wird das Wetter morgen in Berlin?"]
+PREFIX = "xa-search-"
+MODELS = "models:/"
+CHAMPION = "champion"
+CANDIDATE = "candidate"
+CHECKED_TAG = "loaded_back"
 
 
 def log_model(client: Any, experiment: str, run: StoredRun, name: str, bundle: Path) -> str:
@@ -94,13 +99,6 @@ def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:
     names = [name for name in client.get_run(run_id).data.metrics if name.startswith(("test_", "selection_score"))]
     latest = [max(client.get_metric_history(run_id, name), key=lambda m: (m.step, m.timestamp)) for name in names]
     client.log_batch(run_id, [Metric(m.key, m.value, m.timestamp, m.step, model_id=model_id) for m in latest])
-
-
-PREFIX = "xa-search-"
-MODELS = "models:/"
-CHAMPION = "champion"
-CANDIDATE = "candidate"
-CHECKED_TAG = "loaded_back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

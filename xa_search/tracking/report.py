@@ -27,6 +27,22 @@ from xa_search.records import (
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 
 Value = float | int | str | bool
+COST_COLUMNS = ("part", "seconds", "percent")
+MEAN = "mean"
+METRICS = {
+    "accuracy": "accuracy",
+    "intent_accuracy": "intent_acc",
+    "slot_f1": "slot_f1",
+    "slot_f1_merged": "slot_f1_merged",
+    "exact_match": "exact_match",
+}
+"""What the report shows of a search that has it; a corpus without slots has the accuracy alone.
+
+Of the two slot F1s it shows the published one, which merges neighbours of one type, for the published recipe.
+"""
+HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
+Scores = Mapping[str, float]
+"""Test scores in percent, or differences between them in points, by the names of METRICS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +119,6 @@ def write_files(directory: Path, texts: dict[str, str]) -> tuple[Path, ...]:
     return tuple(directory / name for name in texts)
 
 
-COST_COLUMNS = ("part", "seconds", "percent")
-
-
 def cost_rows(cost: SearchCost) -> list[list[str]]:
     """Return a row for each part of the wall time: its seconds and its share in percent; the largest first."""
     parts = sorted(cost.parts.items(), key=lambda item: -item[1])
@@ -124,24 +137,6 @@ def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
     table = as_markdown(COST_COLUMNS, cost_rows(cost))
     text = f"# Where the wall time went\n\n{cost_summary(cost)}\n\n{table}"
     return write_files(directory, {"cost.md": text, "cost.json": json.dumps(asdict(cost), indent=2) + "\n"})
-
-
-MEAN = "mean"
-METRICS = {
-    "accuracy": "accuracy",
-    "intent_accuracy": "intent_acc",
-    "slot_f1": "slot_f1",
-    "slot_f1_merged": "slot_f1_merged",
-    "exact_match": "exact_match",
-}
-"""What the report shows of a search that has it; a corpus without slots has the accuracy alone.
-
-Of the two slot F1s it shows the published one, which merges neighbours of one type, for the published recipe.
-"""
-HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
-
-Scores = Mapping[str, float]
-"""Test scores in percent, or differences between them in points, by the names of METRICS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

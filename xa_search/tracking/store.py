@@ -26,6 +26,12 @@ from xa_search.tracking.events import Param, Status, flat_name
 
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
+EXPERIMENT = "xa-search"
+SEARCH_TAG = "xa.search_id"
+TRIAL_TAG = "xa.trial"
+SQLITE = "sqlite:///"
+BATCH = 100
+LONGEST_VALUE = 6000
 
 
 @contextmanager
@@ -73,14 +79,6 @@ def without_password(uri: str) -> str:
 def first_line(error: Exception) -> str:
     """Return what an error says, in one line that may be shown."""
     return without_password((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
-
-
-EXPERIMENT = "xa-search"
-SEARCH_TAG = "xa.search_id"
-TRIAL_TAG = "xa.trial"
-SQLITE = "sqlite:///"
-BATCH = 100
-LONGEST_VALUE = 6000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,10 @@ from xa_search.tracking.store import (
     without_password,
 )
 
+LAST_STEP_TAG = "xa.last_step"
+PATIENCE_SECONDS = 3.0
+LONGEST_PAUSE_SECONDS = 60.0
+
 
 @dataclass(slots=True)
 class Told:
@@ -66,11 +70,6 @@ def own_events(events: Iterable[SpooledEvent], search_id: str) -> list[SpooledEv
         if is_own:
             own.append(spooled)
     return own
-
-
-LAST_STEP_TAG = "xa.last_step"
-PATIENCE_SECONDS = 3.0
-LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
 from xa_search.records import EncodedCorpus, Method, Split, TrialSettings
 
+CPU_ROWS_A_BLOCK = 16
+
 
 class TaskRows:
     """Rows of one or several tables under one numbering, in the order of the tables."""
@@ -41,9 +43,6 @@ class TaskRows:
                 found |= zip(places.tolist(), table.rows(rows[numbers[places] - start]), strict=True)
             start += len(rows)
         return [found[place] for place in range(len(numbers))]
-
-
-CPU_ROWS_A_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

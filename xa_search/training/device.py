@@ -20,6 +20,12 @@ from torch import nn
 from xa_search.errors import GpuBusyError
 from xa_search.records import GpuShare
 
+NEEDED_SPEED_UP = 1.15
+REPEATS = 7
+LONGEST_WAIT = 120.0
+BETWEEN_LOOKS = 0.5
+FreeMemory = Callable[[], tuple[int, int]]
+
 
 def trial_device() -> torch.device:
     """Return the GPU that this process is set to, which is its first, or the CPU."""
@@ -36,8 +42,6 @@ def gpu_utilisation(device: torch.device) -> float | None:
         return None
 
 
-NEEDED_SPEED_UP = 1.15
-REPEATS = 7
 ROWS, HIDDEN, INNER = 512, 384, 1536
 
 
@@ -104,12 +108,6 @@ def _time_step(block: nn.Module, inputs: torch.Tensor, bf16: bool) -> float:
     if inputs.device.type == "cuda":
         torch.cuda.synchronize(inputs.device)
     return time.perf_counter() - start
-
-
-LONGEST_WAIT = 120.0
-BETWEEN_LOOKS = 0.5
-
-FreeMemory = Callable[[], tuple[int, int]]
 
 
 def take_share(share: GpuShare) -> None:

@@ -29,6 +29,11 @@ from xa_search.errors import LostProcessError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.objective import LossTerms
 
+Train = Callable[[TrialJob], Iterator[EpochReport]]
+PATIENCE = timedelta(days=7)
+"""The others wait while the first evaluates; that one of them died, this process notices."""
+ECHO_SECONDS = 1.0
+
 
 def own_part() -> tuple[int, int]:
     """Return the number of this process among those of its trial, and how many they are."""
@@ -79,13 +84,6 @@ def sum_losses(losses: LossTerms) -> LossTerms:
     distributed.all_reduce(values)
     total, *terms = values.unbind()
     return LossTerms(total=total, terms=dict(zip(losses.terms, terms, strict=True)))
-
-
-Train = Callable[[TrialJob], Iterator[EpochReport]]
-
-PATIENCE = timedelta(days=7)
-"""The others wait while the first evaluates; that one of them died, this process notices."""
-ECHO_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

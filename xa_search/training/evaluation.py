@@ -17,6 +17,8 @@ from xa_search.model.joint import JointModel
 from xa_search.records import OUTSIDE, EncodedCorpus, Selection
 from xa_search.training import metrics
 
+TOKENS_A_BATCH = 4096
+
 
 def scored_metrics(selection: Selection, corpus: EncodedCorpus) -> list[str]:
     """The names of the metrics whose mean is the selection score."""
@@ -37,9 +39,6 @@ def selection_score(metrics: dict[str, float], selection: Selection, corpus: Enc
 def reads_target_labels(selection: Selection) -> bool:
     """Tell whether the rule looks at labelled target data, so that the search is not zero-shot."""
     return selection == "target_dev"
-
-
-TOKENS_A_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

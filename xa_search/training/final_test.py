@@ -23,6 +23,7 @@ from xa_search.training.device import resolve_precision, trial_device
 from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
 
 OUTCOMES = "test_outcomes.json"
+SCORES = "test_scores.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,6 @@ def read_outcomes(directory: Path) -> dict[str, Outcomes]:
 def spans_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     """Return the slot spans of an utterance: type, first and last word."""
     return set(get_entities(list(tags)))
-
-
-SCORES = "test_scores.json"
 
 
 def trained_predictor(job: TrialJob, weights: Path) -> Predictor:

@@ -20,6 +20,9 @@ from seqeval.scheme import IOB2
 from xa_search.records import OUTSIDE
 
 Tags = Sequence[str]
+RESAMPLES = 1000
+SEED = 1
+DRAWS_AT_ONCE = 100
 
 
 def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
@@ -79,11 +82,6 @@ def slot_type_f1(gold: Sequence[Counter[str]], predicted: Sequence[Counter[str]]
     hits = sum((g & p).total() for g, p in zip(gold, predicted, strict=True))
     total = sum(g.total() for g in gold) + sum(p.total() for p in predicted)
     return 2 * hits / total if total else 1.0
-
-
-RESAMPLES = 1000
-SEED = 1
-DRAWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,8 @@ from xa_search.training.steps import step_batches
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
 SUMS = ("seconds", "train_steps", "oom_halvings")
+STEPS_BETWEEN_CHECKS = 10
+BEST_WEIGHTS = "best.safetensors"
 
 
 def models_of(job: TrialJob) -> tuple[TrialJob, ...]:
@@ -102,10 +104,6 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
         final=one.final,
         metrics=metrics,
     )
-
-
-STEPS_BETWEEN_CHECKS = 10
-BEST_WEIGHTS = "best.safetensors"
 
 
 def train_trial(job: TrialJob) -> Iterator[EpochReport]:

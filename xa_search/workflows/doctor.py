@@ -27,6 +27,12 @@ from xa_search.search.runner import connected
 from xa_search.tracking.store import check_access
 
 PACKAGES = ("ray", "torch", "transformers", "optuna", "mlflow")
+LEAST_DISK = 10 * GB
+"""An encoder with its vocabulary, the encoded corpus, and the weights and checkpoints of a few trials of `base`."""
+LEAST_MEMORY = 4 * GB
+"""A trial of `base` on a CPU, or what loading one for a GPU takes."""
+PROBE_FOLDER = "doctor"
+SAME_VERSIONS = "install the same there: pip install -c constraints.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +124,6 @@ def _tracker_fault(uri: str) -> str:
         return check_access(uri)
     except XaSearchError as error:
         return str(error)
-
-
-LEAST_DISK = 10 * GB
-"""An encoder with its vocabulary, the encoded corpus, and the weights and checkpoints of a few trials of `base`."""
-LEAST_MEMORY = 4 * GB
-"""A trial of `base` on a CPU, or what loading one for a GPU takes."""
-PROBE_FOLDER = "doctor"
-SAME_VERSIONS = "install the same there: pip install -c constraints.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ from xa_search.training.progress import PROGRESS, STATES
 from xa_search.training.trial import all_weights
 from xa_search.workflows.replay import REPLAYS
 
+PARTIAL = "*.partial"
+SHARED = ("encoded", "encoders")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
@@ -61,10 +64,6 @@ def log_files(search: SearchHistory, uri: str, paths: Iterable[Path], folder: st
 
 def _started(plan: Plan) -> SearchStarted:
     return SearchStarted(search_id=plan.search_id, tags=search_tags(plan.space))
-
-
-PARTIAL = "*.partial"
-SHARED = ("encoded", "encoders")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,11 @@ SLOT = re.compile(r"\[([A-Z_]+) ([^\[\]]+)\]")
 VALUE = re.compile(r"\{([a-z_0-9]+(?:#[0-9]+)?)\}")
 
 Values = dict[str, list[dict[str, str]]]  # list name -> entries, each in all languages
+PUNCTUATION = "?,.!¿¡।"
+WORD = re.compile(r"\S+")
+SIZES = {"train": 1100, "eval": 180, "test": 360}
+SEED = "mtop-mini 1"
+HASH_FILE = "generated-from.sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +112,6 @@ def _pieces(template: str) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-PUNCTUATION = "?,.!¿¡।"
-WORD = re.compile(r"\S+")
-
-
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """An utterance with the character spans of its tokens and its slots."""
@@ -172,11 +173,6 @@ def _tokens(text: str, offset: int) -> list[tuple[int, int]]:
         found += [(head, tail)] if head < tail else []
         found += [(i, i + 1) for i in range(tail, end)]
     return [(offset + start, offset + end) for start, end in found]
-
-
-SIZES = {"train": 1100, "eval": 180, "test": 360}
-SEED = "mtop-mini 1"
-HASH_FILE = "generated-from.sha256"
 
 
 def generate(out: Path) -> None:
