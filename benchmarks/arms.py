@@ -22,12 +22,12 @@ from xa_search.model.encoder import prepare_encoder
 from xa_search.model.hub import quiet_transformers
 from xa_search.records import Plan, TrialJob
 from xa_search.training.data import TrialData
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.run import make_trial_job
 
-AnyLearner = Learner | PublishedLearner
+AnyLearner = Trainer | PublishedLearner
 
 SPACE = "mtod-small"
 PUBLISHED_SETTINGS = {"batch_size": 10, "pairing": "independent", "embedding": "cls"}
@@ -58,22 +58,22 @@ def arm_job(plan: Plan, prepared: Prepared, arm: str, encoder: str, **settings: 
 
 def build_arm(arm: str, job: TrialJob, pad_length: int) -> AnyLearner:
     """Load an arm's data and model. Sets the thread count and the random state of this process."""
-    return build_published(job, pad_length) if arm == "published" else build_learner(job)
+    return build_published(job, pad_length) if arm == "published" else build_trainer(job)
 
 
-def batches_of(learner: AnyLearner, data: TrialData, epoch: int) -> Iterator[Any]:
+def batches_of(trainer: AnyLearner, data: TrialData, epoch: int) -> Iterator[Any]:
     """Yield the inputs of the steps of one pass over `data`."""
-    settings = learner.job.settings
-    if isinstance(learner, PublishedLearner):
-        return published_batches(data, learner.padder, settings, epoch)
-    return step_batches(data, learner.collator, settings, epoch)
+    settings = trainer.job.settings
+    if isinstance(trainer, PublishedLearner):
+        return published_batches(data, trainer.padder, settings, epoch)
+    return step_batches(data, trainer.collator, settings, epoch)
 
 
-def train(learner: AnyLearner, data: TrialData, epoch: int) -> None:
+def train(trainer: AnyLearner, data: TrialData, epoch: int) -> None:
     """Take one pass over `data`."""
-    learner.model.train()
-    for batch in batches_of(learner, data, epoch):
-        learner.take_step(batch)
+    trainer.model.train()
+    for batch in batches_of(trainer, data, epoch):
+        trainer.take_step(batch)
 
 
 def draw_rows(data: TrialData, count: int, seed: int, turn: int) -> TrialData:

@@ -33,21 +33,21 @@ def train_at_once(count: int, arm: str, job: TrialJob, pad_length: int, examples
 def _memory_of_steps(arm: str, job: TrialJob, pad_length: int) -> dict[str, float]:
     device = trial_device()
     before = peak_memory(device)
-    learner = build_arm(arm, job, pad_length)
-    train(learner, draw_rows(learner.data, STEPS_UNTIL_PEAK * job.settings.batch_size, job.settings.seed, 0), 0)
+    trainer = build_arm(arm, job, pad_length)
+    train(trainer, draw_rows(trainer.data, STEPS_UNTIL_PEAK * job.settings.batch_size, job.settings.seed, 0), 0)
     return {"before_gb": round(before, 3), "peak_gb": round(peak_memory(device), 3)}
 
 
 def _train_beside(arm: str, job: TrialJob, pad_length: int, examples: int, rounds: int, barrier: Any) -> list[float]:
     """Return the seconds of each round; all processes begin a round together."""
     device, seed = trial_device(), job.settings.seed
-    learner = build_arm(arm, job, pad_length)
-    train(learner, draw_rows(learner.data, WARM_UP_STEPS * job.settings.batch_size, seed, 0), 0)
+    trainer = build_arm(arm, job, pad_length)
+    train(trainer, draw_rows(trainer.data, WARM_UP_STEPS * job.settings.batch_size, seed, 0), 0)
     seconds = []
     for turn in range(1, rounds + 1):
-        data = draw_rows(learner.data, examples, seed, turn)
+        data = draw_rows(trainer.data, examples, seed, turn)
         barrier.wait()
         start = clock(device)
-        train(learner, data, turn)
+        train(trainer, data, turn)
         seconds.append(clock(device) - start)
     return seconds

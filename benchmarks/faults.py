@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 from bookkeeping import KINDS
+from chaos_test import ChaosTest, Outcome
 from driver_run import PHASES
-from killer import TARGETS
 from machine import describe_machine
-from ordeal import Ordeal, Outcome
+from process_killer import TARGETS
 from results_file import command_line, write_json
 
 TRIALS = 20
@@ -74,7 +74,7 @@ def main() -> None:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         home = options.home or Path(folder)
-        outcome = Ordeal(
+        outcome = ChaosTest(
             home.absolute(), targets, options.seed, options.trials, lambda text: print(text, flush=True)
         ).run()
     result = result_of(outcome)

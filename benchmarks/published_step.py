@@ -22,7 +22,7 @@ from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob, TrialSettings
 from xa_search.training.data import TrialData, load_trial_data
 from xa_search.training.device import trial_device
 from xa_search.training.evaluation import Prediction
-from xa_search.training.learner import learning_rate_schedule
+from xa_search.training.trainer import learning_rate_schedule
 
 PAD_LENGTH = 70
 ROWS_A_PREDICTION = 64
@@ -177,18 +177,18 @@ def published_batches(data: TrialData, padder: Padder, settings: TrialSettings, 
 
 
 @torch.inference_mode()
-def predict_padded(learner: PublishedLearner, rows: Sequence[EncodedRow]) -> list[Prediction]:
+def predict_padded(trainer: PublishedLearner, rows: Sequence[EncodedRow]) -> list[Prediction]:
     """Predict as the model was trained, with the padding attended; a word that was cut off is outside."""
-    learner.model.eval()
-    corpus = learner.job.corpus
+    trainer.model.eval()
+    corpus = trainer.job.corpus
     predictions = []
     for start in range(0, len(rows), ROWS_A_PREDICTION):
         chosen = rows[start : start + ROWS_A_PREDICTION]
-        intent_logits, slot_logits = learner.model(learner.padder.input_ids(chosen).to(learner.device))
+        intent_logits, slot_logits = trainer.model(trainer.padder.input_ids(chosen).to(trainer.device))
         best = intent_logits.softmax(-1).max(-1)
         tags = slot_logits.argmax(-1).cpu().numpy()
         for place, row in enumerate(chosen):
-            kept = row.positions[row.positions < learner.padder.pad_length]
+            kept = row.positions[row.positions < trainer.padder.pad_length]
             known = [corpus.slot_tags[tag] for tag in tags[place, kept]]
             predictions.append(
                 Prediction(

@@ -1,11 +1,11 @@
 """A search replayed on recorded trials. In: learning curves, how to search. Out: what each new best score had cost.
 
-The search is the program's own (bookkeeper, study, sampler, early stopping), but trains nothing: a proposal is answered
+The search is the program's own (controller, study, sampler, early stopping), but trains nothing: a proposal is answered
 by the nearest recorded trial that this replay has not used yet, and the study is told that trial's own settings.
 The two fixed recipes are no part of it.
 """
 
-# ruff: noqa: ARG002 (Optuna and the bookkeeper name the arguments)
+# ruff: noqa: ARG002 (Optuna and the controller name the arguments)
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 from recorded_trials import Curve, Pool, events_of, point_of
 
 from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord
-from xa_search.search.controller import Bookkeeper
+from xa_search.search.controller import SearchController
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrialEvent
 
@@ -156,17 +156,17 @@ def replay(pool: Pool, search: Search, width: int, seed: int, enough: float) -> 
     space = pool.space.model_copy(update={"scheduler": Scheduler(asha=search.asha)})
     plan = Plan(name="replay", space=space, home=Path(), seed=seed)
     study, ledger = ReplayedStudy(plan, pool, search.at_random), Ledger()
-    bookkeeper = Bookkeeper(plan, study, cast(Any, study.curve_of), ledger)
-    bookkeeper.begin(slots=width, gpus={})
+    controller = SearchController(plan, study, cast(Any, study.curve_of), ledger)
+    controller.begin(slots=width, gpus={})
     running: dict[int, Running] = {}
     turns = [(0.0, worker) for worker in range(width)]
     while turns and ledger.best < min(enough, study.best_to_come([one.number for one in running.values()])):
         clock, worker = heappop(turns)
-        if worker in running and not bookkeeper.happened(running[worker].number, next(running[worker].events)):
+        if worker in running and not controller.handle_event(running[worker].number, next(running[worker].events)):
             del running[worker]
-        if worker not in running and (given := bookkeeper.next_trial()) is not None:
+        if worker not in running and (given := controller.next_trial()) is not None:
             record, curve = given[0], cast(Curve, given[1])
-            bookkeeper.started(record.number)
+            controller.started(record.number)
             running[worker] = Running(record.number, curve.steps_an_epoch, events_of(curve, pool.epochs))
         if worker in running:
             ledger.steps += running[worker].steps_an_epoch

@@ -85,8 +85,8 @@ def encode(plan: Plan) -> dict[str, float]:
 
 def train(plan: Plan, steps: int) -> dict[str, float]:
     """What a worker does: open the tables, load the model, take steps."""
-    from xa_search.training.learner import build_learner
     from xa_search.training.steps import step_batches
+    from xa_search.training.trainer import build_trainer
     from xa_search.workflows.preflight import prepare_search
     from xa_search.workflows.trials import make_trial_job
 
@@ -94,11 +94,11 @@ def train(plan: Plan, steps: int) -> dict[str, float]:
     params = {"align_weight": 1.0, "learning_rate": 2e-4, "model_size": plan.space.params["model_size"].choices}
     settings = plan.trial_settings(params | {"model_size": params["model_size"][0]})
     start, before = time.perf_counter(), peak_memory(CPU)
-    learner = build_learner(make_trial_job(plan, prepared, settings, "scale"))
+    trainer = build_trainer(make_trial_job(plan, prepared, settings, "scale"))
     built = time.perf_counter()
-    learner.model.train()
-    for step in islice(step_batches(learner.data, learner.collator, settings, 0), steps):
-        learner.take_step(step)
+    trainer.model.train()
+    for step in islice(step_batches(trainer.data, trainer.collator, settings, 0), steps):
+        trainer.take_step(step)
     return {
         "start_seconds": built - start,
         "step_seconds": (time.perf_counter() - built) / steps,

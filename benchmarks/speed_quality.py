@@ -30,16 +30,16 @@ from xa_search.workflows.preflight import Prepared, max_tokens
 
 def run_arm(arm: str, job: TrialJob, pad_length: int) -> dict[str, Any]:
     """Train one arm with one seed; return its losses epoch by epoch and the test scores of its last epoch."""
-    learner = build_arm(arm, job, pad_length)
+    trainer = build_arm(arm, job, pad_length)
     epochs: list[dict[str, float]] = []
     for epoch in range(job.settings.epochs):
         start = clock(trial_device())
-        train(learner, learner.data, epoch)
+        train(trainer, trainer.data, epoch)
         seconds = clock(trial_device()) - start
-        examples = (epoch + 1) * len(learner.data.train)
-        epochs.append({"examples": examples, "task_loss": task_loss(learner), "train_seconds": seconds})
+        examples = (epoch + 1) * len(trainer.data.train)
+        epochs.append({"examples": examples, "task_loss": task_loss(trainer), "train_seconds": seconds})
         print(f"{arm} seed {job.settings.seed} epoch {epoch + 1}: {epochs[-1]}", flush=True)
-    metrics = score_on_test(learner)
+    metrics = score_on_test(trainer)
     shown = {name: value for name, value in metrics.items() if name in ("test_intent_acc_mean", "test_slot_f1_mean")}
     print(f"{arm} seed {job.settings.seed}: {shown}", flush=True)
     return {"arm": arm, "settings": job.settings.model_dump(mode="json"), "epochs": epochs, "metrics": metrics}

@@ -1,4 +1,4 @@
-"""Where our time goes. In: a learner. Out: seconds of the parts of its steps, and of what an epoch costs beside."""
+"""Where our time goes. In: a trainer. Out: seconds of the parts of its steps, and of what an epoch costs beside."""
 
 import tempfile
 import time
@@ -22,20 +22,20 @@ from xa_search.tracking.tracker import Tracker
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import TrialData, split_rows
 from xa_search.training.evaluation import labelled_metrics
-from xa_search.training.learner import Learner
 from xa_search.training.objective import compute_losses
 from xa_search.training.progress import save_progress
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import Trainer
 from xa_search.training.trial import best_weights
 
 REPORTED_EPOCHS = 10
 
 
-def time_step_parts(learner: Learner, data: TrialData, epoch: int) -> dict[str, float]:
-    """Take one pass over `data` in the pieces of `Learner.take_step`. Return the seconds of each."""
-    predictor, settings, device = learner.predictor, learner.job.settings, learner.predictor.device
+def time_step_parts(trainer: Trainer, data: TrialData, epoch: int) -> dict[str, float]:
+    """Take one pass over `data` in the pieces of `Trainer.take_step`. Return the seconds of each."""
+    predictor, settings, device = trainer.predictor, trainer.job.settings, trainer.predictor.device
     seconds: dict[str, float] = defaultdict(float)
-    learner.model.train()
+    trainer.model.train()
     last = clock(device)
 
     def note(part: str) -> None:
@@ -44,29 +44,29 @@ def time_step_parts(learner: Learner, data: TrialData, epoch: int) -> dict[str, 
         seconds[part] += now - last
         last = now
 
-    for step in step_batches(data, learner.collator, settings, epoch):
+    for step in step_batches(data, trainer.collator, settings, epoch):
         moved = step.to(device)
         note("data")
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=predictor.precision == "bf16"):
-            losses = compute_losses(learner.model, moved, settings, learner.micro_batches.weights.factors())
+            losses = compute_losses(trainer.model, moved, settings, trainer.micro_batches.weights.factors())
         note("forward")
-        learner.optimizer.zero_grad(set_to_none=True)
+        trainer.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         note("backward")
-        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), settings.clip_norm)
-        learner.optimizer.step()
-        learner.schedule.step()
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), settings.clip_norm)
+        trainer.optimizer.step()
+        trainer.schedule.step()
         note("optimiser")
     return dict(seconds)
 
 
-def time_epoch_costs(learner: Learner, plan: Plan, rounds: int) -> dict[str, Any]:
+def time_epoch_costs(trainer: Trainer, plan: Plan, rounds: int) -> dict[str, Any]:
     """Time what a trial and its search do after the steps of an epoch: evaluate, save, report."""
-    rows = split_rows(learner.job.corpus, "dev", learner.job.corpus.source, learner.job.settings.dev_limit)
+    rows = split_rows(trainer.job.corpus, "dev", trainer.job.corpus.source, trainer.job.settings.dev_limit)
     seconds: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            report = _time_epoch_end(learner, rows, Path(folder), seconds)
+            report = _time_epoch_end(trainer, rows, Path(folder), seconds)
     _time_reports(plan, report, seconds)
     speeds = [len(rows) / each for each in seconds["evaluate"]]
     costs = {f"{part}_seconds": spread(each) for part, each in seconds.items()}
@@ -74,18 +74,18 @@ def time_epoch_costs(learner: Learner, plan: Plan, rounds: int) -> dict[str, Any
 
 
 def _time_epoch_end(
-    learner: Learner, rows: list[EncodedRow], folder: Path, seconds: dict[str, list[float]]
+    trainer: Trainer, rows: list[EncodedRow], folder: Path, seconds: dict[str, list[float]]
 ) -> EpochReport:
     """Score the rows, write the best weights and the state to go on from; add the seconds of each."""
-    job = replace(learner.job, directory=folder)
-    times = [clock(learner.predictor.device)]
-    metrics = labelled_metrics(rows, learner.predictor.predict(rows), "dev", job.corpus.source)
-    times.append(clock(learner.predictor.device))
-    save_checkpoint(learner.model, learner.kept_ids, best_weights(folder))
-    times.append(clock(learner.predictor.device))
+    job = replace(trainer.job, directory=folder)
+    times = [clock(trainer.predictor.device)]
+    metrics = labelled_metrics(rows, trainer.predictor.predict(rows), "dev", job.corpus.source)
+    times.append(clock(trainer.predictor.device))
+    save_checkpoint(trainer.model, trainer.kept_ids, best_weights(folder))
+    times.append(clock(trainer.predictor.device))
     report = EpochReport(epoch=1, score=0.5, best_score=0.5, best_epoch=1, final=False, metrics=metrics)
-    save_progress(replace(learner, job=job), report)
-    times.append(clock(learner.predictor.device))
+    save_progress(replace(trainer, job=job), report)
+    times.append(clock(trainer.predictor.device))
     for part, (start, end) in zip(("evaluate", "save_weights", "save_progress"), pairwise(times), strict=True):
         seconds[part].append(end - start)
     return report

@@ -30,7 +30,7 @@ from step_parts import time_epoch_costs, time_step_parts
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, TrialJob
 from xa_search.training.device import resolve_precision, trial_device
-from xa_search.training.learner import Learner
+from xa_search.training.trainer import Trainer
 
 ENDLESS_EPOCHS = 1000
 LEARNING_RATE = 1e-5
@@ -39,9 +39,9 @@ LEARNING_RATE = 1e-5
 def measure_side_by_side(plan: Plan, jobs: dict[str, TrialJob], options: argparse.Namespace) -> dict[str, Any]:
     """Train all arms in alternation in this process; then take our step and our epoch apart."""
     learners = {arm: build_arm(arm, job, options.pad_length) for arm, job in jobs.items()}
-    for learner in learners.values():
-        warm_up = WARM_UP_STEPS * learner.job.settings.batch_size
-        train(learner, draw_rows(learner.data, warm_up, options.seed, 0), 0)
+    for trainer in learners.values():
+        warm_up = WARM_UP_STEPS * trainer.job.settings.batch_size
+        train(trainer, draw_rows(trainer.data, warm_up, options.seed, 0), 0)
     rounds = [measure_round(learners, options, turn) for turn in range(1, options.rounds + 1)]
     found = {
         "encoder_parameters": encoder_parameters(next(iter(learners.values())).model),
@@ -49,20 +49,20 @@ def measure_side_by_side(plan: Plan, jobs: dict[str, TrialJob], options: argpars
         "rounds": rounds,
     }
     ours = learners.get("ours")
-    return found | take_apart(ours, plan, options) if isinstance(ours, Learner) else found
+    return found | take_apart(ours, plan, options) if isinstance(ours, Trainer) else found
 
 
 def measure_round(learners: dict[str, AnyLearner], options: argparse.Namespace, turn: int) -> dict[str, Any]:
     """Train each arm once on the same utterances, each after a product of matrices in the same precision."""
     device = trial_device()
     figures: dict[str, Any] = {}
-    for arm, learner in learners.items():
-        settings, data = learner.job.settings, draw_rows(learner.data, options.examples, options.seed, turn)
+    for arm, trainer in learners.items():
+        settings, data = trainer.job.settings, draw_rows(trainer.data, options.examples, options.seed, turn)
         rate = matrix_rate(device, settings.precision)
         start = clock(device)
-        train(learner, data, turn)
+        train(trainer, data, turn)
         seconds = clock(device) - start
-        operations = training_operations(learner.model, data, turn, independent=settings.pairing == "independent")
+        operations = training_operations(trainer.model, data, turn, independent=settings.pairing == "independent")
         figures[arm] = {"matrix_rate": rate, "seconds": seconds, "operations": operations}
     return figures
 
@@ -82,7 +82,7 @@ def summarise(arm: str, precision: str, rounds: list[dict[str, Any]], examples: 
     return found
 
 
-def take_apart(ours: Learner, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
+def take_apart(ours: Trainer, plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
     """Time the parts of our step on the utterances of the rounds, and what an epoch costs beside its steps."""
     turns = range(1, options.rounds + 1)
     parts = [time_step_parts(ours, draw_rows(ours.data, options.examples, options.seed, turn), turn) for turn in turns]

@@ -31,7 +31,7 @@ from tracking_services import Services, services
 from xa_search.config.plan import make_plan
 from xa_search.records import Plan
 from xa_search.tracking.events import EpochLogged, SearchEnded, SearchStarted, TrialEnded, TrialStarted, flat_name
-from xa_search.tracking.registration import FreshProcess
+from xa_search.tracking.registration import IsolatedProcess
 from xa_search.tracking.spool import SPOOL, Spool, SpooledEvent
 from xa_search.tracking.store import SEARCH_TAG, TRIAL_TAG
 from xa_search.tracking.tracker import Tracker
@@ -172,7 +172,7 @@ def errors_in(log: Path) -> dict[str, Any]:
 
 def load_fresh(found: Services) -> dict[str, Any]:
     """Load the registered model in a fresh process that knows the server alone, and let it answer."""
-    with FreshProcess(found.uri) as fresh:
+    with IsolatedProcess(found.uri) as fresh:
         start = time.perf_counter()
         answers = fresh.predict(MODEL, TEXTS, threads=1)
     return {

@@ -17,7 +17,7 @@ import pytest
 
 from xa_search.search import RAY_ENVIRONMENT
 from xa_search.search.node_check import PACKAGE
-from xa_search.workflows.doctor import Diagnosis, NodeReport, Patient, examine, findings_of, unmet_requirements
+from xa_search.workflows.doctor import Diagnosis, NodeReport, NodeStatus, examine, findings_of, unmet_requirements
 
 GB = 10**9
 UNSET = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "CUDA_VISIBLE_DEVICES")
@@ -40,8 +40,8 @@ GPU_NODE = replace(HERE, packages={"ray": "2.60.0", "torch": "2.13.0+cu130"}, cu
 
 def examined(report: NodeReport | None, gpus: float | None = 0.0, silence: str = "") -> Diagnosis:
     patients = (
-        Patient(name="this machine", report=HERE),
-        Patient(name="n1", gpus=gpus, report=report, silence=silence),
+        NodeStatus(name="this machine", report=HERE),
+        NodeStatus(name="n1", gpus=gpus, report=report, silence=silence),
     )
     return Diagnosis(patients=patients, findings=tuple(findings_of(HERE, patients)))
 

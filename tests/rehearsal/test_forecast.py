@@ -11,7 +11,7 @@ from xa_search.corpora.checks import CorpusCheck, TranslationCheck
 from xa_search.errors import UsageError
 from xa_search.records import Asha, Plan
 from xa_search.rehearsal.forecast import RowCounts, StepTime, epoch_of, expected_epochs, forecast_size
-from xa_search.rehearsal.outlook import Outlook, estimated_step, forecast_disk, outlook_lines
+from xa_search.rehearsal.search_forecast import SearchForecast, estimated_step, forecast_disk, forecast_lines
 from xa_search.rehearsal.setup import TRIALS, rehearsal_changes
 from xa_search.rehearsal.step_time import Dimensions, dimensions_of
 from xa_search.search.sampler import recipe
@@ -99,7 +99,7 @@ def test_cost_and_wall_time_in_words(tmp_path: Path) -> None:
     sizes = [forecast_size(plan, ROWS, size, step_of(1.0)) for size in ("base", "large")]
     hours = 36 / sum(one.hours for one in sizes)
     sizes = [forecast_size(plan, ROWS, size, step_of(hours)) for size in ("base", "large")]
-    outlook = Outlook(
+    outlook = SearchForecast(
         plan=plan,
         sizes=tuple(sizes),
         unknown=(),
@@ -109,11 +109,11 @@ def test_cost_and_wall_time_in_words(tmp_path: Path) -> None:
         at_once=3,
         price=2.0,
     )
-    lines = outlook_lines(outlook)
+    lines = forecast_lines(outlook)
     assert lines[0].startswith("GPU hours: 36 h expected, ")
     assert lines[1] == "on the wall: at least 12 h on the cluster's 3 GPUs"
     assert lines[2].startswith("cost: 72 expected, ")
-    without = outlook_lines(replace(outlook, sizes=tuple(sizes[:1]), unknown=("large",)))
+    without = forecast_lines(replace(outlook, sizes=tuple(sizes[:1]), unknown=("large",)))
     assert any(line.startswith("GPU hours and cost: not forecast, no step of large ") for line in without)
 
 

@@ -9,7 +9,7 @@ from searches import ASHA, PARAMS, Recorder, job_maker, plan_of
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import Plan, Spent, TrialRecord, TrialSettings, TrialState
 from xa_search.search.budgets import epoch_seconds
-from xa_search.search.controller import Bookkeeper
+from xa_search.search.controller import SearchController
 from xa_search.search.study import SearchStudy, open_study
 from xa_search.search.trial_events import TrialEvent
 
@@ -25,15 +25,15 @@ class Run:
         self.now = 0.0
         self.study: SearchStudy = open_study(plan)
         self.recorder = Recorder()
-        self.bookkeeper = Bookkeeper(plan, self.study, job_maker(plan), self.recorder, clock=lambda: self.now)
-        self.bookkeeper.begin(slots=2, gpus={"tiny": 1.0, "small": 1.0})
+        self.controller = SearchController(plan, self.study, job_maker(plan), self.recorder, clock=lambda: self.now)
+        self.controller.begin(slots=2, gpus={"tiny": 1.0, "small": 1.0})
 
     def start(self) -> int | None:
         """Start a trial if one may begin."""
-        given = self.bookkeeper.next_trial()
+        given = self.controller.next_trial()
         if given is None:
             return None
-        self.bookkeeper.started(given[0].number)
+        self.controller.started(given[0].number)
         return given[0].number
 
     def train(self, number: int, first: int = 1, last: int = 4, score: float = 0.5) -> None:
@@ -42,13 +42,13 @@ class Run:
             self.now += EPOCH
             seconds = (epoch - first + 1) * EPOCH
             one = TrialEvent(seconds=seconds, report=report(epoch, score, final=epoch == 4))
-            self.bookkeeper.happened(number, one)
+            self.controller.handle_event(number, one)
 
     def end(self) -> str:
         """End the run and return what it came to."""
-        self.bookkeeper.settle()
+        self.controller.settle()
         with pytest.raises(StoppedEarly) as caught:
-            self.bookkeeper.conclude()
+            self.controller.conclude()
         return str(caught.value)
 
 
@@ -76,7 +76,7 @@ def test_no_trial_begins_that_cannot_end_within_the_time_budget(tmp_path: Path) 
         assert number is not None
         run.train(number)
     assert run.start() is None
-    assert not run.bookkeeper.must_stop()
+    assert not run.controller.must_stop()
     assert "2 of 8 trials: trial 2 takes about 100 s, 50 s of its time budget are left; the same command" in run.end()
     assert [(trial.number, trial.interruptions) for trial in run.study.trials() if trial.state == "PAUSED"] == [(2, 0)]
     assert [trial.number for trial in run.recorder.ended] == [0, 1]
@@ -93,8 +93,8 @@ def test_a_trial_longer_than_a_whole_time_budget_goes_on_from_run_to_run(tmp_pat
         assert run.start() == 1
         done = len(run.study.trial(1).scores)
         run.train(1, first=done + 1, last=min(4, done + 3))
-        assert run.bookkeeper.must_stop() == (done + 3 <= 4)
-        run.bookkeeper.settle()
+        assert run.controller.must_stop() == (done + 3 <= 4)
+        run.controller.settle()
         runs += 1
     assert runs == 2
     assert run.study.trial(1).seconds == TRIAL
@@ -127,9 +127,9 @@ def test_used_up_gpu_hours_pause_what_runs_and_more_let_it_go_on(tmp_path: Path)
     run = Run(plan_of(tmp_path, gpu_hours=60 / 3600))
     assert run.start() == 0
     run.train(0, last=2)
-    assert not run.bookkeeper.must_stop()
+    assert not run.controller.must_stop()
     run.train(0, first=3, last=3)
-    assert run.bookkeeper.must_stop()
+    assert run.controller.must_stop()
     assert "its 0.0166667 GPU hours are used up, raise --gpu-hours" in run.end()
     assert (run.study.trial(0).state, run.study.trial(0).scores) == ("PAUSED", (0.5, 0.5, 0.5))
     assert Run(plan_of(tmp_path, gpu_hours=60 / 3600)).start() is None
@@ -141,11 +141,11 @@ def test_used_up_gpu_hours_pause_what_runs_and_more_let_it_go_on(tmp_path: Path)
 
 def test_gpu_hours_without_a_gpu_are_refused(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, gpu_hours=40)
-    bookkeeper = Bookkeeper(plan, open_study(plan), job_maker(plan), Recorder())
+    controller = SearchController(plan, open_study(plan), job_maker(plan), Recorder())
     with pytest.raises(
         UsageError, match="--gpu-hours 40: the trials run on no GPU; leave it out, or type --time-budget"
     ):
-        bookkeeper.begin(slots=2, gpus={})
+        controller.begin(slots=2, gpus={})
 
 
 def test_a_run_that_dies_loses_at_most_a_minute_of_its_account(tmp_path: Path) -> None:

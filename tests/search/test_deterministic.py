@@ -8,17 +8,17 @@ from searches import ASHA, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly
 from xa_search.records import Plan
-from xa_search.search.controller import Bookkeeper
+from xa_search.search.controller import SearchController
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
-from xa_search.search.trial_events import Trainer
+from xa_search.search.trial_events import TrainFunction
 
 
 def deterministic(home: Path, **changes: Any) -> Plan:
     return plan_of(home, **{"deterministic": True, "trials": 9, "scheduler": ASHA, **changes})
 
 
-def run(plan: Plan, trainer: Trainer) -> SearchStudy:
+def run(plan: Plan, trainer: TrainFunction) -> SearchStudy:
     study = open_study(plan)
     run_trials(plan, study, job_maker(plan), Recorder(), trainer)
     return study
@@ -77,9 +77,9 @@ def test_a_batch_that_a_dead_driver_left_short_is_filled_up(tmp_path: Path) -> N
 def test_no_trial_of_the_next_batch_begins_before_the_last_of_this_one_ended(tmp_path: Path) -> None:
     plan = deterministic(tmp_path)
     study = open_study(plan)
-    bookkeeper = Bookkeeper(plan, study, job_maker(plan), Recorder())
-    bookkeeper.begin(slots=3, gpus={})
-    given = [bookkeeper.next_trial() for _ in range(4)]
+    controller = SearchController(plan, study, job_maker(plan), Recorder())
+    controller.begin(slots=3, gpus={})
+    given = [controller.next_trial() for _ in range(4)]
     assert [one is None for one in given] == [False, False, False, True]
     assert len(study.trials()) == 3
 

@@ -26,7 +26,7 @@ def trial(
     return TrialRecord(number=number, role=role, settings=settings, params={}, state=state, scores=scores)
 
 
-def goes_on(stopping: EarlyStopping, record: TrialRecord, epoch: int, score: float) -> bool:
+def resumed(stopping: EarlyStopping, record: TrialRecord, epoch: int, score: float) -> bool:
     """Judge the epoch of a trial and let later ones be compared with it."""
     stopped = stopping.verdict(record, epoch, score)
     stopping.enter(replace(record, scores=(*record.scores, score)))
@@ -35,18 +35,18 @@ def goes_on(stopping: EarlyStopping, record: TrialRecord, epoch: int, score: flo
 
 def test_a_size_is_compared_with_itself_only() -> None:
     stopping = EarlyStopping(HALVING)
-    assert goes_on(stopping, trial(0, "small"), 1, 0.9)
-    assert goes_on(stopping, trial(1, "large"), 1, 0.1)
-    assert not goes_on(stopping, trial(2, "small"), 1, 0.2)
-    assert goes_on(stopping, trial(3, "large"), 1, 0.2)
+    assert resumed(stopping, trial(0, "small"), 1, 0.9)
+    assert resumed(stopping, trial(1, "large"), 1, 0.1)
+    assert not resumed(stopping, trial(2, "small"), 1, 0.2)
+    assert resumed(stopping, trial(3, "large"), 1, 0.2)
 
 
 def test_the_fixed_recipes_always_go_on_and_without_asha_all_do() -> None:
     stopping = EarlyStopping(HALVING, [trial(0, scores=(0.9,))])
-    assert goes_on(stopping, trial(1, role="baseline"), 1, 0.1)
-    assert goes_on(stopping, trial(2, role="published"), 1, 0.1)
-    assert not goes_on(stopping, trial(3), 1, 0.05)
-    assert goes_on(EarlyStopping(None, [trial(0, scores=(0.9,))]), trial(1), 1, 0.0)
+    assert resumed(stopping, trial(1, role="baseline"), 1, 0.1)
+    assert resumed(stopping, trial(2, role="published"), 1, 0.1)
+    assert not resumed(stopping, trial(3), 1, 0.05)
+    assert resumed(EarlyStopping(None, [trial(0, scores=(0.9,))]), trial(1), 1, 0.0)
 
 
 def test_a_resumed_search_remembers_the_earlier_scores() -> None:
@@ -72,7 +72,7 @@ def test_a_paused_trial_that_goes_on_is_counted_once() -> None:
 
 def test_a_grace_longer_than_the_budget_never_stops_a_trial() -> None:
     stopping = EarlyStopping(Asha(grace_epochs=9), [trial(0, scores=(0.9, 0.9, 0.9))])
-    assert all(goes_on(stopping, trial(1), epoch, 0.1) for epoch in (1, 2, 3))
+    assert all(resumed(stopping, trial(1), epoch, 0.1) for epoch in (1, 2, 3))
 
 
 @pytest.mark.parametrize(("grace", "reduction", "epochs"), [(1, 2, 8), (2, 3, 20), (1, 4, 16)])
@@ -91,7 +91,7 @@ def test_the_rule_is_that_of_rays_asha(grace: int, reduction: int, epochs: int) 
         name = SimpleNamespace(trial_id=str(record.number))
         theirs.on_trial_add(None, name)
         decision = theirs.on_trial_result(None, name, {"epoch": epoch, "score": score})
-        decisions.append(goes_on(stopping, record, epoch, score))
+        decisions.append(resumed(stopping, record, epoch, score))
         assert decisions[-1] == (decision == ASHAScheduler.CONTINUE)
         if decisions[-1]:
             going.insert(0, replace(record, scores=(*record.scores, score)))

@@ -8,7 +8,7 @@ from searches import Recorder, job_maker, plan_of
 
 from xa_search.errors import InfeasibleError
 from xa_search.records import GpuShare, MemoryProbe, SearchSpace
-from xa_search.search.memory_profile import MemoryBook, hungriest
+from xa_search.search.memory_profile import MemoryProfile, most_demanding
 from xa_search.search.resources import (
     MOST_A_GPU,
     RESERVE,
@@ -107,9 +107,9 @@ def test_the_hungriest_trials_are_measured_once_a_kind_of_gpu(tmp_path: Path) ->
         "method": {"choices": ["xeroalign", "target"]},
     }
     plan = plan_of(tmp_path, params=params, published={}, resources={"small": {"gpus": 1}})
-    assert [(one.batch_size, one.method) for one in hungriest(plan, "tiny")] == [(64, "xeroalign"), (64, "target")]
+    assert [(one.batch_size, one.method) for one in most_demanding(plan, "tiny")] == [(64, "xeroalign"), (64, "target")]
     study, recorder = open_study(plan), Recorder()
-    book = MemoryBook(plan, study, job_maker(plan), recorder)
+    book = MemoryProfile(plan, study, job_maker(plan), recorder)
     missing = book.missing(["A10G", "L4"])
     assert [(kind, job.settings.method) for (kind, _), job in missing.items()] == [
         ("A10G", "xeroalign"), ("L4", "xeroalign"), ("A10G", "target"), ("L4", "target"),
@@ -118,7 +118,7 @@ def test_the_hungriest_trials_are_measured_once_a_kind_of_gpu(tmp_path: Path) ->
     for _, key in missing:
         assert book.probes(["A10G", "L4"]) == {}
         book.enter(key, probe_of(3.0 if "xeroalign" in key else 2.0))
-    resumed = MemoryBook(plan, open_study(plan), job_maker(plan), recorder)
+    resumed = MemoryProfile(plan, open_study(plan), job_maker(plan), recorder)
     assert not resumed.missing(["A10G", "L4"])
     assert sorted(probe.peak // GIB for probe in resumed.probes(["A10G"])["tiny"]) == [2, 3]
     placement = place(plan.space, [Resources(cpus=16, gpus=2)], resumed.probes(["A10G"]))

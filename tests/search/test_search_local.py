@@ -13,11 +13,11 @@ from xa_search.errors import StoppedEarly, XaSearchError
 from xa_search.records import Plan, TrialRecord
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
-from xa_search.search.trial_events import Trainer
+from xa_search.search.trial_events import TrainFunction
 from xa_search.search.winner import choose_winner
 
 
-def run(plan: Plan, trainer: Trainer) -> tuple[SearchStudy, Recorder]:
+def run(plan: Plan, trainer: TrainFunction) -> tuple[SearchStudy, Recorder]:
     study, recorder = open_study(plan), Recorder()
     run_trials(plan, study, job_maker(plan), recorder, trainer)
     return study, recorder

@@ -18,12 +18,12 @@ from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.search import RAY_ENVIRONMENT
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
-from xa_search.search.trial_events import Trainer
+from xa_search.search.trial_events import TrainFunction
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
 
-def run(plan: Plan, trainer: Trainer, recorder: Recorder | None = None) -> tuple[SearchStudy, Recorder]:
+def run(plan: Plan, trainer: TrainFunction, recorder: Recorder | None = None) -> tuple[SearchStudy, Recorder]:
     study, recorder = open_study(plan), recorder or Recorder()
     run_trials(plan, study, job_maker(plan), recorder, trainer)
     return study, recorder

@@ -4,28 +4,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xa_search.search.trial_events import Patience, TrialEvent, watched
+from xa_search.search.trial_events import EpochTimeout, TrialEvent, with_watchdog
 
 HANGING = """
 import re
 from pathlib import Path
 from xa_search.search.trial_events import TrialEvent
-from xa_search.search.trial_events import Patience, watched
+from xa_search.search.trial_events import EpochTimeout, watched
 
 def events():
     yield TrialEvent(seconds=0)
     re.match("(a+)+b", "a" * 99)
 
-for event in watched(events(), Patience(epoch_seconds=None, least=0.2), Path({directory!r})):
+for event in watched(events(), EpochTimeout(epoch_seconds=None, least=0.2), Path({directory!r})):
     print("an event", flush=True)
 """
 
 
 def test_nobody_is_hurried_before_an_epochs_time_is_known() -> None:
-    assert Patience(epoch_seconds=None, least=600).seconds(None) is None
-    assert Patience(epoch_seconds=None, least=600).seconds(10) == 600
-    assert Patience(epoch_seconds=300, least=600).seconds(None) == 900
-    assert Patience(epoch_seconds=300, least=600).seconds(400) == 1200
+    assert EpochTimeout(epoch_seconds=None, least=600).seconds(None) is None
+    assert EpochTimeout(epoch_seconds=None, least=600).seconds(10) == 600
+    assert EpochTimeout(epoch_seconds=300, least=600).seconds(None) == 900
+    assert EpochTimeout(epoch_seconds=300, least=600).seconds(400) == 1200
 
 
 def test_a_process_that_hangs_ends_and_leaves_its_traces(tmp_path: Path) -> None:
@@ -37,5 +37,5 @@ def test_a_process_that_hangs_ends_and_leaves_its_traces(tmp_path: Path) -> None
 
 def test_events_in_time_pass_and_leave_nothing(tmp_path: Path) -> None:
     events = [TrialEvent(seconds=1), TrialEvent(seconds=2)]
-    assert list(watched(iter(events), Patience(epoch_seconds=1, least=600), tmp_path)) == events
+    assert list(with_watchdog(iter(events), EpochTimeout(epoch_seconds=1, least=600), tmp_path)) == events
     assert list(tmp_path.iterdir()) == []

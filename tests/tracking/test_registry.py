@@ -43,7 +43,7 @@ class Found:
     uri: str
 
     def register(self, corpus: str, fingerprint: str = "data-1", target: str | None = None) -> Registration:
-        with fresh_process.FreshProcess(self.uri) as fresh:
+        with fresh_process.IsolatedProcess(self.uri) as fresh:
             return register_winner(
                 self.record,
                 self.job,
@@ -57,7 +57,9 @@ class Found:
             )
 
 
-def finish_search(record: SearchRecord, search_id: str, score: float, trial: tuple[TrialJob, Path], uri: str) -> Found:
+def finalize_search(
+    record: SearchRecord, search_id: str, score: float, trial: tuple[TrialJob, Path], uri: str
+) -> Found:
     """Tell MLflow of the winner's trial."""
     winner = replace(record.trials[1], scores=(score,))
     record = replace(record, search_id=search_id, trials=(record.trials[0], winner, *record.trials[2:]))
@@ -72,7 +74,7 @@ def finish_search(record: SearchRecord, search_id: str, score: float, trial: tup
 
 @pytest.fixture(scope="module")
 def found(search_record: SearchRecord, make_trial: MakeTrial, uri: str) -> Found:
-    return finish_search(search_record, "happy", 0.7, make_trial(), uri)
+    return finalize_search(search_record, "happy", 0.7, make_trial(), uri)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def no_fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
             _, name, version = model.split("/")
             return [parsed.record() for parsed in load_registered(self.uri, name, version).predict(texts)]
 
-    monkeypatch.setattr(fresh_process, "FreshProcess", ThisProcess)
+    monkeypatch.setattr(fresh_process, "IsolatedProcess", ThisProcess)
 
 
 def test_the_winner_is_registered_checked_and_the_first_champion(champion: Registration, found: Found) -> None:
@@ -119,7 +121,7 @@ def test_the_winner_is_registered_checked_and_the_first_champion(champion: Regis
 def test_models_of_single_targets_have_names_and_scores_of_their_own(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str, no_fresh_process: None
 ) -> None:
-    found = finish_search(search_record, "each", 0.7, make_trial(), uri)
+    found = finalize_search(search_record, "each", 0.7, make_trial(), uri)
     versions = {}
     for number, lang in enumerate(("de", "th")):
         job, weights = make_trial(seed=number)
@@ -169,7 +171,7 @@ def test_the_champion_moves_only_to_a_better_version(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str
 ) -> None:
     results = [
-        finish_search(search_record, f"climb-{score}", score, make_trial(seed), uri).register("climb")
+        finalize_search(search_record, f"climb-{score}", score, make_trial(seed), uri).register("climb")
         for seed, score in enumerate((0.6, 0.5, 0.8))
     ]
     assert [result.is_champion for result in results] == [True, False, True]
@@ -185,9 +187,9 @@ def test_the_champion_moves_only_to_a_better_version(
 def test_a_better_champion_that_another_home_made_during_the_check_stays(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worse, better = (finish_search(search_record, f"race-{score}", score, make_trial(), uri) for score in (0.6, 0.9))
+    worse, better = (finalize_search(search_record, f"race-{score}", score, make_trial(), uri) for score in (0.6, 0.9))
     elsewhere = replace(better, job=replace(better.job, home=tmp_path))
-    answer = fresh_process.FreshProcess.predict
+    answer = fresh_process.IsolatedProcess.predict
     with monkeypatch.context() as patch:
 
         def answer_late(*question: Any) -> list[dict[str, Any]]:
@@ -195,7 +197,7 @@ def test_a_better_champion_that_another_home_made_during_the_check_stays(
             assert elsewhere.register("race").is_champion
             return answer(*question)
 
-        patch.setattr(fresh_process.FreshProcess, "predict", answer_late)
+        patch.setattr(fresh_process.IsolatedProcess, "predict", answer_late)
         late = worse.register("race")
     assert (late.is_champion, late.version.version) == (False, 1)
     assert "60.0 % against 90.0 %" in late.reason
@@ -223,9 +225,11 @@ def test_what_learned_from_target_labels_takes_no_zero_shot_champions_place(cham
 def test_no_alias_moves_to_a_model_that_answers_otherwise(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = finish_search(search_record, "odd", 0.7, make_trial(), uri)
+    search = finalize_search(search_record, "odd", 0.7, make_trial(), uri)
     answer = {"intent": "sing", "intent_probability": 0.5, "slots": []}
-    monkeypatch.setattr(fresh_process.FreshProcess, "predict", lambda _, __, texts, ___: [dict(answer) for _ in texts])
+    monkeypatch.setattr(
+        fresh_process.IsolatedProcess, "predict", lambda _, __, texts, ___: [dict(answer) for _ in texts]
+    )
     with pytest.raises(XaSearchError, match="no alias was moved") as caught:
         search.register("odd")
     assert "\n" not in str(caught.value)
@@ -234,7 +238,7 @@ def test_no_alias_moves_to_a_model_that_answers_otherwise(
     with pytest.raises(ModelError, match="never loaded back"):
         promote(uri, "xa-search-odd", 1)
     expected = [parsed.record() for parsed in trial_bundle(search.job, search.weights).predict(TEXTS)]
-    monkeypatch.setattr(fresh_process.FreshProcess, "predict", lambda *_: expected)
+    monkeypatch.setattr(fresh_process.IsolatedProcess, "predict", lambda *_: expected)
     repaired = search.register("odd")
     assert (repaired.version.version, repaired.is_champion) == (1, True)
 
@@ -243,8 +247,8 @@ def test_no_alias_moves_to_a_model_that_answers_otherwise(
 def test_promote_refuses_a_version_from_other_data(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str
 ) -> None:
-    finish_search(search_record, "first", 0.6, make_trial(), uri).register("changed", "data-1")
-    other = finish_search(search_record, "second", 0.9, make_trial(2), uri).register("changed", "data-2")
+    finalize_search(search_record, "first", 0.6, make_trial(), uri).register("changed", "data-1")
+    other = finalize_search(search_record, "second", 0.9, make_trial(2), uri).register("changed", "data-2")
     assert not other.is_champion
     with pytest.raises(ModelError, match="other data than the champion"):
         promote(uri, "xa-search-changed", 2)
@@ -338,7 +342,7 @@ def _ask(port: int, server: "subprocess.Popen[bytes]", body: dict[str, Any]) -> 
 def test_a_registration_that_was_killed_goes_on_with_its_logged_model(
     search_record: SearchRecord, make_trial: MakeTrial, uri: str
 ) -> None:
-    found = finish_search(search_record, "halfway", 0.7, make_trial(), uri)
+    found = finalize_search(search_record, "halfway", 0.7, make_trial(), uri)
     client, first = connect(uri), found.register("halfway")
     client.delete_model_version("xa-search-halfway", str(first.version.version))
     assert found.register("halfway").is_new

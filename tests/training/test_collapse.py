@@ -15,9 +15,9 @@ from xa_search.model.losses import align_loss
 from xa_search.records import TrialJob
 from xa_search.search.failures import failure_of
 from xa_search.training.collapse import CollapseWatch, Probe, has_collapsed, probe_model
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.progress import load_progress
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -72,51 +72,51 @@ def test_a_slow_or_a_quick_learner_goes_on(make_job: MakeJob, learning_rate: flo
 
 
 def test_a_slow_learner_shows_all_signs_but_the_loss_of_spread(make_job: MakeJob) -> None:
-    learner = build_learner(make_job(learning_rate=1e-5, epochs=10))
-    rows = learner.data.source.rows(learner.data.held_out)
-    first = probe_model(learner.predictor, rows)
-    for step in step_batches(learner.data, learner.collator, learner.job.settings, 0):
-        learner.take_step(step)
-    probe = probe_model(learner.predictor, rows)
+    trainer = build_trainer(make_job(learning_rate=1e-5, epochs=10))
+    rows = trainer.data.source.rows(trainer.data.held_out)
+    first = probe_model(trainer.predictor, rows)
+    for step in step_batches(trainer.data, trainer.collator, trainer.job.settings, 0):
+        trainer.take_step(step)
+    probe = probe_model(trainer.predictor, rows)
     assert has_collapsed(first, replace(probe, spread=0.0))
     assert probe.spread > 0.9 * first.spread
 
 
-def lose_all_differences(learner: Learner) -> None:
+def lose_all_differences(trainer: Trainer) -> None:
     """Let the encoder's last layer give the same for every token."""
     with torch.no_grad():
-        learner.model.encoder.encoder.layer[-1].output.LayerNorm.weight.zero_()
+        trainer.model.encoder.encoder.layer[-1].output.LayerNorm.weight.zero_()
 
 
 def test_a_later_collapse_is_seen_at_the_end_of_the_epoch(make_job: MakeJob) -> None:
-    learner = build_learner(make_job(epochs=10))
-    watch = CollapseWatch(learner)
-    learner.schedule.last_epoch = 21
+    trainer = build_trainer(make_job(epochs=10))
+    watch = CollapseWatch(trainer)
+    trainer.schedule.last_epoch = 21
     watch.look(epoch_ends=True)
-    lose_all_differences(learner)
-    learner.schedule.last_epoch = 25
+    lose_all_differences(trainer)
+    trainer.schedule.last_epoch = 25
     watch.look(epoch_ends=False)
-    learner.schedule.last_epoch = 28
+    trainer.schedule.last_epoch = 28
     with pytest.raises(CollapsedError, match="step 28 of 70"):
         watch.look(epoch_ends=True)
 
 
 def test_no_epoch_that_ends_before_the_first_look_is_judged(make_job: MakeJob) -> None:
-    learner = build_learner(make_job(epochs=10))
-    watch = CollapseWatch(learner)
-    lose_all_differences(learner)
-    learner.schedule.last_epoch = 7
+    trainer = build_trainer(make_job(epochs=10))
+    watch = CollapseWatch(trainer)
+    lose_all_differences(trainer)
+    trainer.schedule.last_epoch = 7
     watch.look(epoch_ends=True)
 
 
 def test_looking_changes_nothing(make_job: MakeJob) -> None:
-    learner = build_learner(make_job())
-    learner.model.train()
-    random, weights = torch.get_rng_state(), {name: each.clone() for name, each in learner.model.state_dict().items()}
-    probe_model(learner.predictor, learner.data.source.rows(np.arange(5)))
-    assert learner.model.training
+    trainer = build_trainer(make_job())
+    trainer.model.train()
+    random, weights = torch.get_rng_state(), {name: each.clone() for name, each in trainer.model.state_dict().items()}
+    probe_model(trainer.predictor, trainer.data.source.rows(np.arange(5)))
+    assert trainer.model.training
     assert torch.equal(torch.get_rng_state(), random)
-    assert all(torch.equal(each, weights[name]) for name, each in learner.model.state_dict().items())
+    assert all(torch.equal(each, weights[name]) for name, each in trainer.model.state_dict().items())
 
 
 def test_what_follows_a_loss_that_is_not_finite_is_neither_kept_nor_reported(

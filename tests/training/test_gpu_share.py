@@ -13,8 +13,8 @@ from xa_search.search.memory_profile import largest_step, measure_memory
 from xa_search.search.trial_events import trial_events
 from xa_search.training import device as gpu_share
 from xa_search.training.device import take_share, wait_for_memory
-from xa_search.training.learner import build_learner
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import build_trainer
 from xa_search.training.trial import train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -60,14 +60,14 @@ def test_memory_that_never_comes_free_is_no_fault_of_the_trial(
     ],
 )
 def test_no_step_is_larger_than_the_measured_one(make_job: MakeJob, settings: dict[str, Any]) -> None:
-    learner = build_learner(make_job(**settings))
-    largest = largest_step(learner)
-    for step in step_batches(learner.data, learner.collator, learner.job.settings, 0):
+    trainer = build_trainer(make_job(**settings))
+    largest = largest_step(trainer)
+    for step in step_batches(trainer.data, trainer.collator, trainer.job.settings, 0):
         assert len(step.batch.lengths) <= len(largest.batch.lengths)
         assert len(step.batch.input_ids) <= len(largest.batch.input_ids)
         assert step.batch.lengths.max() <= largest.batch.lengths.max()
-    learner.model.train()
-    learner.take_step(largest)
+    trainer.model.train()
+    trainer.take_step(largest)
 
 
 def test_without_a_gpu_nothing_is_measured_limited_or_waited_for(make_job: MakeJob) -> None:

@@ -10,9 +10,9 @@ import torch
 
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.objective import compute_losses
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 
 Numbers = list[float]
 WEIGHTS = {"align": 2.0, "contrastive": 3.0, "translate_intent": 5.0, "slot_presence": 7.0}
@@ -38,9 +38,9 @@ class Answer:
     presence: Numbers
 
 
-def answer(learner: Learner, row: EncodedRow) -> Answer:
+def answer(trainer: Trainer, row: EncodedRow) -> Answer:
     with torch.no_grad():
-        output = learner.model(learner.collator([row]))
+        output = trainer.model(trainer.collator([row]))
     presence = output.presence_logits
     return Answer(
         sentence=output.sentence[0].tolist(),
@@ -71,9 +71,9 @@ def presence_by_hand(logits: Numbers, present: Numbers) -> float:
     return sum(log1p(exp(-one)) if there else log1p(exp(one)) for one, there in zip(logits, present, strict=True))
 
 
-def pair_losses_by_hand(learner: Learner, sources: list[EncodedRow], partners: list[EncodedRow]) -> dict[str, float]:
-    ours, theirs = ([answer(learner, row) for row in rows] for rows in (sources, partners))
-    intents = [learner.job.corpus.intents.index(row.intent or "") for row in sources]
+def pair_losses_by_hand(trainer: Trainer, sources: list[EncodedRow], partners: list[EncodedRow]) -> dict[str, float]:
+    ours, theirs = ([answer(trainer, row) for row in rows] for rows in (sources, partners))
+    intents = [trainer.job.corpus.intents.index(row.intent or "") for row in sources]
     sims = [[cosine(one.sentence, other.sentence) / 0.05 for other in theirs] for one in ours]
     forth = mean([surprise(line, place) for place, line in enumerate(sims)])
     back = mean([surprise(list(line), place) for place, line in enumerate(zip(*sims, strict=True))])
@@ -99,11 +99,11 @@ def pair_losses_by_hand(learner: Learner, sources: list[EncodedRow], partners: l
 @pytest.mark.parametrize("method", METHODS)
 def test_a_methods_loss_by_hand(method: str, make_job: Callable[..., TrialJob]) -> None:
     weights: dict[str, Any] = {f"{name}_weight": weight for name, weight in WEIGHTS.items()}
-    learner = build_learner(make_job(method=method, dropout=0.0, **weights))
-    learner.model.train()
-    step = next(step_batches(learner.data, learner.collator, learner.job.settings, 0))
-    rows, corpus = step.rows, learner.job.corpus
-    answers = [answer(learner, row) for row in rows.task]
+    trainer = build_trainer(make_job(method=method, dropout=0.0, **weights))
+    trainer.model.train()
+    step = next(step_batches(trainer.data, trainer.collator, trainer.job.settings, 0))
+    rows, corpus = step.rows, trainer.job.corpus
+    answers = [answer(trainer, row) for row in rows.task]
     expected = mean(
         [
             surprise(said.intent, corpus.intents.index(row.intent or ""))
@@ -118,8 +118,8 @@ def test_a_methods_loss_by_hand(method: str, make_job: Callable[..., TrialJob]) 
         ]
     )
     if METHODS[method]:
-        found = pair_losses_by_hand(learner, [rows.task[place] for place in rows.places], rows.partners)
+        found = pair_losses_by_hand(trainer, [rows.task[place] for place in rows.places], rows.partners)
         expected += sum(WEIGHTS[name] * found[name] for name in METHODS[method])
     assert bool(rows.partners) == bool(METHODS[method])
-    total = compute_losses(learner.model, step, learner.job.settings, learner.micro_batches.weights.factors()).total
+    total = compute_losses(trainer.model, step, trainer.job.settings, trainer.micro_batches.weights.factors()).total
     assert float(total.detach()) == pytest.approx(expected, rel=1e-4)

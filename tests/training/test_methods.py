@@ -19,22 +19,22 @@ from xa_search.model.joint import JointModel, JointOutput
 from xa_search.records import Split, Translation, TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import load_trial_data
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.objective import LossTerms, compute_losses
 from xa_search.training.steps import StepBatch, step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
 
 
-def first_step(learner: Learner) -> StepBatch:
-    learner.model.train()
-    return next(step_batches(learner.data, learner.collator, learner.job.settings, 0))
+def first_step(trainer: Trainer) -> StepBatch:
+    trainer.model.train()
+    return next(step_batches(trainer.data, trainer.collator, trainer.job.settings, 0))
 
 
-def losses_of(learner: Learner, step: StepBatch) -> LossTerms:
+def losses_of(trainer: Trainer, step: StepBatch) -> LossTerms:
     with torch.no_grad():
-        return compute_losses(learner.model, step, learner.job.settings, learner.micro_batches.weights.factors())
+        return compute_losses(trainer.model, step, trainer.job.settings, trainer.micro_batches.weights.factors())
 
 
 def remember_passes(monkeypatch: pytest.MonkeyPatch) -> list[JointOutput]:
@@ -54,19 +54,19 @@ def remember_passes(monkeypatch: pytest.MonkeyPatch) -> list[JointOutput]:
 
 @pytest.mark.parametrize("pairing", ["shared", "independent"])
 def test_english_only_pairs_each_utterance_with_itself(make_job: MakeJob, pairing: str) -> None:
-    learner = build_learner(make_job(method="english_only", pairing=pairing))
-    rows = first_step(learner).rows
+    trainer = build_trainer(make_job(method="english_only", pairing=pairing))
+    rows = first_step(trainer).rows
     sources = rows.sources if pairing == "independent" else rows.task
     assert [row.id for row in rows.partners] == [row.id for row in sources]
-    assert {row.id for row in rows.partners} <= {row.id for row in learner.data.source.rows(learner.data.train)}
+    assert {row.id for row in rows.partners} <= {row.id for row in trainer.data.source.rows(trainer.data.train)}
     assert len(rows.partners) == 8
 
 
 def test_english_only_aligns_two_dropout_views_of_one_pass(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = build_learner(make_job(method="english_only", dropout=0.2))
-    step = first_step(learner)
+    trainer = build_trainer(make_job(method="english_only", dropout=0.2))
+    step = first_step(trainer)
     outputs = remember_passes(monkeypatch)
-    losses = losses_of(learner, step)
+    losses = losses_of(trainer, step)
     (output,) = outputs
     one, other = output.sentence.split(len(step.rows.task))
     assert float(losses.terms["align"]) == pytest.approx(float(((one - other) ** 2).sum() / one.numel()))
@@ -75,8 +75,8 @@ def test_english_only_aligns_two_dropout_views_of_one_pass(make_job: MakeJob, mo
 
 
 def test_without_dropout_the_two_views_are_one(make_job: MakeJob) -> None:
-    learner = build_learner(make_job(method="english_only", dropout=0.0))
-    assert float(losses_of(learner, first_step(learner)).terms["align"]) < 1e-12
+    trainer = build_trainer(make_job(method="english_only", dropout=0.0))
+    assert float(losses_of(trainer, first_step(trainer)).terms["align"]) < 1e-12
 
 
 def test_a_short_english_only_trial(make_job: MakeJob) -> None:
@@ -95,10 +95,10 @@ def test_cross_aligner_sums_its_losses_from_one_pass(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, pairing: str
 ) -> None:
     weights = {"align_weight": 2.0, "contrastive_weight": 3.0, "translate_intent_weight": 5.0}
-    learner = build_learner(make_job(method="cross_aligner", pairing=pairing, **weights))
-    step = first_step(learner)
+    trainer = build_trainer(make_job(method="cross_aligner", pairing=pairing, **weights))
+    step = first_step(trainer)
     passes = remember_passes(monkeypatch)
-    losses = losses_of(learner, step)
+    losses = losses_of(trainer, step)
     assert len(passes) == 1
     assert losses.terms.keys() == {"intent", "slot"} | FOUR
     assert all(float(term) > 0 for term in losses.terms.values())
@@ -109,9 +109,9 @@ def test_cross_aligner_sums_its_losses_from_one_pass(
 
 @pytest.mark.parametrize("pairing", ["shared", "independent"])
 def test_each_pair_carries_the_labels_of_its_source(make_job: MakeJob, pairing: str) -> None:
-    learner = build_learner(make_job(method="cross_aligner", pairing=pairing))
-    step = first_step(learner)
-    intents, corpus = {row.id: row.intent for row in learner.data.source.rows(learner.data.train)}, learner.job.corpus
+    trainer = build_trainer(make_job(method="cross_aligner", pairing=pairing))
+    step = first_step(trainer)
+    intents, corpus = {row.id: row.intent for row in trainer.data.source.rows(trainer.data.train)}, trainer.job.corpus
     assert len(step.partners) == 8
     assert [corpus.intents[number] for number in step.intents] == [intents[row.id] for row in step.rows.partners]
     assert step.slot_presence.tolist() == [[1.0]] * 8
@@ -121,26 +121,26 @@ def test_each_pair_carries_the_labels_of_its_source(make_job: MakeJob, pairing: 
 def test_the_pairs_teach_the_task_heads_no_slots(make_job: MakeJob) -> None:
     losses = []
     for method in ("zero_shot", "cross_aligner"):
-        learner = build_learner(make_job(method=method, dropout=0.0))
-        losses.append(losses_of(learner, first_step(learner)).terms)
+        trainer = build_trainer(make_job(method=method, dropout=0.0))
+        losses.append(losses_of(trainer, first_step(trainer)).terms)
     for name in ("intent", "slot"):
         assert float(losses[0][name]) == pytest.approx(float(losses[1][name]), rel=1e-5)
 
 
 @pytest.mark.parametrize("left_out", sorted(FOUR))
 def test_a_weight_of_zero_leaves_a_loss_out(make_job: MakeJob, left_out: str) -> None:
-    learner = build_learner(make_job(method="cross_aligner", **{f"{left_out}_weight": 0}))
-    terms = losses_of(learner, first_step(learner)).terms
+    trainer = build_trainer(make_job(method="cross_aligner", **{f"{left_out}_weight": 0}))
+    terms = losses_of(trainer, first_step(trainer)).terms
     assert {name for name in FOUR if float(terms.get(name, 0)) > 0} == FOUR - {left_out}
-    assert (learner.model.presence_head is None) == (left_out == "slot_presence")
+    assert (trainer.model.presence_head is None) == (left_out == "slot_presence")
 
 
 def test_without_any_loss_between_pairs_no_translation_is_read(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learner = build_learner(make_job(method="cross_aligner", **{f"{name}_weight": 0 for name in FOUR}))
-    monkeypatch.setattr(type(learner.data), "paired_translations", lambda *_: pytest.fail("read a translation"))
-    assert not len(first_step(learner).partners)
+    trainer = build_trainer(make_job(method="cross_aligner", **{f"{name}_weight": 0 for name in FOUR}))
+    monkeypatch.setattr(type(trainer.data), "paired_translations", lambda *_: pytest.fail("read a translation"))
+    assert not len(first_step(trainer).partners)
 
 
 @pytest.mark.parametrize("loss_weighting", ["fixed", "coefficient_of_variation"])
@@ -168,19 +168,19 @@ def test_what_only_training_needs_is_not_in_the_weights(make_job: MakeJob) -> No
 def test_target_methods_learn_from_labelled_utterances_of_these_languages(
     make_job: MakeJob, method: str, languages: set[str]
 ) -> None:
-    learner = build_learner(make_job(method=method, epochs=3))
-    learner.model.train()
-    steps = list(step_batches(learner.data, learner.collator, learner.job.settings, 0))
+    trainer = build_trainer(make_job(method=method, epochs=3))
+    trainer.model.train()
+    steps = list(step_batches(trainer.data, trainer.collator, trainer.job.settings, 0))
     rows = [row for step in steps for row in step.rows.task]
     assert {lang for row in rows for lang in VERBS["clean"] if row.words[1] in ROOMS[lang]} == languages
-    assert len(rows) == len({tuple(row.words) for row in rows}) == len(learner.data.task_rows(method))
+    assert len(rows) == len({tuple(row.words) for row in rows}) == len(trainer.data.task_rows(method))
     assert not any(len(step.partners) for step in steps)
     assert all(step.batch.intents.min() >= 0 and step.batch.slots.min() >= 0 for step in steps)
-    assert learner.steps == 3 * len(steps)
+    assert trainer.steps == 3 * len(steps)
 
 
 def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_job: MakeJob) -> None:
-    data = build_learner(make_job(method="target", held_out=0.3)).data
+    data = build_trainer(make_job(method="target", held_out=0.3)).data
     for lang in ("de", "th"):
         table, rows = data.target_train[lang]
         trained = {tuple(row.words) for row in table.rows(rows)}
@@ -192,7 +192,7 @@ def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_jo
 
 def test_the_train_limit_counts_each_languages_utterances(make_job: MakeJob) -> None:
     job = make_job(method="target_english", train_limit=20, held_out=0.3)
-    data = build_learner(job).data
+    data = build_trainer(job).data
     assert len(data.train) + len(data.held_out) == 20
     assert all(5 < len(rows) <= 20 for _, rows in data.target_train.values())
 
@@ -270,8 +270,8 @@ def test_a_short_target_trial(make_job: MakeJob) -> None:
 def test_translate_train_learns_from_source_utterances_and_labelled_translations(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learner = build_learner(make_job(method="translate_train"))
-    step = first_step(learner)
+    trainer = build_trainer(make_job(method="translate_train"))
+    step = first_step(trainer)
     source, translated = step.rows.task[:8], step.rows.task[8:]
     assert [row.id for row in translated] == [row.id for row in source]
     assert [row.intent for row in translated] == [row.intent for row in source]
@@ -280,7 +280,7 @@ def test_translate_train_learns_from_source_utterances_and_labelled_translations
     assert len(step.batch.intents) == 16
     assert int(step.batch.intents.min()) >= 0
     passes = remember_passes(monkeypatch)
-    losses = losses_of(learner, step)
+    losses = losses_of(trainer, step)
     assert len(passes) == 1
     assert float(losses.total) == pytest.approx(float(losses.terms["intent"] + losses.terms["slot"]))
 

@@ -13,9 +13,9 @@ from xa_search.encoding.batches import Batch
 from xa_search.model.joint import JointModel, JointOutput
 from xa_search.records import EpochReport, TrialJob
 from xa_search.search.failures import failure_of
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.objective import LossTerms
 from xa_search.training.steps import StepBatch, step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.training.trial import train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -26,14 +26,14 @@ OUT_OF_MEMORY = [
 ]
 
 
-def first_step(learner: Learner) -> StepBatch:
-    learner.model.train()
-    return next(step_batches(learner.data, learner.collator, learner.job.settings, 0))
+def first_step(trainer: Trainer) -> StepBatch:
+    trainer.model.train()
+    return next(step_batches(trainer.data, trainer.collator, trainer.job.settings, 0))
 
 
-def gradients(learner: Learner, step: StepBatch) -> tuple[LossTerms, dict[str, torch.Tensor]]:
-    losses = learner.micro_batches.accumulate_gradients(step)
-    named = learner.model.named_parameters()
+def gradients(trainer: Trainer, step: StepBatch) -> tuple[LossTerms, dict[str, torch.Tensor]]:
+    losses = trainer.micro_batches.accumulate_gradients(step)
+    named = trainer.model.named_parameters()
     return losses, {name: each.grad.clone() for name, each in named if each.grad is not None}
 
 
@@ -75,11 +75,11 @@ def untimed(reports: list[EpochReport], *, but: str = "") -> list[dict[str, floa
     ],
 )
 def test_the_pieces_gradients_add_up_to_the_steps(make_job: MakeJob, settings: dict[str, Any], halvings: int) -> None:
-    learner = build_learner(make_job(dropout=0.0, **settings))
-    step = first_step(learner)
-    whole_losses, whole = gradients(learner, step)
-    learner.micro_batches.halvings = halvings
-    losses, split = gradients(learner, step)
+    trainer = build_trainer(make_job(dropout=0.0, **settings))
+    step = first_step(trainer)
+    whole_losses, whole = gradients(trainer, step)
+    trainer.micro_batches.halvings = halvings
+    losses, split = gradients(trainer, step)
     assert whole.keys() == split.keys()
     for name, gradient in whole.items():
         assert torch.allclose(split[name], gradient, rtol=1e-5, atol=1e-5), name
@@ -94,20 +94,20 @@ def test_a_step_is_halved_until_it_fits_and_stays_so(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     sizes = limit_utterances(monkeypatch, 5, error)
-    learner = build_learner(make_job(dropout=0.0))
-    step = first_step(learner)
-    learner.micro_batches.accumulate_gradients(step)
+    trainer = build_trainer(make_job(dropout=0.0))
+    step = first_step(trainer)
+    trainer.micro_batches.accumulate_gradients(step)
     assert sizes == [16, 8, 4, 4, 4, 4]
     sizes.clear()
-    learner.micro_batches.accumulate_gradients(step)
+    trainer.micro_batches.accumulate_gradients(step)
     assert sizes == [4, 4, 4, 4]
 
 
 def test_what_a_failed_piece_had_added_is_forgotten(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = build_learner(make_job(dropout=0.0))
-    step = first_step(learner)
-    _, whole = gradients(learner, step)
-    learner.micro_batches.halvings = 1
+    trainer = build_trainer(make_job(dropout=0.0))
+    step = first_step(trainer)
+    _, whole = gradients(trainer, step)
+    trainer.micro_batches.halvings = 1
     real, passes = JointModel.forward, []
 
     def second_fails(model: JointModel, batch: Batch) -> JointOutput:
@@ -117,13 +117,13 @@ def test_what_a_failed_piece_had_added_is_forgotten(make_job: MakeJob, monkeypat
         return real(model, batch)
 
     monkeypatch.setattr(JointModel, "forward", second_fails)
-    _, split = gradients(learner, step)
+    _, split = gradients(trainer, step)
     assert passes == [8, 8, 4, 4, 4, 4]
     assert all(torch.allclose(split[name], gradient, rtol=1e-5, atol=1e-5) for name, gradient in whole.items())
 
 
 def test_the_failed_pass_is_freed_before_the_next(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = build_learner(make_job())
+    trainer = build_trainer(make_job())
     real = JointModel.forward
     failed: list[weakref.ref[torch.Tensor]] = []
 
@@ -138,7 +138,7 @@ def test_the_failed_pass_is_freed_before_the_next(make_job: MakeJob, monkeypatch
     monkeypatch.setattr(JointModel, "forward", fails_once)
     gc.disable()
     try:
-        learner.micro_batches.accumulate_gradients(first_step(learner))
+        trainer.micro_batches.accumulate_gradients(first_step(trainer))
     finally:
         gc.enable()
 

@@ -14,8 +14,8 @@ from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.search.trial_events import trial_events
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
-from xa_search.training.learner import build_learner
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -40,16 +40,16 @@ def write_gradients(job: TrialJob) -> Iterator[EpochReport]:
     for number, changes in enumerate(SETTINGS):
         settings = job.settings.model_copy(update=changes)
         with leader_first():
-            learner = build_learner(replace(job, settings=settings))
-        take_leaders_weights(learner.model)
-        learner.micro_batches.halvings = own_part()[0]
-        learner.model.train()
-        batches = list(step_batches(learner.data, learner.collator, settings, 0))
+            trainer = build_trainer(replace(job, settings=settings))
+        take_leaders_weights(trainer.model)
+        trainer.micro_batches.halvings = own_part()[0]
+        trainer.model.train()
+        batches = list(step_batches(trainer.data, trainer.collator, settings, 0))
         for place, step in enumerate([*batches[:STEPS], batches[-1]]):  # the last one may be smaller
-            losses, norm = learner.take_step(step)
+            losses, norm = trainer.take_step(step)
             found |= {f"{number} {place} {name}": term for name, term in losses.terms.items()}
             found |= {f"{number} {place} total": losses.total, f"{number} {place} norm": norm.detach()}
-            for name, parameter in learner.model.named_parameters():
+            for name, parameter in trainer.model.named_parameters():
                 if parameter.grad is not None:
                     found[f"{number} {place} gradient {name}"] = parameter.grad.clone()
     if own_part()[0] == 0:

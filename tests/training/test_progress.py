@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.training.progress import PROGRESS, STATES, forget_progress, load_progress
+from xa_search.training.progress import PROGRESS, STATES, load_progress, remove_progress
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -52,7 +52,7 @@ def test_after_the_last_epoch_only_the_report_and_the_best_weights_are_left(make
     last = list(train_trial(job))[-1]
     assert sorted(path.name for path in job.directory.iterdir()) == sorted([PROGRESS, best_weights(Path()).name])
     assert untimed(list(train_trial(job))) == untimed([last])
-    forget_progress(job.directory)
+    remove_progress(job.directory)
     assert [path.name for path in job.directory.iterdir()] == [best_weights(Path()).name]
 
 

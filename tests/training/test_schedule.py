@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from xa_search.training.learner import learning_rate_schedule
+from xa_search.training.trainer import learning_rate_schedule
 
 
 @pytest.mark.parametrize("kind", ["one_cycle", "linear"])

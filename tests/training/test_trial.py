@@ -19,8 +19,8 @@ from xa_search.training.checkpoint import build_model, restore_model
 from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import score_test
-from xa_search.training.learner import build_learner
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -247,10 +247,10 @@ def test_training_opens_no_test_file(make_job: MakeJob, monkeypatch: pytest.Monk
 
 
 def test_heads_learn_at_a_multiple_of_the_learning_rate(make_job: MakeJob) -> None:
-    learner = build_learner(make_job(learning_rate=1e-4, head_learning_rate_factor=7.0))
-    learner.schedule.optimizer.step()
-    encoder, heads = (group["lr"] for group in learner.optimizer.param_groups)
+    trainer = build_trainer(make_job(learning_rate=1e-4, head_learning_rate_factor=7.0))
+    trainer.schedule.optimizer.step()
+    encoder, heads = (group["lr"] for group in trainer.optimizer.param_groups)
     assert heads == pytest.approx(7 * encoder)
-    assert sum(len(group["params"]) for group in learner.optimizer.param_groups) == len(
-        list(learner.model.parameters())
+    assert sum(len(group["params"]) for group in trainer.optimizer.param_groups) == len(
+        list(trainer.model.parameters())
     )

@@ -45,7 +45,7 @@ def tiny_plan(home: Path, *changes: str, **options: Any) -> Plan:
 
 
 @dataclasses.dataclass
-class Audience:
+class ProgressReporter:
     """Remembers what it hears."""
 
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -55,7 +55,7 @@ class Audience:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+    def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         self.earlier = [trial.number for trial in earlier]
 
     def download(self, done: int, total: int | None) -> None:
@@ -85,7 +85,7 @@ sys.addaudithook(_remember_open)
 
 
 @dataclasses.dataclass
-class SpyingAudience(Audience):
+class SpyingAudience(ProgressReporter):
     """Looks at the files opened so far when the winner is announced."""
 
     opened_before_the_winner: tuple[str, ...] = ()
@@ -107,11 +107,11 @@ class SpyingAudience(Audience):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, SearchResult, SpyingAudience]:
     plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", "held_out=[hi]", local=True)
-    audience = SpyingAudience(trials=plan.directory / "trials")
+    reporter = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
-    result = run_search(plan, audience)
+    result = run_search(plan, reporter)
     LISTENING[0] = False
-    return plan, result, audience
+    return plan, result, reporter
 
 
 Finished = tuple[Plan, SearchResult, SpyingAudience]
@@ -126,13 +126,13 @@ def test_the_first_two_trials_are_the_baseline_and_the_published_recipe(finished
 
 
 def test_no_test_split_is_opened_before_the_winner_is_chosen(finished: Finished) -> None:
-    _, _, audience = finished
-    before = [Path(path).name for path in audience.opened_before_the_winner]
+    _, _, reporter = finished
+    before = [Path(path).name for path in reporter.opened_before_the_winner]
     after = [Path(path).name for path in OPENED[len(before) :]]
     assert "train.txt" in before
     assert "eval.txt" in before
     assert not [name for name in before if name.startswith("test.")]
-    assert not [path for path in audience.opened_before_the_winner if Path(path).parent.name == "hi"]
+    assert not [path for path in reporter.opened_before_the_winner if Path(path).parent.name == "hi"]
     assert "test.txt" in after
 
 
@@ -219,7 +219,7 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command finds in the registered model and in the search's trial what the search found."""
-    plan, result, audience = finished
+    plan, result, reporter = finished
     client = connect(tracking_uri(plan.home))
     winner = f"tags.`{TRIAL_TAG}` = '{result.record.winner}'"
     run = client.search_runs([open_experiment(client)], winner)[0]
@@ -231,7 +231,7 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
     }
     assert {"mean", "hi"} <= found["closer"].keys()
     inside = f"inside trial {result.record.winner}, mean: translations stand out"
-    assert any(note.startswith(inside) for note in audience.notes)
+    assert any(note.startswith(inside) for note in reporter.notes)
     folder = tmp_path / "found"
     bundle = next((plan.home / "artifacts").rglob("bundle.json")).parent
     for model in ("models:/xa-search-mtop-mini@champion", str(bundle), plan.search_id):
@@ -292,14 +292,14 @@ def test_claims_are_printed_kept_and_logged(
 
 
 def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
-    plan, result, audience = finished
-    assert audience.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}
+    plan, result, reporter = finished
+    assert reporter.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}
     left = {path.parent.name for path in plan.directory.glob("trials/*/*") if path.suffix == ".safetensors"}
     assert left == {str(result.record.winner), str(result.record.baseline)}
 
 
 @dataclasses.dataclass
-class ForgettingAudience(Audience):
+class ForgettingAudience(ProgressReporter):
     """Lets MLflow have missed the end of a trial, as one has that was away while a killed search was begun again."""
 
     home: Path = Path()
@@ -331,38 +331,38 @@ def again(finished: Finished) -> Again:
     for path in (folder / PROGRESS, folder / "last-1.safetensors", folder / "registration.partial" / "model"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("left over")
-    audience = ForgettingAudience(home=plan.home, number=other)
-    return run_search(plan, audience), audience
+    reporter = ForgettingAudience(home=plan.home, number=other)
+    return run_search(plan, reporter), reporter
 
 
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
-    audience = again[1]
-    folder = trial_directory(finished[0].directory, audience.number)
+    reporter = again[1]
+    folder = trial_directory(finished[0].directory, reporter.number)
     assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES, SCORES}
-    assert audience.run_of_the_trial().info.status in ("FINISHED", "KILLED")
+    assert reporter.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 
 def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finished: Finished, again: Again) -> None:
     _, result, _ = finished
-    repeated, audience = again
-    assert audience.ended == []
+    repeated, reporter = again
+    assert reporter.ended == []
     (before,), (again,) = result.registrations, repeated.registrations
     assert not again.is_new
     assert again.version.version == before.version.version
     for number in (result.record.winner, result.record.baseline):
         assert repeated.record.test_metrics[number] == result.record.test_metrics[number]
         folder = trial_directory(finished[0].directory, number)
-        assert (folder / OUTCOMES).stat().st_mtime_ns < audience.began, "a trial was tested twice"
+        assert (folder / OUTCOMES).stat().st_mtime_ns < reporter.began, "a trial was tested twice"
 
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
     more = tiny_plan(plan.home, "trials=5", "keep=1", "held_out=[hi]", local=True)
     assert more.search_id == plan.search_id
-    audience = Audience()
-    extended = run_search(more, audience)
-    assert audience.earlier == [0, 1, 2, 3]
-    assert [trial.number for trial in audience.ended] == [4]
+    reporter = ProgressReporter()
+    extended = run_search(more, reporter)
+    assert reporter.earlier == [0, 1, 2, 3]
+    assert [trial.number for trial in reporter.ended] == [4]
     assert len(extended.record.trials) == 5
 
 
@@ -370,7 +370,7 @@ def test_a_search_that_goes_on_says_how_far_it_is(finished: Finished, capsys: py
     plan, result, _ = finished
     record = result.record
     with SearchDisplay(plan) as display:
-        display.goes_on(record.trials[:4])
+        display.resumed(record.trials[:4])
         display.trial_ended(dataclasses.replace(record.trial(0), number=9, state="FAIL"))
     first, second = capsys.readouterr().out.splitlines()
     best = max(record.trials[:4], key=lambda trial: trial.score if trial.state == "COMPLETE" else -1)
@@ -422,5 +422,5 @@ def test_a_second_driver_is_refused_and_leaves_the_first_ones_runs_alone(finishe
     plan, _, _ = finished
     spool = (plan.directory / "spool.jsonl").read_bytes()
     with only_driver(plan.directory), pytest.raises(XaSearchError, match="is already run by process"):
-        run_search(plan, Audience())
+        run_search(plan, ProgressReporter())
     assert (plan.directory / "spool.jsonl").read_bytes() == spool

@@ -57,7 +57,7 @@ class SearchDisplay:
         progress, task = self._download
         progress.update(task, completed=done, total=total)
 
-    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+    def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         """Say where a search goes on."""
         self._trials = {trial.number: trial for trial in earlier}
         self._ended_before = self._ended()

@@ -88,12 +88,12 @@ def rehearse(
     from xa_search.cli.options import parse_step_seconds
     from xa_search.cli.tables import print_table
     from xa_search.errors import XaSearchError
-    from xa_search.rehearsal.outlook import COLUMNS, TEXTS, outlook_lines, outlook_rows
+    from xa_search.rehearsal.search_forecast import COLUMNS, TEXTS, forecast_lines, forecast_rows
     from xa_search.search.driver import ended_by_sigterm
-    from xa_search.workflows.rehearse import Request
+    from xa_search.workflows.rehearse import RehearsalRequest
     from xa_search.workflows.rehearse import rehearse as rehearse_space
 
-    request = Request(
+    request = RehearsalRequest(
         space=space,
         changes=tuple(change or ()),
         data=None if data is None else absolute(data),
@@ -110,6 +110,6 @@ def rehearse(
         typer.echo(f"stopped; nothing of it runs{'' if keep else ' or lies on disk'} any more", err=True)
         raise typer.Exit(XaSearchError.exit_code) from None
     name, trials = outlook.plan.name, outlook.plan.space.trials
-    print_table(f"Forecast of {name}: {trials} trials", COLUMNS, outlook_rows(outlook), TEXTS)
-    for line in outlook_lines(outlook):
+    print_table(f"Forecast of {name}: {trials} trials", COLUMNS, forecast_rows(outlook), TEXTS)
+    for line in forecast_lines(outlook):
         typer.echo(line)

@@ -8,12 +8,12 @@ from pathlib import Path
 from xa_search.cli.display import describe, percent, short
 from xa_search.cli.tables import print_table, say
 from xa_search.records import TrialRecord
-from xa_search.search.budgets import readable
+from xa_search.search.budgets import format_bytes
 from xa_search.search.history import SearchHistory
 from xa_search.search.node_check import SHOWN
 from xa_search.search.study import JOURNAL
 from xa_search.training.inspection import Inspection
-from xa_search.workflows.check_claims import Checked
+from xa_search.workflows.check_claims import CheckedClaims
 from xa_search.workflows.doctor import Diagnosis
 from xa_search.workflows.explain import Explanation
 from xa_search.workflows.maintenance import Cleaned, Synced
@@ -97,8 +97,8 @@ def print_cleaned(cleaned: "Sequence[Cleaned]", is_rehearsal: bool) -> None:
     for one in cleaned:
         if one.kept_because:
             say(f"{one.place}: nothing removed, {one.kept_because}")
-        for kind, count in Counter(litter.kind for litter in one.litter).items():
-            size = sum(litter.size for litter in one.litter if litter.kind == kind)
+        for kind, count in Counter(garbage.kind for garbage in one.garbage).items():
+            size = sum(garbage.size for garbage in one.garbage if garbage.kind == kind)
             total += size
             say(f"{one.place}: {count} x {kind}, {size / 1e6:.1f} MB")
     say(f"{verb} {total / 1e6:.1f} MB")
@@ -137,7 +137,7 @@ def print_inspection(inspection: "Inspection", paths: Sequence[Path]) -> None:
         say(line)
 
 
-def print_claims(checked: "Checked") -> None:
+def print_claims(checked: "CheckedClaims") -> None:
     """Print the ruling on each claim, what it was measured on, and what the intervals mean."""
     from xa_search.claims.verdicts import COLUMNS, FOOTNOTES, claim_cells, claim_details
 
@@ -154,7 +154,7 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
         if (report := one.report) is not None:
             gpus = f"{report.gpus}, driver {report.driver}" if report.driver else str(report.gpus)
             software = [report.python, *(report.packages[name] for name in ("ray", "torch")), report.code[:SHOWN]]
-            rows.append([one.name, *software, gpus, readable(report.free_disk), readable(report.free_memory)])
+            rows.append([one.name, *software, gpus, format_bytes(report.free_disk), format_bytes(report.free_memory)])
     columns = ("node", "python", "ray", "torch", "xa_search", "gpus", "disk free", "memory free")
     print_table("What the nodes have", columns, rows, texts=range(6))
     if findings := [[one.node, one.what, one.found, one.wanted, one.fix] for one in diagnosis.findings]:

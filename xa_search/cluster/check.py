@@ -17,7 +17,7 @@ from jsonschema import Draft7Validator, ValidationError
 from xa_search.cluster.access_rules import ACCESS
 from xa_search.cluster.capacity_rules import SCALING, STORAGE
 from xa_search.cluster.cluster_file import Example, Fault, Kind, Report, kind_of, read_cluster
-from xa_search.cluster.document import BrokenYamlError, Part, read_document
+from xa_search.cluster.document import BrokenYamlError, YamlNode, read_document
 from xa_search.cluster.software_rules import SOFTWARE
 from xa_search.errors import UsageError
 
@@ -35,7 +35,7 @@ KNOWN = "write provider: {type: aws}, provider: {type: local}, or kind: RayJob"
 EXAMPLES = re.compile(r"\b(?:sg|fs)-0123456789abcdef0\b|\b192\.0\.2\.\d+\b|\b[\w.-]+\.example\.(?:com|org)\b[\w./:-]*")
 
 
-def shape_faults(kind: Kind, root: Part) -> Iterator[Fault]:
+def shape_faults(kind: Kind, root: YamlNode) -> Iterator[Fault]:
     """Yield what Ray, EC2 or Kubernetes would not take, or would take and overlook."""
     ours = json.loads((files("xa_search.cluster") / "schemas" / f"{kind}.json").read_text(encoding="utf-8"))
     yield from _schema_faults(ours, root.value, root)
@@ -54,7 +54,7 @@ def _ray_schema() -> dict[str, Any]:
     return schema
 
 
-def _schema_faults(schema: dict[str, Any], value: Any, root: Part) -> Iterator[Fault]:
+def _schema_faults(schema: dict[str, Any], value: Any, root: YamlNode) -> Iterator[Fault]:
     for error in Draft7Validator(schema).iter_errors(value):
         where = ".".join(map(str, error.absolute_path)) or "the file"
         part = root.at(*error.absolute_path)
@@ -75,7 +75,7 @@ def _schema_faults(schema: dict[str, Any], value: Any, root: Part) -> Iterator[F
             yield Fault(part.line, "wrong-value", f"{where}: {error.message[:SHOWN]}", fix)
 
 
-def _unknown_keys(error: ValidationError, where: str, part: Part) -> Iterator[Fault]:
+def _unknown_keys(error: ValidationError, where: str, part: YamlNode) -> Iterator[Fault]:
     known = list(error.schema.get("properties", {}))
     for key in error.instance:
         if key not in known:
@@ -103,7 +103,7 @@ def check_text(text: str) -> Report:
     return Report(tuple(sorted(set(_faults(root)))), tuple(_examples(root)))
 
 
-def _faults(root: Part) -> Iterator[Fault]:
+def _faults(root: YamlNode) -> Iterator[Fault]:
     for part in root.walk():
         for name, line in part.repeated:
             yield Fault(line, "duplicate-key", f"`{name}` stands here a second time: the first is lost", "keep one")
@@ -118,7 +118,7 @@ def _faults(root: Part) -> Iterator[Fault]:
         yield from rule.faults(cluster)
 
 
-def _examples(root: Part) -> Iterator[Example]:
+def _examples(root: YamlNode) -> Iterator[Example]:
     seen = set()
     for part in root.walk():
         for value in EXAMPLES.findall(part.text):

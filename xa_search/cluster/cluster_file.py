@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from xa_search.cluster.document import Part, read_document
+from xa_search.cluster.document import YamlNode, read_document
 
 Kind = Literal["aws", "local", "rayjob"]
 GPU_INSTANCE = re.compile(r"(g\d|gr\d|p\d)")
@@ -18,7 +18,7 @@ JOB: frozenset[Kind] = frozenset({"rayjob"})
 LAUNCHED: frozenset[Kind] = frozenset({"aws", "local"})
 SCALED: frozenset[Kind] = frozenset({"aws", "rayjob"})
 ALL: frozenset[Kind] = frozenset({"aws", "local", "rayjob"})
-Finding = tuple[Part, str, str]
+Finding = tuple[YamlNode, str, str]
 """Where, what is wrong there, and what to write instead."""
 
 
@@ -28,11 +28,11 @@ class Machine:
 
     name: str
     head: bool
-    part: Part
+    part: YamlNode
     """Where the file describes it."""
-    settings: Part
+    settings: YamlNode
     """EC2's settings, or the pod's."""
-    commands: tuple[Part, ...]
+    commands: tuple[YamlNode, ...]
     """What runs on it before a trial does, in order, with the variables it sets."""
     gpus: float
     spot: bool = False
@@ -47,7 +47,7 @@ class ClusterFile:
     """A cluster file of a known kind."""
 
     kind: Kind
-    root: Part
+    root: YamlNode
     machines: tuple[Machine, ...]
 
     @property
@@ -61,12 +61,12 @@ class ClusterFile:
         return tuple(machine for machine in self.machines if not machine.head)
 
     @property
-    def pods(self) -> Part:
+    def pods(self) -> YamlNode:
         """The Ray cluster within a RayJob."""
         return self.root.at("spec", "rayClusterSpec")
 
 
-def kind_of(root: Part) -> Kind | None:
+def kind_of(root: YamlNode) -> Kind | None:
     """Return the kind of a file; none where it is no cluster file that this program knows."""
     if root.at("kind").text == "RayJob":
         return "rayjob"
@@ -74,13 +74,13 @@ def kind_of(root: Part) -> Kind | None:
     return "aws" if provider == "aws" else "local" if provider == "local" else None
 
 
-def read_cluster(kind: Kind, root: Part) -> ClusterFile:
+def read_cluster(kind: Kind, root: YamlNode) -> ClusterFile:
     """Return the machines of a file; what is missing or of a wrong type makes none."""
     machines = {"aws": _aws, "local": _local, "rayjob": _pods}[kind]
     return ClusterFile(kind, root, tuple(machines(root)))
 
 
-def _aws(root: Part) -> Iterator[Machine]:
+def _aws(root: YamlNode) -> Iterator[Machine]:
     for name, part in root.at("available_node_types").entries.items():
         settings, stated = part.at("node_config"), part.at("resources", "GPU").number
         has_gpu = GPU_INSTANCE.match(settings.at("InstanceType").text) is not None
@@ -90,16 +90,16 @@ def _aws(root: Part) -> Iterator[Machine]:
         yield Machine(name, head, part, settings, _launched(root, part, head), gpus, spot)
 
 
-def _local(root: Part) -> Iterator[Machine]:
+def _local(root: YamlNode) -> Iterator[Machine]:
     provider = root.at("provider")
-    head = _launched(root, Part(None, 1), True)
+    head = _launched(root, YamlNode(None, 1), True)
     without_gpu = any("ray start" in command.text and "--num-gpus=0" in command.text for command in head)
-    yield Machine("head", True, provider.at("head_ip"), Part(None, 1), head, float(not without_gpu))
+    yield Machine("head", True, provider.at("head_ip"), YamlNode(None, 1), head, float(not without_gpu))
     workers = provider.at("worker_ips")
-    yield Machine("workers", False, workers, Part(None, 1), _launched(root, Part(None, 1), False), 1.0)
+    yield Machine("workers", False, workers, YamlNode(None, 1), _launched(root, YamlNode(None, 1), False), 1.0)
 
 
-def _launched(root: Part, node_type: Part, head: bool) -> tuple[Part, ...]:
+def _launched(root: YamlNode, node_type: YamlNode, head: bool) -> tuple[YamlNode, ...]:
     """Return the commands of a launched machine; a worker type's own set-up takes the place of the common one."""
     first = node_type.at("initialization_commands")
     setup = [root.at("setup_commands"), root.at("head_setup_commands" if head else "worker_setup_commands")]
@@ -110,7 +110,7 @@ def _launched(root: Part, node_type: Part, head: bool) -> tuple[Part, ...]:
     return tuple(command for part in parts for command in part.elements)
 
 
-def _pods(root: Part) -> Iterator[Machine]:
+def _pods(root: YamlNode) -> Iterator[Machine]:
     cluster = root.at("spec", "rayClusterSpec")
     head = cluster.at("headGroupSpec")
     yield _pod("head", head, head=True, more=(root.at("spec", "entrypoint"),))
@@ -118,13 +118,13 @@ def _pods(root: Part) -> Iterator[Machine]:
         yield _pod(part.at("groupName").text or "workers", part, head=False)
 
 
-def _pod(name: str, part: Part, *, head: bool, more: tuple[Part, ...] = ()) -> Machine:
+def _pod(name: str, part: YamlNode, *, head: bool, more: tuple[YamlNode, ...] = ()) -> Machine:
     spec = part.at("template", "spec")
     containers = containers_of(spec)
     commands = [_words(container) for container in containers]
     for container in containers:
         for entry in container.at("env").elements:
-            commands.append(Part(f"{entry.at('name').text}={entry.at('value').text}", entry.line))
+            commands.append(YamlNode(f"{entry.at('name').text}={entry.at('value').text}", entry.line))
     gpus = [_gpus(container) for container in spec.at("containers").elements]
     started = part.at("rayStartParams", "num-gpus").number or part.at("resources", "GPU").number or 0.0
     places = [found for key in ("nodeSelector", "affinity", "tolerations") for found in spec.at(key).walk()]
@@ -133,17 +133,17 @@ def _pod(name: str, part: Part, *, head: bool, more: tuple[Part, ...] = ()) -> M
     return Machine(name, head, part, spec, (*commands, *more), max(sum(gpus), started), spot)
 
 
-def containers_of(spec: Part) -> tuple[Part, ...]:
+def containers_of(spec: YamlNode) -> tuple[YamlNode, ...]:
     """Return the containers of a pod, those first that run before the others."""
     return (*spec.at("initContainers").elements, *spec.at("containers").elements)
 
 
-def _words(container: Part) -> Part:
+def _words(container: YamlNode) -> YamlNode:
     words = (*container.at("command").elements, *container.at("args").elements)
-    return Part(" ".join(word.text for word in words), words[0].line if words else container.line)
+    return YamlNode(" ".join(word.text for word in words), words[0].line if words else container.line)
 
 
-def _gpus(container: Part) -> float:
+def _gpus(container: YamlNode) -> float:
     return container.at("resources", "limits", GPU).number or 0.0
 
 

@@ -19,20 +19,20 @@ class BrokenYamlError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class YamlNode:
     """A value somewhere in a file: its line counts from one, and is that of its key where it has one."""
 
     value: Any
     line: int
-    inner: Mapping[str | int, "Part"] = field(default_factory=dict)
+    inner: Mapping[str | int, "YamlNode"] = field(default_factory=dict)
     repeated: tuple[tuple[str, int], ...] = ()
     """The keys that stand here more than once, with the line of the last."""
 
-    def at(self, *path: str | int) -> "Part":
+    def at(self, *path: str | int) -> "YamlNode":
         """Return the part at the end of a path of keys and positions."""
         part = self
         for step in path:
-            part = part.inner.get(step) or Part(None, part.line)
+            part = part.inner.get(step) or YamlNode(None, part.line)
         return part
 
     @property
@@ -54,28 +54,28 @@ class Part:
             return None
 
     @property
-    def entries(self) -> Mapping[str, "Part"]:
+    def entries(self) -> Mapping[str, "YamlNode"]:
         """The parts of a mapping by key; none where this is no mapping."""
         return {str(key): part for key, part in self.inner.items()} if isinstance(self.value, dict) else {}
 
     @property
-    def elements(self) -> tuple["Part", ...]:
+    def elements(self) -> tuple["YamlNode", ...]:
         """The parts of a list; none where this is no list."""
         return tuple(self.inner.values()) if isinstance(self.value, list) else ()
 
-    def walk(self) -> Iterator["Part"]:
+    def walk(self) -> Iterator["YamlNode"]:
         """Yield this part and all in it."""
         yield self
         for part in self.inner.values():
             yield from part.walk()
 
 
-def read_document(text: str) -> Part:
+def read_document(text: str) -> YamlNode:
     """Return the root of the one document in a text."""
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        return Part(None, 1) if node is None else _part(loader, node, 1)
+        return YamlNode(None, 1) if node is None else _part(loader, node, 1)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else min(mark.line + 1, max(1, len(text.splitlines())))
@@ -86,28 +86,28 @@ def read_document(text: str) -> Part:
         raise BrokenYamlError(1, "an alias stands within what it names") from None
 
 
-def _part(loader: yaml.SafeLoader, node: yaml.Node, line: int) -> Part:
+def _part(loader: yaml.SafeLoader, node: yaml.Node, line: int) -> YamlNode:
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, line)
     if isinstance(node, yaml.SequenceNode):
-        elements: dict[str | int, Part] = {
+        elements: dict[str | int, YamlNode] = {
             place: _part(loader, inner, inner.start_mark.line + 1) for place, inner in enumerate(node.value)
         }
-        return Part([part.value for part in elements.values()], line, elements)
+        return YamlNode([part.value for part in elements.values()], line, elements)
     try:
-        return Part(loader.construct_object(node), line)
+        return YamlNode(loader.construct_object(node), line)
     except ValueError as error:
         raise yaml.MarkedYAMLError(problem=f"{node.value}: {error}", problem_mark=node.start_mark) from None
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, line: int) -> Part:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, line: int) -> YamlNode:
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
     own = [(key.value, key.start_mark.line + 1) for key, _ in node.value if key.value != "<<"]
     repeated = tuple((name, where) for place, (name, where) in enumerate(own) if name in dict(own[:place]))
     loader.flatten_mapping(node)
-    inner: dict[str | int, Part] = {}
+    inner: dict[str | int, YamlNode] = {}
     for key, value in node.value:
         inner[loader.construct_object(key)] = _part(loader, value, key.start_mark.line + 1)
-    return Part({key: part.value for key, part in inner.items()}, line, inner, repeated)
+    return YamlNode({key: part.value for key, part in inner.items()}, line, inner, repeated)

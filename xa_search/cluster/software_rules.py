@@ -9,7 +9,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from xa_search.cluster.cluster_file import ALL, AWS, JOB, LAUNCHED, ClusterFile, Finding, Machine, Rule, containers_of
-from xa_search.cluster.document import Part
+from xa_search.cluster.document import YamlNode
 
 # In a checkout the file lies beside the package, in an installed wheel among the environment's shared files.
 _CHECKOUT = Path(__file__).resolve().parents[2] / "constraints.txt"
@@ -61,7 +61,7 @@ def _ray_images() -> set[str]:
     return set(re.findall(r"ami-[0-9a-f]+", source.read_text(encoding="utf-8")))
 
 
-def _container_image(stated: Part) -> Iterator[Finding]:
+def _container_image(stated: YamlNode) -> Iterator[Finding]:
     name, _, tag = stated.text.rpartition("/")[2].partition(":")
     if name == "ray-ml":
         yield stated, "ray-ml images are no longer built", "build cluster/Dockerfile, and name that image"

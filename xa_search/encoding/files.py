@@ -67,7 +67,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def near(path: Path) -> Path:
+def node_copy(path: Path) -> Path:
     """Return a node's copy of a file that lies behind a network, else the file itself.
 
     The copy is made once for a state of the file. Where there is no room for it, and where anything else goes wrong,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
-from xa_search.encoding.files import near
+from xa_search.encoding.files import node_copy
 from xa_search.errors import DataError
 
 
@@ -31,7 +31,7 @@ class EncodedTable:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._dataset = Dataset.from_file(str(near(path))).with_format("arrow")
+            self._dataset = Dataset.from_file(str(node_copy(path))).with_format("arrow")
         except (OSError, pa.ArrowException) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(

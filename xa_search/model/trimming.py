@@ -25,7 +25,7 @@ from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from xa_search.encoding.files import near
+from xa_search.encoding.files import node_copy
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import ModelError
@@ -132,7 +132,7 @@ def _empty_encoder(files: EncoderFiles) -> "PreTrainedModel":
 
 
 def _fill(encoder: "PreTrainedModel", path: Path) -> None:
-    encoder.load_state_dict(_read(near(path)), assign=True)
+    encoder.load_state_dict(_read(node_copy(path)), assign=True)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -65,12 +65,12 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def readable(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Return a size as a person writes it."""
     return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"
 
 
-class DiskRoom:
+class DiskBudget:
     """The room that a search has for its trials; `folder_of` gives the folder of one."""
 
     def __init__(self, plan: Plan, folder_of: Callable[[TrialRecord], Path]) -> None:
@@ -88,11 +88,11 @@ class DiskRoom:
                 - shared_bytes(sizes, self._plan.models_a_trial)
                 - folder_bytes(self._plan.directory)
             )
-            limits.append((left, f"left of its {readable(self._plan.disk_budget)}, raise --disk-budget"))
+            limits.append((left, f"left of its {format_bytes(self._plan.disk_budget)}, raise --disk-budget"))
         for left, place in limits:
             if growth > left:
-                asked = f"trial {record.number} and what runs may take {readable(growth)} more"
-                return f"{asked}, {readable(max(0, left))} are {place}"
+                asked = f"trial {record.number} and what runs may take {format_bytes(growth)} more"
+                return f"{asked}, {format_bytes(max(0, left))} are {place}"
         return ""
 
     def _growth(self, record: TrialRecord, trials: Sequence[TrialRecord]) -> int:

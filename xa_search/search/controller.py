@@ -4,7 +4,7 @@ A batch is proposed as a whole, once every trial of the batch before has ended, 
 with trials of earlier batches. So neither a proposal nor a stop depends on who was faster, nobody waits within a batch,
 and a resumed search goes on with the batch that it left.
 
-Both ways to run trials, in this process and through Ray, drive the same Bookkeeper; it is the only one who decides.
+Both ways to run trials, in this process and through Ray, drive the same SearchController; it alone decides.
 """
 
 from collections import Counter, deque
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from xa_search.errors import StoppedEarly, UsageError, XaSearchError
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
-from xa_search.search.budgets import Budget, DiskRoom, epoch_seconds
+from xa_search.search.budgets import Budget, DiskBudget, epoch_seconds
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.failures import Failure
 from xa_search.search.study import SearchStudy
@@ -25,7 +25,7 @@ SAME_ERROR_LIMIT = 3
 LOST_TRIALS_LIMIT = 3
 
 
-class Listener(Protocol):
+class SearchCallback(Protocol):
     """Is told, in the driver, what happens to the trials. The same news may come twice after a restart."""
 
     def placed(self, lines: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ class Batches:
         self._proposed.extend(self._study.propose(batch) for _ in range(len(paused) + missing))
 
 
-def hopeless(failures: Sequence[Failure | None]) -> str:
+def abort_reason(failures: Sequence[Failure | None]) -> str:
     """Say why to give up: the first trials of this run all died of one code error, or workers keep dying."""
     codes = [one for one in failures[:SAME_ERROR_LIMIT] if one is not None and one.failure == "code"]
     if len(codes) == SAME_ERROR_LIMIT and len({one.frame for one in codes}) == 1:
@@ -92,7 +92,7 @@ def all_failed(trials: Sequence[TrialRecord]) -> str:
     )
 
 
-class Bookkeeper:
+class SearchController:
     """Hands out trials, enters what they report, and says when the search must stop."""
 
     def __init__(
@@ -100,15 +100,15 @@ class Bookkeeper:
         plan: Plan,
         study: SearchStudy,
         make_job: MakeJob,
-        listener: Listener,
+        callback: SearchCallback,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._plan = plan
         self._study = study
         self._make_job = make_job
-        self._listener = listener
+        self._callback = callback
         self._budget = Budget(plan, study.spent(), clock)
-        self._disk = DiskRoom(plan, lambda record: make_job(record).directory)
+        self._disk = DiskBudget(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
         self._early_stopping = EarlyStopping(plan.space.scheduler.asha, () if plan.deterministic else study.trials())
         self._running: dict[int, TrialRecord] = {}
@@ -185,9 +185,9 @@ class Bookkeeper:
             return
         self._started.add(number)
         self._budget.trial_started(self._running[number])
-        self._listener.trial_started(self._running[number])
+        self._callback.trial_started(self._running[number])
 
-    def happened(self, number: int, event: TrialEvent) -> bool:
+    def handle_event(self, number: int, event: TrialEvent) -> bool:
         """Enter an event of a running trial, and tell whether the trial goes on."""
         if number not in self._running:
             return False
@@ -212,7 +212,7 @@ class Bookkeeper:
         self._study.note_spent(self._budget.spent())
         for record in settled:
             if record.number in begun:
-                self._listener.trial_ended(record)
+                self._callback.trial_ended(record)
 
     def conclude(self) -> None:
         """Raise what the search came to, if it is no success."""
@@ -241,7 +241,7 @@ class Bookkeeper:
             record = self._running[number] = self._study.trial(number)
             if self._batches is None:
                 self._early_stopping.enter(record)
-            self._listener.epoch_reported(record, report)
+            self._callback.epoch_reported(record, report)
         else:
             stopped = None
         if report.final or stopped is not None:
@@ -256,7 +256,7 @@ class Bookkeeper:
         self._budget.trial_ended(number)
         self._study.note_spent(self._budget.spent())
         self._failures.append(failure)
-        if cause := hopeless(self._failures):
+        if cause := abort_reason(self._failures):
             self.stop(cause)
             self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}, and type the same command")
-        self._listener.trial_ended(self._study.trial(number))
+        self._callback.trial_ended(self._study.trial(number))

@@ -17,13 +17,13 @@ import torch
 
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.records import MemoryProbe, Plan, TrialJob, TrialRecord, TrialSettings
-from xa_search.search.budgets import readable
-from xa_search.search.controller import Listener, MakeJob
+from xa_search.search.budgets import format_bytes
+from xa_search.search.controller import MakeJob, SearchCallback
 from xa_search.search.resources import Placement
 from xa_search.search.study import SearchStudy
 from xa_search.training.evaluation import TOKENS_A_BATCH
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.steps import StepBatch, StepRows
+from xa_search.training.trainer import Trainer, build_trainer
 
 STEPS = 2
 DECISIVE = ("method", "pairing", "padding", "precision")
@@ -34,35 +34,35 @@ def measure_memory(job: TrialJob) -> MemoryProbe | None:
     """Return what the job's largest step takes of this process's GPU; none where it has none."""
     if not torch.cuda.is_available():
         return None
-    learner = build_learner(job)
-    learner.model.train()
-    step = largest_step(learner)
+    trainer = build_trainer(job)
+    trainer.model.train()
+    step = largest_step(trainer)
     for _ in range(STEPS):
-        learner.take_step(step)
-    learner.predictor.predict(longest_translations(learner, TOKENS_A_BATCH // int(step.batch.lengths.max())))
+        trainer.take_step(step)
+    trainer.predictor.predict(longest_translations(trainer, TOKENS_A_BATCH // int(step.batch.lengths.max())))
     torch.cuda.synchronize()
     free, total = torch.cuda.mem_get_info()
     overhead = max(0, total - free - torch.cuda.memory_reserved())
     return MemoryProbe(peak=overhead + torch.cuda.max_memory_reserved(), overhead=overhead, total=total)
 
 
-def largest_step(learner: Learner) -> StepBatch:
+def largest_step(trainer: Trainer) -> StepBatch:
     """Return a step that takes as much memory as any that the trial may draw."""
-    settings, task_rows = learner.job.settings, learner.data.task_rows(learner.job.settings.method)
+    settings, task_rows = trainer.job.settings, trainer.data.task_rows(trainer.job.settings.method)
     task = task_rows.read(_longest(task_rows.lengths, settings.batch_size))
     labelled, sources, partners = task, list[EncodedRow](), list[EncodedRow]()
     if settings.method == "translate_train":
-        labelled = [*task, *longest_translations(learner, len(task))]
+        labelled = [*task, *longest_translations(trainer, len(task))]
     if settings.pair_losses:
-        partners = task if settings.method == "english_only" else longest_translations(learner, len(task))
+        partners = task if settings.method == "english_only" else longest_translations(trainer, len(task))
         sources = task[: len(partners)] if settings.pairing == "independent" else []
     rows = StepRows(task=labelled, places=list(range(len(partners))), sources=sources, partners=partners)
-    return rows.collate(learner.collator, settings.pair_losses)
+    return rows.collate(trainer.collator, settings.pair_losses)
 
 
-def longest_translations(learner: Learner, count: int) -> list[EncodedRow]:
+def longest_translations(trainer: Trainer, count: int) -> list[EncodedRow]:
     """Return the longest translations of all targets together, at most so many, and at least one."""
-    tables: list[EncodedTable] = list(learner.data.translations.values())
+    tables: list[EncodedTable] = list(trainer.data.translations.values())
     rows = [row for table in tables for row in table.rows(_longest(table.lengths, count))]
     return sorted(rows, key=lambda row: len(row.input_ids), reverse=True)[: max(1, count)]
 
@@ -71,14 +71,14 @@ def _longest(lengths: np.ndarray, count: int) -> np.ndarray:
     return np.argsort(-lengths, kind="stable")[: max(1, count)]
 
 
-class MemoryBook:
+class MemoryProfile:
     """Says which steps are to be measured, and keeps what was measured with the search."""
 
-    def __init__(self, plan: Plan, study: SearchStudy, make_job: MakeJob, listener: Listener) -> None:
+    def __init__(self, plan: Plan, study: SearchStudy, make_job: MakeJob, callback: SearchCallback) -> None:
         self._plan = plan
         self._study = study
         self._make_job = make_job
-        self._listener = listener
+        self._callback = callback
 
     @property
     def is_needed(self) -> bool:
@@ -92,7 +92,7 @@ class MemoryBook:
             (kind, key): self._job(settings)
             for size in self._plan.space.model_sizes
             if self._plan.space.gpus(size) is None
-            for settings in hungriest(self._plan, size)
+            for settings in most_demanding(self._plan, size)
             for kind in kinds
             if (key := _key(settings, kind)) not in known
         }
@@ -106,7 +106,7 @@ class MemoryBook:
         known = self._study.measured()
         found = {}
         for size in self._plan.space.model_sizes:
-            keys = [_key(settings, kind) for settings in hungriest(self._plan, size) for kind in kinds]
+            keys = [_key(settings, kind) for settings in most_demanding(self._plan, size) for kind in kinds]
             if self._plan.space.gpus(size) is None and all(key in known for key in keys):
                 found[size] = [MemoryProbe(**known[key]) for key in keys]
         return found
@@ -118,17 +118,17 @@ class MemoryBook:
             line = f"a trial of size {size} takes {placement.requests[size].gpus:g} GPUs"
             if probes.get(size):
                 most = max(probes[size], key=lambda probe: probe.peak / probe.total)
-                line += f", its largest step took {readable(most.peak)} of {readable(most.total)}"
+                line += f", its largest step took {format_bytes(most.peak)} of {format_bytes(most.total)}"
             lines.append(f"{line}; its tensors may take {share.limit:.0%} of a GPU's memory")
         if lines:
-            self._listener.placed(lines)
+            self._callback.placed(lines)
 
     def _job(self, settings: TrialSettings) -> TrialJob:
         """A job that is measured is no trial: its number is nobody's, and nothing is written into its folder."""
         return self._make_job(TrialRecord(number=0, role="searched", settings=settings, params={}))
 
 
-def hungriest(plan: Plan, size: str) -> tuple[TrialSettings, ...]:
+def most_demanding(plan: Plan, size: str) -> tuple[TrialSettings, ...]:
     """Return the settings of the trials of a size that may take the most memory: no other takes more than them all."""
     params = plan.space.params
     choices = {key: params[key].choices or () for key in DECISIVE if key in params}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from xa_search.errors import InfeasibleError, UsageError
 
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 PACKAGE = Path(__file__).resolve().parents[1]
 PROBE = "probe-"
 SHOWN = 12
@@ -35,7 +35,7 @@ def check_address(address: str) -> None:
     if not host or "/" in host or not port.isdigit():
         raise UsageError(f"--address {address}: not of the form HOST:PORT; give the head node's, or auto on that node")
     try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS).close()
     except OSError as error:
         raise InfeasibleError(
             f"--address {address}: no Ray answers ({error.strerror or error}); "
@@ -54,11 +54,11 @@ def remedy_of_refusal(reason: str) -> str:
     return f"the token in {place} is not this cluster's: copy it" if found else f"copy the cluster's token to {place}"
 
 
-def answers(address: str) -> bool:
+def is_reachable(address: str) -> bool:
     """Tell whether somebody listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS).close()
     except OSError:
         return False
     return True

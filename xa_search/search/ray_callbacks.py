@@ -1,4 +1,4 @@
-"""Ray Tune's callbacks. In: what Tune asks and tells. Out: the same, asked of and told to the Bookkeeper.
+"""Ray Tune's callbacks. In: what Tune asks and tells. Out: the same, asked of and told to the SearchController.
 
 Nothing is decided here: Tune's searcher, scheduler, callback and stopper hand everything on.
 """
@@ -16,13 +16,13 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from xa_search.errors import InfeasibleError
-from xa_search.search.controller import Bookkeeper
+from xa_search.search.controller import SearchController
 from xa_search.search.failures import failure_of_lost_worker
 from xa_search.search.ray_nodes import live_resources
 from xa_search.search.resources import Placement, Resources, has_slot
-from xa_search.search.trial_events import LEAST_SECONDS, Patience
+from xa_search.search.trial_events import LEAST_SECONDS, EpochTimeout
 
-EVENT, REFUSAL, NUMBER, JOB, PATIENCE = "event", "refusal", "number", "job", "patience"
+EVENT, REFUSAL, NUMBER, JOB, TIMEOUT = "event", "refusal", "number", "job", "timeout"
 
 BETWEEN_LOOKS = 2.0
 
@@ -33,14 +33,14 @@ class Abandoned(BaseException):
     """Nobody waits for Tune any more. Were it an Exception, Tune would tidy up first, and wait for a Ray that died."""
 
 
-class Link:
-    """What ties Ray's callbacks to the bookkeeper: an error of ours ends the search instead of vanishing in Ray.
+class TuneBridge:
+    """What ties Ray's callbacks to the controller: an error of ours ends the search instead of vanishing in Ray.
 
-    Tune has a thread of its own. When that is abandoned, nothing of what it still does reaches the bookkeeper.
+    Tune has a thread of its own. When that is abandoned, nothing of what it still does reaches the controller.
     """
 
-    def __init__(self, bookkeeper: Bookkeeper, placement: Placement, ahead: int) -> None:
-        self.bookkeeper = bookkeeper
+    def __init__(self, controller: SearchController, placement: Placement, ahead: int) -> None:
+        self.controller = controller
         self.placement = placement
         self.ahead = ahead
         """How many trials wait for a node: a cluster that grows has to see that one does."""
@@ -77,27 +77,27 @@ class Link:
 class StudySearcher(Searcher):
     """Lets Tune ask for trials. A trial is proposed when there is a slot for it: the later, the more is known."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, bridge: TuneBridge) -> None:
         super().__init__()
-        self._link = link
+        self._bridge = bridge
 
     def suggest(self, trial_id: str) -> Any:
         """Return a trial to run; none for now; or that there will be no more."""
-        return self._link.ask(self._suggest, Searcher.FINISHED)
+        return self._bridge.ask(self._suggest, Searcher.FINISHED)
 
     def _suggest(self) -> Any:
-        bookkeeper, link = self._link.bookkeeper, self._link
-        for number in bookkeeper.running:
-            if number in link.trials and link.trials[number].is_finished():  # type: ignore[no-untyped-call]
-                bookkeeper.lost(number, failure_of_lost_worker(_last_error(link.trials[number])))
-        if not has_slot(link.slots, bookkeeper.running_sizes):
+        controller, bridge = self._bridge.controller, self._bridge
+        for number in controller.running:
+            if number in bridge.trials and bridge.trials[number].is_finished():  # type: ignore[no-untyped-call]
+                controller.lost(number, failure_of_lost_worker(_last_error(bridge.trials[number])))
+        if not has_slot(bridge.slots, controller.running_sizes):
             return None
-        given = bookkeeper.next_trial()
+        given = controller.next_trial()
         if given is not None:
             record, job = given
-            patience = Patience(epoch_seconds=bookkeeper.epoch_seconds(record), least=LEAST_SECONDS)
-            return {NUMBER: record.number, JOB: link.placement.placed(job), PATIENCE: patience}
-        return None if bookkeeper.running else Searcher.FINISHED
+            timeout = EpochTimeout(epoch_seconds=controller.epoch_seconds(record), least=LEAST_SECONDS)
+            return {NUMBER: record.number, JOB: bridge.placement.placed(job), TIMEOUT: timeout}
+        return None if controller.running else Searcher.FINISHED
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """Say that the slots decide how many trials run at a time."""
@@ -114,43 +114,43 @@ class StudySearcher(Searcher):
 
 
 class StudyScheduler(FIFOScheduler):
-    """Hands every event to the bookkeeper and stops the trials that it ends."""
+    """Hands every event to the controller and stops the trials that it ends."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, bridge: TuneBridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._link = link
+        self._bridge = bridge
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which of Tune's trials runs which of ours."""
-        self._link.trials[trial.config[NUMBER]] = trial
+        self._bridge.trials[trial.config[NUMBER]] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Enter the event; the answer is whether the trial goes on."""
-        goes_on = self._link.ask(lambda: self._goes_on(trial.config[NUMBER], result), False)
-        return self.CONTINUE if goes_on else self.STOP
+        resumed = self._bridge.ask(lambda: self._continues(trial.config[NUMBER], result), False)
+        return self.CONTINUE if resumed else self.STOP
 
-    def _goes_on(self, number: int, result: dict[str, Any]) -> bool:
+    def _continues(self, number: int, result: dict[str, Any]) -> bool:
         if REFUSAL in result:
             raise InfeasibleError(result[REFUSAL])
-        return self._link.bookkeeper.happened(number, result[EVENT])
+        return self._bridge.controller.handle_event(number, result[EVENT])
 
 
 class StudyCallback(tune.Callback):
-    """Tells the bookkeeper when a worker takes up a trial."""
+    """Tells the controller when a worker takes up a trial."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, bridge: TuneBridge) -> None:
+        self._bridge = bridge
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Enter that the trial began."""
-        self._link.ask(lambda: self._link.bookkeeper.started(trial.config[NUMBER]), None)
+        self._bridge.ask(lambda: self._bridge.controller.started(trial.config[NUMBER]), None)
 
 
 class StudyStopper(tune.Stopper):
-    """Ends the search when the bookkeeper says so, when something of ours broke, or when no node is left."""
+    """Ends the search when the controller says so, when something of ours broke, or when no node is left."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, bridge: TuneBridge) -> None:
+        self._bridge = bridge
         self._looked = time.monotonic()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -159,15 +159,15 @@ class StudyStopper(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Tell whether the whole search ends now. Raises Abandoned."""
-        if self._link.is_abandoned:
+        if self._bridge.is_abandoned:
             raise Abandoned
         now = time.monotonic()
         if now - self._looked >= BETWEEN_LOOKS:
             self._looked = now
             if not (nodes := live_resources()):  # Tune would wait for ever for a node to come back.
-                self._link.bookkeeper.stop("its Ray died")
-            self._link.count_slots(nodes)
-        return self._link.fault is not None or self._link.bookkeeper.must_stop()
+                self._bridge.controller.stop("its Ray died")
+            self._bridge.count_slots(nodes)
+        return self._bridge.fault is not None or self._bridge.controller.must_stop()
 
 
 def _last_error(trial: Trial) -> str:

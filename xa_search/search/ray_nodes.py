@@ -124,7 +124,7 @@ def _measured(reference: Any) -> MemoryProbe | str:
         return str(error).strip().splitlines()[-1][:200]
 
 
-class Room:
+class CapacityRequest:
     """Room that was asked for, trial by trial: what came is given back at once, so that a trial takes it."""
 
     def __init__(self, requests: Sequence[Resources]) -> None:
@@ -159,18 +159,18 @@ class Room:
 
 
 @contextmanager
-def room_for(requests: Sequence[Resources]) -> Iterator[Room]:
+def request_capacity(requests: Sequence[Resources]) -> Iterator[CapacityRequest]:
     """Ask a cluster that grows for room, as long as this driver lives. Raises InfeasibleError when none comes."""
-    room = Room(requests)
+    capacity = CapacityRequest(requests)
     try:
         start = time.monotonic()
-        while not room.give_back():
+        while not capacity.give_back():
             if time.monotonic() - start > FIRST_NODE_SECONDS:
                 raise InfeasibleError(
-                    f"a trial asks for {room.missing}, and no such node came in {FIRST_NODE_SECONDS / 60:.0f} minutes; "
-                    "`ray status` says why, or type --set gpus_per_trial=0 where the cluster has no GPU"
+                    f"a trial asks for {capacity.missing}, and no such node came in {FIRST_NODE_SECONDS / 60:.0f} "
+                    "minutes; `ray status` says why, or type --set gpus_per_trial=0 where the cluster has no GPU"
                 )
             time.sleep(BETWEEN_LOOKS)
-        yield room
+        yield capacity
     finally:
-        room.forget()
+        capacity.forget()

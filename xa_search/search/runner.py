@@ -22,34 +22,42 @@ from ray.tune.search import ConcurrencyLimiter
 from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
 from xa_search.records.search import RAY
-from xa_search.search.controller import Bookkeeper, Listener, MakeJob
+from xa_search.search.controller import MakeJob, SearchCallback, SearchController
 from xa_search.search.driver import own_signals, quiet_log
-from xa_search.search.memory_profile import MemoryBook
+from xa_search.search.memory_profile import MemoryProfile
 from xa_search.search.node_check import (
     Expected,
-    answers,
     check_address,
     expected_of_nodes,
     fault_here,
+    is_reachable,
     remedy_of_refusal,
 )
 from xa_search.search.ray_callbacks import (
     EVENT,
     JOB,
     NUMBER,
-    PATIENCE,
     REFUSAL,
+    TIMEOUT,
     Abandoned,
-    Link,
     StudyCallback,
     StudyScheduler,
     StudySearcher,
     StudyStopper,
+    TuneBridge,
 )
-from xa_search.search.ray_nodes import Room, check_nodes, gpu_kinds, grows, live_resources, measure_on_nodes, room_for
+from xa_search.search.ray_nodes import (
+    CapacityRequest,
+    check_nodes,
+    gpu_kinds,
+    grows,
+    live_resources,
+    measure_on_nodes,
+    request_capacity,
+)
 from xa_search.search.resources import Placement, Resources, gpus_here, place, wanted
 from xa_search.search.study import SearchStudy
-from xa_search.search.trial_events import Trainer, trial_events, watched
+from xa_search.search.trial_events import TrainFunction, trial_events, with_watchdog
 
 LOST_WORKER_RETRIES = 3
 BETWEEN_LOOKS = 1.0
@@ -62,44 +70,44 @@ def run_trials(
     plan: Plan,
     study: SearchStudy,
     make_job: MakeJob,
-    listener: Listener,
-    trainer: Trainer | None = None,
+    callback: SearchCallback,
+    train: TrainFunction | None = None,
 ) -> None:
-    """Run what remains of the search, as its only driver. Workers must be able to import `trainer`, if it is given.
+    """Run what remains of the search, as its only driver. Workers must be able to import `train`, if it is given.
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
     prepare_ray(plan.address)
     for orphan in study.settle():
-        listener.trial_ended(orphan)
-    bookkeeper = Bookkeeper(plan, study, make_job, listener)
+        callback.trial_ended(orphan)
+    controller = SearchController(plan, study, make_job, callback)
     try:
         if study.remaining(plan.space.trials):
-            _run(plan, bookkeeper, trainer, MemoryBook(plan, study, make_job, listener))
+            _run(plan, controller, train, MemoryProfile(plan, study, make_job, callback))
     except KeyboardInterrupt:
-        bookkeeper.stop("it was interrupted")
+        controller.stop("it was interrupted")
     finally:
-        bookkeeper.settle()
+        controller.settle()
         shutil.rmtree(plan.directory / RAY, ignore_errors=True)
-    bookkeeper.conclude()
+    controller.conclude()
 
 
-def _run(plan: Plan, bookkeeper: "Bookkeeper", trainer: Trainer | None, memory: MemoryBook) -> None:
+def _run(plan: Plan, controller: "SearchController", train: TrainFunction | None, memory: MemoryProfile) -> None:
     if plan.local:
-        bookkeeper.begin(slots=1, gpus=gpus_here(plan.space))
-        _run_here(bookkeeper, trainer)
+        controller.begin(slots=1, gpus=gpus_here(plan.space))
+        _run_here(controller, train)
         return
-    run_on_ray(plan, bookkeeper, trainer, memory)
+    run_on_ray(plan, controller, train, memory)
 
 
-def _run_here(bookkeeper: "Bookkeeper", trainer: Trainer | None) -> None:
+def _run_here(controller: "SearchController", train: TrainFunction | None) -> None:
     """Run one trial after the other in this process."""
-    while (given := bookkeeper.next_trial()) is not None:
+    while (given := controller.next_trial()) is not None:
         record, job = given
-        bookkeeper.started(record.number)
-        with closing(trial_events(job, trainer)) as events:
+        controller.started(record.number)
+        with closing(trial_events(job, train)) as events:
             for event in events:
-                if not bookkeeper.happened(record.number, event) or bookkeeper.must_stop():
+                if not controller.handle_event(record.number, event) or controller.must_stop():
                     break
 
 
@@ -109,30 +117,32 @@ def prepare_ray(address: str | None) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 
-def run_on_ray(plan: Plan, bookkeeper: Bookkeeper, trainer: Trainer | None, memory: MemoryBook) -> None:
-    """Run the bookkeeper's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
+def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | None, memory: MemoryProfile) -> None:
+    """Run the controller's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
     with connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
         expected = None
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
             check_nodes(expected)
-        placement, room = _placement(plan, memory, bookkeeper.remaining, stack)
+        placement, capacity = _placement(plan, memory, controller.remaining, stack)
         nodes = live_resources()
-        bookkeeper.begin(max(placement.slots(nodes).values()), placement.gpus)
-        link = Link(bookkeeper, placement, ahead=0 if room is None else 1)
-        link.count_slots(nodes)
-        _run_tune(_tuner(plan, link, _trainable(plan, trainer, expected)), link, room, own=plan.address is None)
-        if link.fault is not None:
-            raise link.fault
+        controller.begin(max(placement.slots(nodes).values()), placement.gpus)
+        bridge = TuneBridge(controller, placement, ahead=0 if capacity is None else 1)
+        bridge.count_slots(nodes)
+        _run_tune(_tuner(plan, bridge, _trainable(plan, train, expected)), bridge, capacity, own=plan.address is None)
+        if bridge.fault is not None:
+            raise bridge.fault
 
 
-def _placement(plan: Plan, memory: MemoryBook, trials: int, stack: ExitStack) -> tuple[Placement, Room | None]:
+def _placement(
+    plan: Plan, memory: MemoryProfile, trials: int, stack: ExitStack
+) -> tuple[Placement, CapacityRequest | None]:
     """Return what trials ask, measured where the space does not say it; and the room that was asked for so many."""
-    growing, room = plan.address is not None and grows(), None
+    growing, capacity = plan.address is not None and grows(), None
     if growing:
         # How many trials share a GPU is not known before the first has come; to measure, one of each kind is enough.
         requests = wanted(plan.space, {}).requests
-        room = stack.enter_context(room_for(_turns(requests, 0 if memory.is_needed else trials)))
+        capacity = stack.enter_context(request_capacity(_turns(requests, 0 if memory.is_needed else trials)))
     kinds = gpu_kinds()
     faults = []
     if missing := memory.missing(kinds):
@@ -144,8 +154,8 @@ def _placement(plan: Plan, memory: MemoryBook, trials: int, stack: ExitStack) ->
     placement = place(plan.space, live_resources(), memory.probes(kinds))
     memory.tell(placement, kinds, faults)
     if growing and memory.is_needed:
-        room = stack.enter_context(room_for(_turns(placement.requests, trials)))
-    return placement, room
+        capacity = stack.enter_context(request_capacity(_turns(placement.requests, trials)))
+    return placement, capacity
 
 
 def _turns(requests: Mapping[str, Resources], trials: int) -> list[Resources]:
@@ -153,7 +163,7 @@ def _turns(requests: Mapping[str, Resources], trials: int) -> list[Resources]:
     return list(islice(cycle(requests.values()), max(trials, len(requests))))
 
 
-def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None, *, own: bool) -> None:
+def _run_tune(tuner: tune.Tuner, bridge: TuneBridge, capacity: CapacityRequest | None, *, own: bool) -> None:
     """Run Tune in a thread of its own: once Ray's head has died, each call to Ray hangs until Ray ends the process."""
     errors: list[BaseException] = []
 
@@ -170,21 +180,21 @@ def _run_tune(tuner: tune.Tuner, link: Link, room: Room | None, *, own: bool) ->
     try:
         head = ray.get_runtime_context().gcs_address
         # The head of a cluster may come back; nobody starts this machine's own again.
-        while thread.is_alive() and (not own or answers(head)):
-            if room is not None:
-                room.give_back()
+        while thread.is_alive() and (not own or is_reachable(head)):
+            if capacity is not None:
+                capacity.give_back()
             thread.join(BETWEEN_LOOKS)
         if thread.is_alive():
-            link.bookkeeper.stop("its Ray died")
+            bridge.controller.stop("its Ray died")
     finally:
-        link.abandon()
+        bridge.abandon()
         thread.join(LAST_WORD_SECONDS)
     if errors:
         raise errors[0]
 
 
-def _tuner(plan: Plan, link: Link, trainable: Trainable) -> tune.Tuner:
-    requests, searcher = link.placement.requests, StudySearcher(link)
+def _tuner(plan: Plan, bridge: TuneBridge, trainable: Trainable) -> tune.Tuner:
+    requests, searcher = bridge.placement.requests, StudySearcher(bridge)
 
     def asked(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         return tune.PlacementGroupFactory([requests[config[JOB].settings.model_size].bundle], strategy="STRICT_PACK")
@@ -195,22 +205,22 @@ def _tuner(plan: Plan, link: Link, trainable: Trainable) -> tune.Tuner:
             num_samples=-1,
             # Tune starts one worker after the other, each in seconds, unless a limiter says how many at once.
             search_alg=searcher if plan.address is None else ConcurrencyLimiter(searcher, WORKERS_STARTED_AT_ONCE),
-            scheduler=StudyScheduler(link),
-            reuse_actors=not any(link.placement.gpus.values()),
+            scheduler=StudyScheduler(bridge),
+            reuse_actors=not any(bridge.placement.gpus.values()),
             trial_name_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
             trial_dirname_creator=lambda trial: f"trial-{trial.config[NUMBER]}",
         ),
         run_config=tune.RunConfig(
             storage_path=str(plan.directory.absolute() / RAY),
             failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
-            callbacks=[StudyCallback(link)],
-            stop=StudyStopper(link),
+            callbacks=[StudyCallback(bridge)],
+            stop=StudyStopper(bridge),
             verbose=0,
         ),
     )
 
 
-def _trainable(plan: Plan, trainer: Trainer | None, expected: Expected | None) -> Trainable:
+def _trainable(plan: Plan, train: TrainFunction | None, expected: Expected | None) -> Trainable:
     """Return the function that a worker runs. Its name is of this run only: searches on one cluster share names."""
 
     def run_trial(config: dict[str, Any]) -> None:
@@ -219,7 +229,7 @@ def _trainable(plan: Plan, trainer: Trainer | None, expected: Expected | None) -
             tune.report({REFUSAL: fault})
             return
         job = config[JOB]
-        for event in watched(trial_events(job, trainer), config[PATIENCE], job.directory):
+        for event in with_watchdog(trial_events(job, train), config[TIMEOUT], job.directory):
             tune.report({EVENT: event})
 
     run_trial.__name__ = f"{plan.search_id}-{uuid.uuid4().hex[:8]}"

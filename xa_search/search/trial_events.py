@@ -1,4 +1,4 @@
-"""What happens inside a trial, seen from outside. In: a TrialJob and a trainer. Out: one TrialEvent an epoch.
+"""What happens inside a trial, seen from outside. In: a TrialJob and a train function. Out: one TrialEvent an epoch.
 
 A trial's exceptions become its last event, so that no code error is ever taken for a lost worker and retried.
 
@@ -22,9 +22,9 @@ from xa_search.training.trial import train_trial
 
 TRACEBACK = "traceback.txt"
 
-Trainer = Callable[[TrialJob], Iterator[EpochReport]]
+TrainFunction = Callable[[TrialJob], Iterator[EpochReport]]
 LEAST_SECONDS = 600.0
-EPOCHS_OF_PATIENCE = 3
+TIMEOUT_EPOCHS = 3
 TRACES = "hung.txt"
 
 
@@ -37,14 +37,14 @@ class TrialEvent:
     failure: Failure | None = None
 
 
-def trial_events(job: TrialJob, trainer: Trainer | None) -> Generator[TrialEvent, None, None]:
+def trial_events(job: TrialJob, train: TrainFunction | None) -> Generator[TrialEvent, None, None]:
     """Run the trial. The last event holds the final report or a failure, unless the caller stops before.
 
     Raises GpuBusyError: Ray takes it for a lost worker and starts the trial again, elsewhere if it can.
     """
     start = time.perf_counter()
     try:
-        for report in (trainer or _default_trainer())(job):
+        for report in (train or _default_train_function())(job):
             _check_finite(report)
             yield TrialEvent(seconds=time.perf_counter() - start, report=report)
             if report.final:
@@ -59,7 +59,7 @@ def trial_events(job: TrialJob, trainer: Trainer | None) -> Generator[TrialEvent
         yield TrialEvent(seconds=time.perf_counter() - start, failure=failure_of(error))
 
 
-def _default_trainer() -> Trainer:
+def _default_train_function() -> TrainFunction:
     return train_trial
 
 
@@ -71,7 +71,7 @@ def _check_finite(report: EpochReport) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class EpochTimeout:
     """How long an epoch may take: three times what those of its size took, or the trial's own, and never too little."""
 
     epoch_seconds: float | None
@@ -80,10 +80,10 @@ class Patience:
     def seconds(self, longest: float | None) -> float | None:
         """Return the limit, given this trial's longest epoch; none while nobody knows how long an epoch takes."""
         known = [seconds for seconds in (self.epoch_seconds, longest) if seconds is not None]
-        return max(self.least, EPOCHS_OF_PATIENCE * max(known)) if known else None
+        return max(self.least, TIMEOUT_EPOCHS * max(known)) if known else None
 
 
-def watched(events: Iterator[TrialEvent], patience: Patience, directory: Path) -> Iterator[TrialEvent]:
+def with_watchdog(events: Iterator[TrialEvent], patience: EpochTimeout, directory: Path) -> Iterator[TrialEvent]:
     """Hand the events on. When one takes too long, write down where every thread is and end this process."""
     longest: float | None = None
     directory.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from xa_search.tracking.store import SQLITE, StoredRun, connect, find_runs, open
 from xa_search.tracking.tracker import LAST_STEP_TAG, Tracker
 
 
-def catch_up(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Callable[[int], Path]) -> int:
+def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Callable[[int], Path]) -> int:
     """Tell what MLflow does not know of these trials, and return how many it were; none while MLflow is away.
 
     `directory_of` gives a trial's folder, where its traceback lies.
@@ -45,7 +45,7 @@ def catch_up(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Ca
     return count
 
 
-def end_abandoned(tracker: Tracker) -> bool:
+def end_abandoned_runs(tracker: Tracker) -> bool:
     """End the search's own run if MLflow takes it for running; only for a search that nobody runs."""
     search = (tracker.runs() or {}).get(None)
     if search is None or search.deleted or search.status != "RUNNING":

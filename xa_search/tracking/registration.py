@@ -59,7 +59,7 @@ PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
 
 
-class FreshProcess:
+class IsolatedProcess:
     """Answers once, from an empty folder and with the code that the model carries."""
 
     def __init__(self, uri: str) -> None:
@@ -74,7 +74,7 @@ class FreshProcess:
             text=True,
         )
 
-    def __enter__(self) -> "FreshProcess":
+    def __enter__(self) -> "IsolatedProcess":
         return self
 
     def __exit__(
@@ -117,7 +117,7 @@ def register_winner(
     corpus_fingerprint: str,
     texts: Sequence[str],
     uri: str,
-    fresh: FreshProcess,
+    fresh: IsolatedProcess,
     target: str | None = None,
 ) -> Registration:
     """Register the winner's model, check it, and move the aliases; doing it twice makes one version.
@@ -226,7 +226,7 @@ def _workplace(directory: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _check(model: str, here: Bundle, texts: Sequence[str], fresh: FreshProcess) -> None:
+def _check(model: str, here: Bundle, texts: Sequence[str], fresh: IsolatedProcess) -> None:
     """Compare the answers of the registered version in a fresh process with those of the trial's own model."""
     with ThreadPoolExecutor(1) as pool:  # loading there and answering here take as long as each other
         answers = pool.submit(fresh.predict, model, texts, torch.get_num_threads())

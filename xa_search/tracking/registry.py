@@ -22,7 +22,7 @@ from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Sche
 
 from xa_search.errors import ModelError
 from xa_search.tracking.bundle import Bundle, load_bundle
-from xa_search.tracking.store import StoredRun, connect, download, impatient, plainly
+from xa_search.tracking.store import StoredRun, connect, download, plainly, short_timeouts
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
@@ -126,7 +126,7 @@ class RegisteredVersion:
 
 def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
     """Return all versions of all models that this program registered, by name, the newest version first."""
-    with plainly(uri), impatient():
+    with plainly(uri), short_timeouts():
         client = connect(uri)
         models = client.search_registered_models(f"name LIKE '{PREFIX}%'", max_results=1000)
         found = [

@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from xa_search.errors import TrackerAwayError, TrackerRefusedError, XaSearchError
 from xa_search.tracking.events import Param, Status, flat_name
 
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 EXPERIMENT = "xa-search"
 SEARCH_TAG = "xa.search_id"
@@ -49,9 +49,9 @@ def environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def impatient() -> AbstractContextManager[None]:
+def short_timeouts() -> AbstractContextManager[None]:
     """Wait a few seconds for a server, not the minutes that MLflow would."""
-    return environment(IMPATIENT)
+    return environment(SHORT_TIMEOUTS)
 
 
 def is_permanent(error: Exception) -> bool:
@@ -239,7 +239,7 @@ def check_access(uri: str) -> str:
     if urlsplit(uri).scheme not in ("http", "https"):
         return ""
     try:
-        with plainly(uri), impatient():
+        with plainly(uri), short_timeouts():
             connect(uri).get_experiment_by_name(EXPERIMENT)
     except TrackerRefusedError:
         raise

@@ -26,19 +26,19 @@ from xa_search.tracking.store import (
     RunStore,
     StoredRun,
     first_line,
-    impatient,
     is_permanent,
     refusal,
+    short_timeouts,
     without_password,
 )
 
 LAST_STEP_TAG = "xa.last_step"
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Told:
+class SpoolState:
     """What the applied events have told, as far as the next ones need it."""
 
     starts: int = 0
@@ -94,7 +94,7 @@ class Tracker:
         self._pause, self._next_try = 0.0, 0.0
         self._away, self._refused = "", ""
         self._progress = Progress.beside(spool.path, tracking_uri)
-        self._applied, self._given, self._told = 0, 0, Told()
+        self._applied, self._given, self._spool_state = 0, 0, SpoolState()
         self._pending: list[SpooledEvent] = []
         self._rewind(self._progress.read())
 
@@ -112,7 +112,7 @@ class Tracker:
         """
         self.note(event)
         if time.monotonic() >= self._next_try:
-            self._apply_pending(time.monotonic() + PATIENCE_SECONDS)
+            self._apply_pending(time.monotonic() + TIMEOUT_SECONDS)
 
     def sync(self) -> SyncState:
         """Give MLflow everything that waits, now, and tell what is left."""
@@ -127,9 +127,9 @@ class Tracker:
         return None if self._store is None or self._pending else self._store.runs
 
     @property
-    def told(self) -> Told:
+    def told(self) -> SpoolState:
         """What the events that MLflow has got have told."""
-        return self._told
+        return self._spool_state
 
     @property
     def state(self) -> SyncState:
@@ -142,7 +142,7 @@ class Tracker:
         )
 
     def _apply_pending(self, deadline: float) -> None:
-        with impatient():
+        with short_timeouts():
             try:
                 store = self._connected()
                 while self._pending and time.monotonic() < deadline:
@@ -173,14 +173,14 @@ class Tracker:
                 raise
             kind = type(spooled.event).__name__
             self._refused = f"MLflow refused event {spooled.sequence} ({kind}) for good: {first_line(error)}"
-        self._told.listen(spooled.event, spooled.time)
+        self._spool_state.listen(spooled.event, spooled.time)
         self._applied = spooled.sequence
         self._given += 1
         self._progress.write(self._applied)
         del self._pending[0]
 
     def _apply(self, store: RunStore, event: Event, stamp: int) -> None:
-        told = self._told
+        told = self._spool_state
         if isinstance(event, SearchStarted):
             run = self._search_run(store, event.tags, stamp)
             self._describe(store, run, event.params, event.tags, told.starts)
@@ -219,7 +219,7 @@ class Tracker:
         store.reopen(run)
 
     def _log_epoch(self, store: RunStore, event: EpochLogged, stamp: int) -> None:
-        run = self._trial_run(store, event.number, self._told.tags, stamp)
+        run = self._trial_run(store, event.number, self._spool_state.tags, stamp)
         if event.step > int(run.tags.get(LAST_STEP_TAG, 0)):
             last_step = {LAST_STEP_TAG: str(event.step)}
             store.log(run, time=stamp, step=event.step, metrics=event.metrics, tags=last_step)
@@ -229,7 +229,7 @@ class Tracker:
         return store.runs.get(None) or store.create(None, self._search_id, tags, stamp)
 
     def _trial_run(self, store: RunStore, number: int, tags: dict[str, str], stamp: int) -> StoredRun:
-        self._search_run(store, self._told.tags, stamp)
+        self._search_run(store, self._spool_state.tags, stamp)
         role = tags.get("role", "searched")
         name = f"trial-{number:03}" + ("" if role == "searched" else f"-{role}")
         return store.runs.get(number) or store.create(number, name, tags, stamp)
@@ -238,8 +238,8 @@ class Tracker:
         """Take the events after `applied` as waiting."""
         events = own_events(self._spool.read(), self._search_id)
         self._applied = applied
-        self._told = Told()
+        self._spool_state = SpoolState()
         for spooled in events:
             if spooled.sequence <= applied:
-                self._told.listen(spooled.event, spooled.time)
+                self._spool_state.listen(spooled.event, spooled.time)
         self._pending = [spooled for spooled in events if spooled.sequence > applied]

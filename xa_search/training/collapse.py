@@ -1,6 +1,6 @@
-"""Collapse. In: a learner between two steps. Out: a CollapsedError once its model no longer tells utterances apart.
+"""Collapse. In: a trainer between two steps. Out: a CollapsedError once its model no longer tells utterances apart.
 
-A slow learner, too, says one intent and no slot for a long time, and no better than chance; but its embeddings stay
+A slow trainer, too, says one intent and no slot for a long time, and no better than chance; but its embeddings stay
 apart. Measured on 187 MTOD utterances with the small encoder, as the share of the spread before the first step:
 collapsed (learning rate 1e-3 to 1e-2, weight 1) below 0.0001 within at most two epochs of the fall; slow (5e-6 to 3e-5,
 weight 0.1 to 60) never below 0.56; pressed together by a heavy weight (5e-4 with 50 and 91) down to 0.02 before and
@@ -18,7 +18,7 @@ from xa_search.encoding.table import EncodedRow
 from xa_search.errors import CollapsedError
 from xa_search.model.losses import intent_loss, slot_loss
 from xa_search.training.evaluation import Predictor
-from xa_search.training.learner import Learner
+from xa_search.training.trainer import Trainer
 
 PROBE_ROWS = 32
 BUDGET_SHARE = 0.15
@@ -47,16 +47,16 @@ class Probe:
 
 
 class CollapseWatch:
-    """Looks at a learner's model now and then. Made before the first step, as the spread it then has is the measure."""
+    """Looks at a trainer's model now and then. Made before the first step, as the spread it then has is the measure."""
 
-    def __init__(self, learner: Learner) -> None:
-        held_out = learner.data.held_out
+    def __init__(self, trainer: Trainer) -> None:
+        held_out = trainer.data.held_out
         places = np.linspace(0, len(held_out), min(PROBE_ROWS, len(held_out)), endpoint=False).astype(np.int64)
-        self._learner = learner
-        self._rows = learner.data.source.rows(held_out[places])
-        self._first = probe_model(learner.predictor, self._rows)
-        warmed_up = math.floor(learner.job.settings.warmup * learner.steps) + 1
-        self._first_look = max(math.ceil(BUDGET_SHARE * learner.steps), warmed_up)
+        self._learner = trainer
+        self._rows = trainer.data.source.rows(held_out[places])
+        self._first = probe_model(trainer.predictor, self._rows)
+        warmed_up = math.floor(trainer.job.settings.warmup * trainer.steps) + 1
+        self._first_look = max(math.ceil(BUDGET_SHARE * trainer.steps), warmed_up)
 
     def look(self, *, epoch_ends: bool) -> None:
         """Probe the model if it is time to. Raises CollapsedError with what was seen."""

@@ -30,7 +30,7 @@ from xa_search.records import EpochReport, TrialJob
 from xa_search.training.objective import LossTerms
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
-PATIENCE = timedelta(days=7)
+TIMEOUT_SECONDS = timedelta(days=7)
 """The others wait while the first evaluates; that one of them died, this process notices."""
 ECHO_SECONDS = 1.0
 
@@ -181,7 +181,7 @@ def _meet(rank: int, count: int, meeting: Path) -> None:
         init_method=f"file://{meeting}",
         rank=rank,
         world_size=count,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
     )
 
 

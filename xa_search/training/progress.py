@@ -1,4 +1,4 @@
-"""A trial that can go on. In: a learner after an epoch. Out: files to go on from, as if nothing had happened.
+"""A trial that can go on. In: a trainer after an epoch. Out: files to go on from, as if nothing had happened.
 
 `progress.json` names the file that belongs to it, and is written last: what it says is always whole.
 """
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LRScheduler
 
 from xa_search.records import EpochReport
-from xa_search.training.learner import Learner
+from xa_search.training.trainer import Trainer
 
 PROGRESS = "progress.json"
 STATES = "last-*.safetensors"
@@ -30,17 +30,17 @@ class Progress:
     learning_rates: tuple[float, ...]
 
 
-def save_progress(learner: Learner, report: EpochReport) -> None:
+def save_progress(trainer: Trainer, report: EpochReport) -> None:
     """Keep all that the next epoch depends on; after the last epoch the report alone."""
-    directory = learner.job.directory
+    directory = trainer.job.directory
     directory.mkdir(parents=True, exist_ok=True)
     state = directory / STATES.replace("*", str(report.epoch))
     if not report.final:
         temporary = state.with_suffix(".partial")
-        save_file(_tensors(learner), temporary)
+        save_file(_tensors(trainer), temporary)
         os.replace(temporary, state)
-    rates = tuple(group["lr"] for group in learner.optimizer.param_groups)
-    _write(directory, Progress(report=report, steps=learner.schedule.last_epoch, learning_rates=rates))
+    rates = tuple(group["lr"] for group in trainer.optimizer.param_groups)
+    _write(directory, Progress(report=report, steps=trainer.schedule.last_epoch, learning_rates=rates))
     for path in directory.glob(STATES):
         if path != state:
             path.unlink()
@@ -83,27 +83,27 @@ def _read(directory: Path) -> Progress | None:
         return None
 
 
-def restore_progress(learner: Learner, progress: Progress) -> None:
-    """Put a new learner where the saved one was: weights, loss weights, optimiser, schedule and random state."""
-    tensors = load_file(_state(learner.job.directory, progress), device=str(learner.predictor.device))
-    learner.model.load_state_dict(_below(tensors, MODEL))
-    learner.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
+def restore_progress(trainer: Trainer, progress: Progress) -> None:
+    """Put a new trainer where the saved one was: weights, loss weights, optimiser, schedule and random state."""
+    tensors = load_file(_state(trainer.job.directory, progress), device=str(trainer.predictor.device))
+    trainer.model.load_state_dict(_below(tensors, MODEL))
+    trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():
         number, name = key.split(".")
         state.setdefault(int(number), {})[name] = tensor
-    groups = learner.optimizer.state_dict()["param_groups"]
+    groups = trainer.optimizer.state_dict()["param_groups"]
     for group, learning_rate in zip(groups, progress.learning_rates, strict=True):
         group["lr"] = learning_rate
-    learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    LRScheduler.load_state_dict(learner.schedule, {"last_epoch": progress.steps, "_step_count": progress.steps + 1})
+    trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    LRScheduler.load_state_dict(trainer.schedule, {"last_epoch": progress.steps, "_step_count": progress.steps + 1})
     random = _below(tensors, RANDOM)
     torch.set_rng_state(random["cpu"].cpu())
     if "cuda" in random:
-        torch.cuda.set_rng_state(random["cuda"].cpu(), learner.predictor.device)
+        torch.cuda.set_rng_state(random["cuda"].cpu(), trainer.predictor.device)
 
 
-def forget_progress(directory: Path) -> None:
+def remove_progress(directory: Path) -> None:
     """Remove what only a trial that goes on needs, and what was left half-written; the best weights stay."""
     for path in [path for name in (PROGRESS, STATES, "*.partial") for path in directory.rglob(name)]:
         if path.is_dir():
@@ -116,14 +116,14 @@ def _state(directory: Path, progress: Progress) -> Path:
     return directory / STATES.replace("*", str(progress.report.epoch))
 
 
-def _tensors(learner: Learner) -> dict[str, torch.Tensor]:
-    tensors = {f"{MODEL}{name}": tensor for name, tensor in learner.model.state_dict().items()}
-    tensors |= {f"{WEIGHTS}{name}": tensor for name, tensor in learner.micro_batches.weights.state_dict().items()}
-    for number, parts in learner.optimizer.state_dict()["state"].items():
+def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
+    tensors = {f"{MODEL}{name}": tensor for name, tensor in trainer.model.state_dict().items()}
+    tensors |= {f"{WEIGHTS}{name}": tensor for name, tensor in trainer.micro_batches.weights.state_dict().items()}
+    for number, parts in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{number}.{name}": tensor for name, tensor in parts.items()}
     tensors[f"{RANDOM}cpu"] = torch.get_rng_state()
-    if learner.predictor.device.type == "cuda":
-        tensors[f"{RANDOM}cuda"] = torch.cuda.get_rng_state(learner.predictor.device)
+    if trainer.predictor.device.type == "cuda":
+        tensors[f"{RANDOM}cuda"] = torch.cuda.get_rng_state(trainer.predictor.device)
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 

@@ -36,9 +36,9 @@ from xa_search.training.evaluation import (
     reads_target_labels,
     selection_score,
 )
-from xa_search.training.learner import Learner, build_learner
 from xa_search.training.progress import load_progress, load_report, restore_progress, save_progress, save_report
 from xa_search.training.steps import step_batches
+from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
 SUMS = ("seconds", "train_steps", "oom_halvings")
@@ -46,7 +46,7 @@ STEPS_BETWEEN_CHECKS = 10
 BEST_WEIGHTS = "best.safetensors"
 
 
-def models_of(job: TrialJob) -> tuple[TrialJob, ...]:
+def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:
     """Return the job of each model of a trial: the trial's own, or one for each target in a folder of its own."""
     if not job.settings.one_model_a_target:
         return (job,)
@@ -57,7 +57,7 @@ def models_of(job: TrialJob) -> tuple[TrialJob, ...]:
     )
 
 
-def train_models(job: TrialJob, train: Train) -> Iterator[EpochReport]:
+def train_per_target(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     """Train a model for each target. A trial that was interrupted goes on as one with a single model does.
 
     Each model keeps its own best epoch: the score after an epoch is the mean of the models' best scores so far.
@@ -66,7 +66,7 @@ def train_models(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     if report is not None:
         yield report
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
-        found = {one.corpus.targets[0]: _report_of(train(one), epoch) for one in models_of(job)}
+        found = {one.corpus.targets[0]: _report_of(train(one), epoch) for one in jobs_per_target(job)}
         report = _joined(found, report)
         save_report(job.directory, report)
         yield report
@@ -114,7 +114,7 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
     train = partial(train_in_processes, train=_train) if job.processes > 1 else _train
-    return train_models(job, train) if job.settings.one_model_a_target else train(job)
+    return train_per_target(job, train) if job.settings.one_model_a_target else train(job)
 
 
 def _train(job: TrialJob) -> Iterator[EpochReport]:
@@ -130,12 +130,12 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         if progress.report.final:
             return
     with leader_first():
-        learner = build_learner(job)
-    watch = CollapseWatch(learner)
+        trainer = build_trainer(job)
+    watch = CollapseWatch(trainer)
     if progress is not None:
-        restore_progress(learner, progress)
-        learner.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
-    take_leaders_weights(learner.model)
+        restore_progress(trainer, progress)
+        trainer.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
+    take_leaders_weights(trainer.model)
     number, _ = own_part()
     report = None if progress is None else progress.report
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
@@ -143,14 +143,14 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         cpu = time.process_time()
         if number > 0:  # other dropout than the first process has, whose random state is the one that is saved
             torch.manual_seed(int(np.random.default_rng([job.settings.seed, epoch, number]).integers(2**62)))
-            _train_epoch(learner, watch, epoch - 1)
+            _train_epoch(trainer, watch, epoch - 1)
             continue
-        metrics = _train_epoch(learner, watch, epoch - 1) | _evaluate(learner)
+        metrics = _train_epoch(trainer, watch, epoch - 1) | _evaluate(trainer)
         begin = time.perf_counter()
-        report = _judge(learner, epoch, metrics, report)
+        report = _judge(trainer, epoch, metrics, report)
         if report.best_epoch == epoch:
-            save_checkpoint(learner.model, learner.kept_ids, best_weights(job.directory))
-        save_progress(learner, report)
+            save_checkpoint(trainer.model, trainer.kept_ids, best_weights(job.directory))
+        save_progress(trainer, report)
         seconds = {
             "start_seconds": start_seconds,
             "save_seconds": time.perf_counter() - begin,
@@ -160,9 +160,9 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         yield replace(report, metrics=report.metrics | seconds)
 
 
-def _judge(learner: Learner, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
+def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
     """Return the report of an epoch: its selection score, and which epoch is the best now."""
-    job = learner.job
+    job = trainer.job
     score = selection_score(metrics, job.selection, job.corpus)
     is_best = before is None or score > before.best_score or job.settings.kept_epoch == "last"
     return EpochReport(
@@ -185,16 +185,16 @@ def all_weights(directory: Path) -> list[Path]:
     return sorted(directory.rglob(BEST_WEIGHTS))
 
 
-def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str, float]:
+def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str, float]:
     """Take one pass over the training rows. Return the mean loss terms and the gradient norm."""
     start = time.perf_counter()
-    settings, predictor = learner.job.settings, learner.predictor
+    settings, predictor = trainer.job.settings, trainer.predictor
     sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=predictor.device))
     utilisation: list[float | None] = []
-    learner.model.train()
+    trainer.model.train()
     steps = 0
-    for step in step_batches(learner.data, learner.collator, settings, epoch):
-        losses, norm = learner.take_step(step)
+    for step in step_batches(trainer.data, trainer.collator, settings, epoch):
+        losses, norm = trainer.take_step(step)
         steps += 1
         sums["train_loss_total"] += losses.total
         for name, term in losses.terms.items():
@@ -212,9 +212,9 @@ def _train_epoch(learner: Learner, watch: CollapseWatch, epoch: int) -> dict[str
         "train_seconds": time.perf_counter() - start,
         "train_steps": float(steps),
         "bf16": float(predictor.precision == "bf16"),
-        "oom_halvings": float(learner.micro_batches.halvings),
-        **learner.micro_batches.weights.report(),
-        **learner.data.span_counts,
+        "oom_halvings": float(trainer.micro_batches.halvings),
+        **trainer.micro_batches.weights.report(),
+        **trainer.data.span_counts,
     }
 
 
@@ -224,10 +224,10 @@ def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None
         raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch + 1} by step {steps}")
 
 
-def _evaluate(learner: Learner) -> dict[str, float]:
+def _evaluate(trainer: Trainer) -> dict[str, float]:
     """Score the held-out translations and the source dev split; the targets' dev only if the rule reads it."""
     start = time.perf_counter()
-    job, data, predictor = learner.job, learner.data, learner.predictor
+    job, data, predictor = trainer.job, trainer.data, trainer.predictor
     corpus = job.corpus
     metrics: dict[str, float] = {}
     for lang in corpus.targets:

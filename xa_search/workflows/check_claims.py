@@ -13,23 +13,25 @@ FOLDER = "claims"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedClaims:
     """The rulings on all claims; `remarks` say what should have been there and was not, or was not used."""
 
     rulings: tuple[Ruling, ...]
     remarks: tuple[str, ...]
 
 
-def check_claims(searches: Sequence[SearchHistory], literature: Sequence[Published]) -> Checked:
+def check_claims(searches: Sequence[SearchHistory], literature: Sequence[Published]) -> CheckedClaims:
     """Rule on every claim by what the searches have measured."""
     gathered = gather(searches)
     used = {(claim.compare.literature, claim.metric) for claim in CLAIMS}
     unused = sorted({one.system for one in literature if (one.system, one.metric) not in used})
     remarks = gathered.gaps + ((f"no claim is about {', '.join(unused)}",) if unused else ())
-    return Checked(rulings=tuple(judge(claim, gathered.evidence, literature) for claim in CLAIMS), remarks=remarks)
+    return CheckedClaims(
+        rulings=tuple(judge(claim, gathered.evidence, literature) for claim in CLAIMS), remarks=remarks
+    )
 
 
-def keep_claims(checked: Checked, searches: Sequence[SearchHistory], uri: str) -> tuple[str, ...]:
+def keep_claims(checked: CheckedClaims, searches: Sequence[SearchHistory], uri: str) -> tuple[str, ...]:
     """Write the rulings into the folder of each search and log them with it; return what MLflow has not got."""
     problems = []
     for search in searches:

@@ -20,7 +20,7 @@ import torch
 from packaging.requirements import Requirement
 
 from xa_search.errors import InfeasibleError, UsageError, XaSearchError
-from xa_search.search.budgets import GB, readable
+from xa_search.search.budgets import GB, format_bytes
 from xa_search.search.node_check import SHOWN, Expected, code_hash, expected_of_nodes, storage_fault
 from xa_search.search.ray_nodes import ask_nodes
 from xa_search.search.runner import connected
@@ -36,7 +36,7 @@ SAME_VERSIONS = "install the same there: pip install -c constraints.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class NodeQuery:
     """What every node is asked for: the driver's code and folder, and the tracker it logs to."""
 
     expected: Expected
@@ -65,7 +65,7 @@ class NodeReport:
     tracker: str
 
 
-def report_here(asked: Asked) -> NodeReport:
+def report_here(asked: NodeQuery) -> NodeReport:
     """Look at the node that this process runs on."""
     folder = asked.expected.probe.parent
     return NodeReport(
@@ -127,7 +127,7 @@ def _tracker_fault(uri: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class NodeStatus:
     """A node that was asked: its report, or why there is none; `gpus` are those that Ray counts there, if it does."""
 
     name: str
@@ -152,7 +152,7 @@ class Finding:
 class Diagnosis:
     """Who was asked, this machine first, and what was found."""
 
-    patients: tuple[Patient, ...]
+    patients: tuple[NodeStatus, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -168,9 +168,9 @@ def examine(home: Path, tracker: str, address: str | None) -> Diagnosis:
     folder = home / PROBE_FOLDER
     try:
         with expected_of_nodes(folder) as expected:
-            asked = Asked(expected=expected, tracker=tracker)
+            asked = NodeQuery(expected=expected, tracker=tracker)
             here = report_here(asked)
-            patients = [Patient(name="this machine", report=here)]
+            patients = [NodeStatus(name="this machine", report=here)]
             if address is not None:
                 patients += _nodes_of(address, asked)
     except OSError as error:
@@ -181,7 +181,7 @@ def examine(home: Path, tracker: str, address: str | None) -> Diagnosis:
     return Diagnosis(patients=tuple(patients), findings=tuple(findings_of(here, patients)))
 
 
-def findings_of(here: NodeReport, patients: Sequence[Patient]) -> Iterator[Finding]:
+def findings_of(here: NodeReport, patients: Sequence[NodeStatus]) -> Iterator[Finding]:
     """Hold each node against what trials need and against the machine that the command is typed on."""
     for patient in patients:
         report = patient.report
@@ -219,7 +219,7 @@ def _differences(name: str, report: NodeReport, here: NodeReport) -> Iterator[Fi
         yield Finding(node=name, what="requirement", found=found, wanted=wanted, fix=fix)
 
 
-def _gpu(patient: Patient, report: NodeReport) -> Iterator[Finding]:
+def _gpu(patient: NodeStatus, report: NodeReport) -> Iterator[Finding]:
     """Hold the GPUs that PyTorch finds against those that Ray counts, or else that a driver is there for."""
     counted = patient.gpus if patient.gpus is not None else float(bool(report.driver))
     if report.gpus >= counted:
@@ -239,14 +239,16 @@ def _gpu(patient: Patient, report: NodeReport) -> Iterator[Finding]:
 
 def _room(name: str, report: NodeReport) -> Iterator[Finding]:
     if report.free_disk < LEAST_DISK:
-        wanted, fix = readable(LEAST_DISK), "free some space there (xa-search gc), or give another --home"
-        yield Finding(node=name, what="disk", found=f"{readable(report.free_disk)} free", wanted=wanted, fix=fix)
+        wanted, fix = format_bytes(LEAST_DISK), "free some space there (xa-search gc), or give another --home"
+        yield Finding(node=name, what="disk", found=f"{format_bytes(report.free_disk)} free", wanted=wanted, fix=fix)
     if report.free_memory < LEAST_MEMORY:
-        wanted, fix = readable(LEAST_MEMORY), "stop what else runs there, or take a larger machine"
-        yield Finding(node=name, what="memory", found=f"{readable(report.free_memory)} free", wanted=wanted, fix=fix)
+        wanted, fix = format_bytes(LEAST_MEMORY), "stop what else runs there, or take a larger machine"
+        yield Finding(
+            node=name, what="memory", found=f"{format_bytes(report.free_memory)} free", wanted=wanted, fix=fix
+        )
 
 
-def _nodes_of(address: str, asked: Asked) -> list[Patient]:
+def _nodes_of(address: str, asked: NodeQuery) -> list[NodeStatus]:
     with connected(address):
         answers = ask_nodes(report_here, asked)
-    return [Patient(name=one.name, gpus=one.gpus, report=one.answer, silence=one.silence) for one in answers]
+    return [NodeStatus(name=one.name, gpus=one.gpus, report=one.answer, silence=one.silence) for one in answers]

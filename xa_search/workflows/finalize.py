@@ -16,29 +16,29 @@ from xa_search.tracking.events import FileLogged, SearchEnded
 from xa_search.tracking.events import trial_ended as trial_ended_event
 from xa_search.tracking.inspection_report import inspection_summary, write_inspection
 from xa_search.tracking.plots import write_plots
-from xa_search.tracking.reconcile import catch_up
-from xa_search.tracking.registration import FreshProcess, Registration, register_winner
+from xa_search.tracking.reconcile import reconcile
+from xa_search.tracking.registration import IsolatedProcess, Registration, register_winner
 from xa_search.tracking.report import language_rows, language_table, write_report
 from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.inspection import FINDINGS
-from xa_search.training.trial import all_weights, best_weights, models_of
+from xa_search.training.trial import all_weights, best_weights, jobs_per_target
 from xa_search.workflows.inspection import inspect_model, trial_inspection
 from xa_search.workflows.preflight import Prepared
-from xa_search.workflows.trials import Audience, CostMeter, make_trial_job, score_trial_on_test
+from xa_search.workflows.trials import CostMeter, ProgressReporter, make_trial_job, score_trial_on_test
 
 CHECKED_TEXTS_A_LANGUAGE = 50
 
 
-def finish_search(
-    plan: Plan, prepared: Prepared, study: "SearchStudy", tracker: Tracker, audience: Audience, meter: CostMeter
+def finalize_search(
+    plan: Plan, prepared: Prepared, study: "SearchStudy", tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
 ) -> tuple[SearchRecord, tuple[Registration, ...]]:
     """Choose, test, report and register the winner; no registrations when MLflow is away."""
-    with FreshProcess(tracking_uri(plan.home)) as fresh:
+    with IsolatedProcess(tracking_uri(plan.home)) as fresh:
         with meter.stage("evaluation"):
-            record = _conclude(plan, prepared, study.trials(), study.importances(), audience)
-            findings = {number: _look_inside(plan, prepared, record, number, audience) for number in _inspected(record)}
+            record = _conclude(plan, prepared, study.trials(), study.importances(), reporter)
+            findings = {number: _look_inside(plan, prepared, record, number, reporter) for number in _inspected(record)}
         with meter.stage("tracking"):
             for number, paths in findings.items():
                 for path in paths:
@@ -46,9 +46,9 @@ def finish_search(
             if _publish(plan, record, tracker).left:
                 return record, ()
             try:
-                return record, _register(plan, prepared, record, audience, fresh)
+                return record, _register(plan, prepared, record, reporter, fresh)
             except TrackerAwayError as error:
-                audience.note(f"not registered: {error}")
+                reporter.note(f"not registered: {error}")
                 return record, ()
 
 
@@ -57,7 +57,7 @@ def _conclude(
     prepared: Prepared,
     trials: tuple[TrialRecord, ...],
     importances: dict[str, float],
-    audience: Audience,
+    reporter: ProgressReporter,
 ) -> SearchRecord:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     winner = choose_winner(trials)
@@ -65,7 +65,7 @@ def _conclude(
     others = _others_to_test(plan, trials, {winner.number, baseline.number})
     names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)
     also = f", and for the best of other methods and sizes: {names}" if others else ""
-    audience.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
+    reporter.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
     tested = {
         trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
         for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
@@ -101,12 +101,12 @@ def _inspected(record: SearchRecord) -> list[int]:
 
 
 def _look_inside(
-    plan: Plan, prepared: Prepared, record: SearchRecord, number: int, audience: Audience
+    plan: Plan, prepared: Prepared, record: SearchRecord, number: int, reporter: ProgressReporter
 ) -> tuple[Path, ...]:
     """Compare a trial's model with the encoder that it began with, on held-out training data; return its files."""
     settings = record.trial(number).settings
     if settings.one_model_a_target:
-        audience.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
+        reporter.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
         return ()
     job = make_trial_job(plan, prepared, settings, number)
     weights, folder = best_weights(job.directory), trial_inspection(plan, number)
@@ -117,16 +117,16 @@ def _look_inside(
     try:
         inspection = inspect_model(plan, prepared, settings, predictor, f"trial {number} of {plan.search_id}")
     except DataError as error:  # too few pairs are no reason to end without a registered model
-        audience.note(str(error))
+        reporter.note(str(error))
         return ()
     for line in inspection_summary(inspection):
-        audience.note(f"inside trial {number}, {line}")
+        reporter.note(f"inside trial {number}, {line}")
     return write_inspection(inspection, folder)
 
 
 def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
     """Log the report and close the runs."""
-    catch_up(tracker, record.trials, partial(trial_directory, plan.directory))
+    reconcile(tracker, record.trials, partial(trial_directory, plan.directory))
     for trial in record.trials:
         if trial.number in record.test_metrics:
             tracker.record(trial_ended_event(replace(trial, metrics=trial.metrics | record.test_metrics[trial.number])))
@@ -150,16 +150,16 @@ def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
 
 
 def _register(
-    plan: Plan, prepared: Prepared, record: SearchRecord, audience: Audience, fresh: FreshProcess
+    plan: Plan, prepared: Prepared, record: SearchRecord, reporter: ProgressReporter, fresh: IsolatedProcess
 ) -> tuple[Registration, ...]:
     """Register the winner's model, or a model for each target under a name of its own."""
-    audience.note("registering the winner, and loading it back in a fresh process")
+    reporter.note("registering the winner, and loading it back in a fresh process")
     winner, uri = record.trial(record.winner), tracking_uri(plan.home)
     job = make_trial_job(plan, prepared, winner.settings, winner.number)
     registrations: list[Registration] = []
-    for one in models_of(job):
+    for one in jobs_per_target(job):
         # The process that was started early answers once.
-        with nullcontext(fresh) if not registrations else FreshProcess(uri) as process:
+        with nullcontext(fresh) if not registrations else IsolatedProcess(uri) as process:
             registration = register_winner(
                 record,
                 one,

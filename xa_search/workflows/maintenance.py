@@ -18,7 +18,7 @@ from xa_search.search.driver import only_driver
 from xa_search.search.history import SearchHistory, read_search
 from xa_search.search.winner import without_weights
 from xa_search.tracking.events import FileLogged, SearchStarted, search_tags
-from xa_search.tracking.reconcile import catch_up, deleted_runs, end_abandoned, remove_for_good
+from xa_search.tracking.reconcile import deleted_runs, end_abandoned_runs, reconcile, remove_for_good
 from xa_search.tracking.spool import SPOOL, Spool
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.progress import PROGRESS, STATES
@@ -46,8 +46,8 @@ def sync_search(search: SearchHistory, uri: str) -> Synced:
         tracker = Tracker(spool, uri, search.search_id)
         if is_lost and search.plan is not None:
             tracker.record(_started(search.plan))
-        caught_up = catch_up(tracker, search.trials, partial(trial_directory, search.directory))
-        was_abandoned = end_abandoned(tracker)
+        caught_up = reconcile(tracker, search.trials, partial(trial_directory, search.directory))
+        was_abandoned = end_abandoned_runs(tracker)
         return Synced(state=tracker.sync(), caught_up=caught_up, was_abandoned=was_abandoned)
 
 
@@ -67,7 +67,7 @@ def _started(plan: Plan) -> SearchStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Litter:
+class Garbage:
     """A file or a folder that nobody will read again."""
 
     path: Path
@@ -80,7 +80,7 @@ class Cleaned:
     """What was removed, or would be, from `place`, or why nothing was."""
 
     place: str
-    litter: tuple[Litter, ...] = ()
+    garbage: tuple[Garbage, ...] = ()
     kept_because: str = ""
 
 
@@ -104,11 +104,11 @@ def clean_search(search: SearchHistory, keep: int | None, *, rehearse: bool) -> 
             current = search if rehearse else read_search(search.directory)
             if current is None or current.changed != search.changed:
                 return Cleaned(place=search.search_id, kept_because="it has just moved on")
-            litter = tuple(_litter_of(search, keep or search.keep))
-            _remove(() if rehearse else litter)
+            garbage = tuple(_garbage_of(search, keep or search.keep))
+            _remove(() if rehearse else garbage)
     except XaSearchError as error:
         return Cleaned(place=search.search_id, kept_because=str(error))
-    return Cleaned(place=search.search_id, litter=litter)
+    return Cleaned(place=search.search_id, garbage=garbage)
 
 
 def clean_shared(home: Path, searches: Sequence[SearchHistory], *, rehearse: bool) -> Cleaned:
@@ -120,19 +120,19 @@ def clean_shared(home: Path, searches: Sequence[SearchHistory], *, rehearse: boo
             return Cleaned(place=str(home), kept_because=f"nobody noted what {search.search_id} reads")
     used = {home / folder for search in searches for folder in search.folders or ()}
     folders = [folder for kind in SHARED for folder in sorted((home / kind).glob("*")) if folder not in used]
-    litter = tuple(_litter(folder, f"unused {folder.parent.name}") for folder in folders)
-    _remove(() if rehearse else litter)
-    return Cleaned(place=str(home), litter=litter)
+    garbage = tuple(_garbage(folder, f"unused {folder.parent.name}") for folder in folders)
+    _remove(() if rehearse else garbage)
+    return Cleaned(place=str(home), garbage=garbage)
 
 
 def clean_deleted_runs(search: SearchHistory, uri: str, *, rehearse: bool) -> Cleaned:
     """Remove the search's runs that a person deleted in the UI, with their artifacts; on a local store only."""
-    litter = []
+    garbage = []
     for run in deleted_runs(uri, search.search_id) if search.is_over else ():
-        litter.append(_litter(run.artifacts, "deleted run"))
+        garbage.append(_garbage(run.artifacts, "deleted run"))
         if not rehearse:
             remove_for_good(uri, run)
-    return Cleaned(place=search.search_id, litter=tuple(litter))
+    return Cleaned(place=search.search_id, garbage=tuple(garbage))
 
 
 def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:
@@ -140,27 +140,27 @@ def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:
     return sorted({str(folder.relative_to(home)) for folder in folders if folder.is_relative_to(home)})
 
 
-def _litter_of(search: SearchHistory, keep: int) -> Iterator[Litter]:
+def _garbage_of(search: SearchHistory, keep: int) -> Iterator[Garbage]:
     for trial in without_weights(search.trials, keep):
         weights = all_weights(trial_directory(search.directory, trial.number))
-        yield from (_litter(path, "weights") for path in weights)
+        yield from (_garbage(path, "weights") for path in weights)
     for trial in search.trials:
         folder = trial_directory(search.directory, trial.number)
-        yield from (_litter(path, "progress") for path in (*folder.rglob(PROGRESS), *folder.rglob(STATES)))
+        yield from (_garbage(path, "progress") for path in (*folder.rglob(PROGRESS), *folder.rglob(STATES)))
     whole = [search.directory / name for name in (RAY, REPLAYS)]
-    yield from (_litter(folder, f"{folder.name} folder") for folder in whole if folder.exists())
+    yield from (_garbage(folder, f"{folder.name} folder") for folder in whole if folder.exists())
     for path in search.directory.rglob(PARTIAL):
         if not any(path.is_relative_to(folder) for folder in whole):
-            yield _litter(path, "half-written")
+            yield _garbage(path, "half-written")
 
 
-def _litter(path: Path, kind: str) -> Litter:
+def _garbage(path: Path, kind: str) -> Garbage:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return Litter(path=path, kind=kind, size=sum(file.lstat().st_size for file in files))
+    return Garbage(path=path, kind=kind, size=sum(file.lstat().st_size for file in files))
 
 
-def _remove(litter: Iterable[Litter]) -> None:
-    for one in litter:
+def _remove(garbage: Iterable[Garbage]) -> None:
+    for one in garbage:
         if one.path.is_dir() and not one.path.is_symlink():
             shutil.rmtree(one.path)
         else:

@@ -22,7 +22,7 @@ from xa_search.records import (
     Plan,
     TrialSettings,
 )
-from xa_search.search.budgets import encoder_bytes, folder_bytes, readable, shared_bytes, trials_bytes
+from xa_search.search.budgets import encoder_bytes, folder_bytes, format_bytes, shared_bytes, trials_bytes
 from xa_search.search.node_check import check_address
 from xa_search.search.resources import slots_here
 from xa_search.tracking.store import check_access
@@ -46,7 +46,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedCorpus:
     """A corpus without faults that would end a search; trials read the targets' labels only if that is said here.
 
     `only` is what the one trial has, where there is no search.
@@ -74,7 +74,7 @@ def check_search(
     *,
     uri: str = "",
     only: TrialSettings | None = None,
-) -> Checked:
+) -> CheckedCorpus:
     """Check disk (for so many trials to come), tracker (at `uri`), model sizes, data. Raises all faults at once."""
     methods = plan.space.methods if only is None else (only.method,)
     with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
@@ -97,10 +97,12 @@ def check_search(
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
-    return Checked(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
+    return CheckedCorpus(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
 
 
-def prepare_checked(plan: Plan, checked: Checked, sizes: tuple[str, ...], note: Callable[[str], None]) -> Prepared:
+def prepare_checked(
+    plan: Plan, checked: CheckedCorpus, sizes: tuple[str, ...], note: Callable[[str], None]
+) -> Prepared:
     """Load the encoders and encode the corpus. Raises all faults at once."""
     faults: list[XaSearchError] = []
     encoders = {size: _collect(faults, partial(prepare_encoder, size, plan.home)) for size in sizes}
@@ -196,16 +198,16 @@ def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
     free, needed = shutil.disk_usage(plan.home).free, whole - encoders - paused
     if free < needed:
         raise DataError(
-            f"{plan.home}: {readable(free)} free, the search needs about {readable(needed)}; "
+            f"{plan.home}: {format_bytes(free)} free, the search needs about {format_bytes(needed)}; "
             "free some space, lower --trials, or choose another place with --home"
         )
     whole += folder_bytes(plan.directory) - paused
     if plan.disk_budget is not None and plan.disk_budget < whole:
         raise DataError(
-            f"--disk-budget {readable(plan.disk_budget)}: the search takes about {readable(whole)} in {plan.home}; "
-            "raise it, lower --trials, or leave out the larger model sizes"
+            f"--disk-budget {format_bytes(plan.disk_budget)}: the search takes about {format_bytes(whole)} "
+            f"in {plan.home}; raise it, lower --trials, or leave out the larger model sizes"
         )
-    return f"disk: about {readable(needed)} to come, {readable(free)} free in {plan.home}"
+    return f"disk: about {format_bytes(needed)} to come, {format_bytes(free)} free in {plan.home}"
 
 
 def identity_of(prepared: Prepared) -> dict[str, str]:

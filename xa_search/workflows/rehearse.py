@@ -21,15 +21,15 @@ from xa_search.model.sizes import resolve_size
 from xa_search.records import Plan
 from xa_search.records.search import trial_directory
 from xa_search.rehearsal.driver import Driver
-from xa_search.rehearsal.outlook import GpuTerms, Outlook, look_ahead
+from xa_search.rehearsal.search_forecast import GpuTerms, SearchForecast, forecast_search
 from xa_search.rehearsal.setup import EPOCHS, LOG, environment, own_home, rehearsal_changes
 from xa_search.search.history import SearchHistory, read_search
-from xa_search.workflows.preflight import Checked, check_search
+from xa_search.workflows.preflight import CheckedCorpus, check_search
 
 WIDTH = 15
 
 
-class Steps:
+class RehearsalSteps:
     """Tells of each step how it ended and how long it took."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -64,7 +64,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RehearsalRequest:
     """What to rehearse: the command line of the real search, and what only the forecast needs."""
 
     space: str
@@ -82,14 +82,14 @@ class Found:
     """What the checks found: the real search's plan, its corpus, and the GPUs of its cluster."""
 
     plan: Plan
-    checked: Checked
+    checked: CheckedCorpus
     gpus: ClusterGpus | None
 
 
-def rehearse(request: Request, tell: Callable[[str], None]) -> Outlook:
+def rehearse(request: RehearsalRequest, tell: Callable[[str], None]) -> SearchForecast:
     """Rehearse a search in a home of its own, then forecast the real one. Raises XaSearchError at the first fault."""
     with own_home(request.home, tell, keep=request.keep) as home:
-        steps = Steps(tell)
+        steps = RehearsalSteps(tell)
         found = _check(request, home, steps)
         changes = rehearsal_changes(found.plan.space, found.checked.check, os.cpu_count() or 1)
         plan = make_plan(request.space, (*request.changes, *changes), home=home, data=request.data)
@@ -103,12 +103,12 @@ def rehearse(request: Request, tell: Callable[[str], None]) -> Outlook:
             _conclude(driver, steps)
         with steps.step("forecast") as said:
             terms = GpuTerms(cluster=found.gpus, steps=request.gpu_steps, price=request.gpu_price)
-            outlook = look_ahead(found.plan, found.checked, terms, request.home, home)
+            outlook = forecast_search(found.plan, found.checked, terms, request.home, home)
             said.append("steps timed, see below")
     return outlook
 
 
-def _check(request: Request, home: Path, steps: Steps) -> Found:
+def _check(request: RehearsalRequest, home: Path, steps: RehearsalSteps) -> Found:
     """Check the space, its data and the cluster file; raise all faults at once."""
     with steps.step("search space") as said:
         plan = make_plan(request.space, request.changes, home=home, data=request.data)
@@ -133,7 +133,7 @@ def _check(request: Request, home: Path, steps: Steps) -> Found:
     return Found(plan=plan, checked=checked, gpus=gpus)
 
 
-def _counts(checked: Checked) -> str:
+def _counts(checked: CheckedCorpus) -> str:
     check = checked.check
     rows, repaired, dropped = (
         sum(getattr(split, name) for split in check.splits) for name in ("rows", "repaired", "dropped")
@@ -145,7 +145,7 @@ def _counts(checked: Checked) -> str:
     )
 
 
-def _command(request: Request, changes: tuple[str, ...], home: Path) -> list[str]:
+def _command(request: RehearsalRequest, changes: tuple[str, ...], home: Path) -> list[str]:
     """Return the user's command with the rehearsal's changes."""
     command = [sys.executable, "-m", "xa_search", "run", request.space, "--home", str(home)]
     if request.data is not None:
@@ -153,13 +153,13 @@ def _command(request: Request, changes: tuple[str, ...], home: Path) -> list[str
     return command + [word for change in (*request.changes, *changes) for word in ("--set", change)]
 
 
-def _begin(driver: Driver, plan: Plan, steps: Steps) -> None:
+def _begin(driver: Driver, plan: Plan, steps: RehearsalSteps) -> None:
     with steps.step("search") as said:
         driver.wait_for(lambda: driver.epochs() or None, "as a search whose first trials train")
         said.append(f"{plan.space.trials} trials of the tiny encoder, {EPOCHS} epochs each")
 
 
-def _kill_worker(driver: Driver, plan: Plan, steps: Steps) -> None:
+def _kill_worker(driver: Driver, plan: Plan, steps: RehearsalSteps) -> None:
     """Kill the worker of a trial that has epochs to come, and wait until another has taken the trial up."""
 
     def strike() -> tuple[int, int] | None:
@@ -182,7 +182,7 @@ def _kill_worker(driver: Driver, plan: Plan, steps: Steps) -> None:
         said.append(f"trial {number} lost process {killed} after epoch {before}, {by} took it up")
 
 
-def _interrupt(driver: Driver, plan: Plan, steps: Steps) -> SearchHistory:
+def _interrupt(driver: Driver, plan: Plan, steps: RehearsalSteps) -> SearchHistory:
     with steps.step("interruption") as said:
         driver.interrupt()
         driver.end(StoppedEarly.exit_code, f"with {StoppedEarly.exit_code}, resumable, at Ctrl-C")
@@ -192,7 +192,7 @@ def _interrupt(driver: Driver, plan: Plan, steps: Steps) -> SearchHistory:
     return search
 
 
-def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: Steps) -> None:
+def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: RehearsalSteps) -> None:
     """Wait until the same command has run all trials; look what became of those that waited, and who was stopped."""
     with steps.step("resume") as said:
         driver.wait_for_words("] winner: trial ", "after all its trials")
@@ -218,7 +218,7 @@ def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: Steps) -> 
             said.append(f"trial {number} after epoch {at.epoch}, rank {at.rank} of {at.competitors}")
 
 
-def _conclude(driver: Driver, steps: Steps) -> None:
+def _conclude(driver: Driver, steps: RehearsalSteps) -> None:
     with steps.step("conclusion") as said:
         driver.wait_for_words("] registering the winner", "with a tested winner")
         said.append("winner and zero-shot trial tested, report written")

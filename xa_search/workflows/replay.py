@@ -12,7 +12,7 @@ from xa_search.errors import UsageError
 from xa_search.records import Plan, TrialJob, TrialRecord
 from xa_search.search.history import SearchHistory
 from xa_search.search.trial_events import trial_events
-from xa_search.training.progress import forget_progress
+from xa_search.training.progress import remove_progress
 from xa_search.workflows.preflight import identity_of, prepare_search
 from xa_search.workflows.trials import make_trial_job
 
@@ -88,7 +88,7 @@ def _prepare(plan: Plan, trial: TrialRecord, note: Callable[[str], None]) -> tup
     prepared = prepare_search(plan, (settings.model_size,), note)
     job = make_trial_job(plan, prepared, settings, trial.number)
     job = replace(job, directory=plan.directory / REPLAYS / str(trial.number))
-    forget_progress(job.directory)
+    remove_progress(job.directory)
     return job, identity_of(prepared)
 
 

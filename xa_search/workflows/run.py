@@ -20,24 +20,24 @@ from xa_search.search.history import check_same_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
-from xa_search.tracking.reconcile import catch_up
+from xa_search.tracking.reconcile import reconcile
 from xa_search.tracking.registration import Registration
 from xa_search.tracking.report import write_cost
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.device import choose_precision, trial_device
-from xa_search.training.progress import forget_progress
+from xa_search.training.progress import remove_progress
 from xa_search.training.trial import train_trial
-from xa_search.workflows.finalize import finish_search
+from xa_search.workflows.finalize import finalize_search
 from xa_search.workflows.maintenance import folders_read, remove_weights
 from xa_search.workflows.preflight import Prepared, check_search, identity_of, prepare_checked, prepare_search
 from xa_search.workflows.trials import (
-    Audience,
     CostMeter,
-    Journal,
-    forget_left_overs,
+    ProgressReporter,
+    TrackingCallback,
     make_trial_job,
+    remove_leftover_progress,
     score_trial_on_test,
 )
 
@@ -52,22 +52,22 @@ class SearchResult:
     cost: SearchCost
 
 
-def run_search(plan: Plan, audience: Audience) -> SearchResult:
+def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
     """Search, or go on with the search that the same plan began. Raises XaSearchError, StoppedEarly when resumable."""
     meter = CostMeter(trials_run_here=plan.local)
     with meter.stage("data"):
-        prepared = _prepare(plan, audience)
+        prepared = _prepare(plan, reporter)
     # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
     with only_driver(plan.directory):
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
         with _end_told(tracker):
-            study = _open(plan, prepared, tracker, audience, meter)
-            journal = Journal(plan.directory, tracker, audience, meter)
+            study = _open(plan, prepared, tracker, reporter, meter)
+            callback = TrackingCallback(plan.directory, tracker, reporter, meter)
             with meter.trials():
                 run_trials(
-                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), journal
+                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), callback
                 )
-            record, registrations = finish_search(plan, prepared, study, tracker, audience, meter)
+            record, registrations = finalize_search(plan, prepared, study, tracker, reporter, meter)
         remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
         for path in write_cost(cost, plan.directory / "report"):
@@ -76,17 +76,19 @@ def run_search(plan: Plan, audience: Audience) -> SearchResult:
         return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
 
 
-def _prepare(plan: Plan, audience: Audience) -> Prepared:
+def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
-    checked = check_search(plan, sizes, audience.note, audience.download, to_come, uri=tracking_uri(plan.home))
-    prepared = prepare_checked(plan, checked, sizes, audience.note)
+    checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, uri=tracking_uri(plan.home))
+    prepared = prepare_checked(plan, checked, sizes, reporter.note)
     check_same_search(plan, identity_of(prepared))
     return prepared
 
 
-def _open(plan: Plan, prepared: Prepared, tracker: Tracker, audience: Audience, meter: CostMeter) -> "SearchStudy":
+def _open(
+    plan: Plan, prepared: Prepared, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
+) -> "SearchStudy":
     """Begin or reopen the run and the study of a search."""
     with meter.stage("start"):
         # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
@@ -94,11 +96,11 @@ def _open(plan: Plan, prepared: Prepared, tracker: Tracker, audience: Audience, 
         study = open_study(plan, identity_of(prepared))
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
-        catch_up(tracker, study.trials(), partial(trial_directory, plan.directory))
-        forget_left_overs(plan.directory, study.trials())
+        reconcile(tracker, study.trials(), partial(trial_directory, plan.directory))
+        remove_leftover_progress(plan.directory, study.trials())
         if earlier := study.trials():
-            audience.goes_on(earlier)
-        _note_precision(plan, audience)
+            reporter.resumed(earlier)
+        _note_precision(plan, reporter)
     return study
 
 
@@ -121,12 +123,12 @@ def _folders(prepared: Prepared) -> list[Path]:
     return encoders + [encoded.directory for encoded in prepared.encoded.values()]
 
 
-def _note_precision(plan: Plan, audience: Audience) -> None:
+def _note_precision(plan: Plan, reporter: ProgressReporter) -> None:
     """Say what trials on this machine compute in; on a cluster each node measures for itself."""
     if plan.address is None and plan.trial_settings({}).precision == "auto":
         probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.home)
         took = f"{1000 * probe.fp32_seconds:.1f} ms in fp32, {1000 * probe.bf16_seconds:.1f} ms in bf16"
-        audience.note(f"precision {probe.precision}: measured {took}")
+        reporter.note(f"precision {probe.precision}: measured {took}")
 
 
 def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
@@ -148,7 +150,7 @@ def train_alone(
     prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)
-    forget_progress(job.directory)
+    remove_progress(job.directory)
     best = 0.0
     for report in train_trial(job):
         on_epoch(report)

@@ -18,8 +18,8 @@ from xa_search.records.search import PLACEMENT, trial_directory
 from xa_search.tracking.events import FileLogged, epoch_logged, traceback_logged, trial_ended, trial_started
 from xa_search.tracking.tracker import Tracker
 from xa_search.training.final_test import score_test
-from xa_search.training.progress import forget_progress
-from xa_search.training.trial import all_weights, best_weights, mean_metrics, models_of
+from xa_search.training.progress import remove_progress
+from xa_search.training.trial import all_weights, best_weights, jobs_per_target, mean_metrics
 from xa_search.workflows.preflight import Prepared, max_tokens
 
 TRIAL_PARTS = {
@@ -109,7 +109,7 @@ class CostMeter:
         self._last_change = now
 
 
-class Audience(Protocol):
+class ProgressReporter(Protocol):
     """Who follows a search while it runs."""
 
     def note(self, text: str) -> None:
@@ -118,7 +118,7 @@ class Audience(Protocol):
     def download(self, done: int, total: int | None) -> None:
         """Hear how many bytes of a download are there."""
 
-    def goes_on(self, earlier: Sequence[TrialRecord]) -> None:
+    def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         """Hear what became of the trials of a search that goes on."""
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -131,13 +131,13 @@ class Audience(Protocol):
         """Hear how a trial ended."""
 
 
-class Journal:
+class TrackingCallback:
     """Hands the news of the trials on to the tracker, the audience and the cost meter."""
 
-    def __init__(self, directory: Path, tracker: Tracker, audience: Audience, meter: CostMeter) -> None:
+    def __init__(self, directory: Path, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter) -> None:
         self._directory = directory
         self._tracker = tracker
-        self._audience = audience
+        self._reporter = reporter
         self._meter = meter
 
     def placed(self, lines: Sequence[str]) -> None:
@@ -146,25 +146,25 @@ class Journal:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self._tracker.record(FileLogged(path=str(path)))
         for line in lines:
-            self._audience.note(line)
+            self._reporter.note(line)
 
     def trial_started(self, record: TrialRecord) -> None:
         """Hand on that a trial started."""
         self._meter.trial_started(record.number)
         self._tracker.record(trial_started(record))
-        self._audience.trial_started(record)
+        self._reporter.trial_started(record)
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """Hand on an epoch's metrics."""
         self._meter.epoch_reported(report)
         self._tracker.record(epoch_logged(record.number, report))
-        self._audience.epoch_reported(record, report)
+        self._reporter.epoch_reported(record, report)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Hand on how a trial ended, and drop what only one that goes on or may win still needs."""
         folder = trial_directory(self._directory, record.number)
         if record.state != "PAUSED":
-            forget_progress(folder)
+            remove_progress(folder)
         if record.state in ("PRUNED", "FAIL"):
             for path in all_weights(folder):
                 path.unlink()
@@ -172,14 +172,14 @@ class Journal:
         self._tracker.record(trial_ended(record))
         for event in traceback_logged(record, folder):
             self._tracker.record(event)
-        self._audience.trial_ended(record)
+        self._reporter.trial_ended(record)
 
 
-def forget_left_overs(search: Path, trials: Iterable[TrialRecord]) -> None:
+def remove_leftover_progress(search: Path, trials: Iterable[TrialRecord]) -> None:
     """Drop what a driver that was killed left in the folders of trials that had ended."""
     for trial in trials:
         if trial.state not in ("RUNNING", "PAUSED"):
-            forget_progress(trial_directory(search, trial.number))
+            remove_progress(trial_directory(search, trial.number))
 
 
 def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name: int | str) -> TrialJob:
@@ -207,6 +207,6 @@ def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[s
     return mean_metrics(
         [
             score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.held_out))
-            for one in models_of(job)
+            for one in jobs_per_target(job)
         ]
     )

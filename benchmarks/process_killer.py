@@ -50,7 +50,7 @@ class Aim:
     due: float | None = None
 
 
-class Killer:
+class ProcessKiller:
     """Kills one process after the other; a server that it killed is started again some seconds later."""
 
     def __init__(self, targets: Iterable[Target], random: Random, clock: Clock, server: MlflowServer) -> None:

@@ -39,7 +39,7 @@ def learning_rate_schedule(optimizer: Optimizer, kind: str, warmup: float, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learner:
+class Trainer:
     """The live parts of a running trial."""
 
     job: TrialJob
@@ -67,7 +67,7 @@ class Learner:
         return losses, norm
 
 
-def build_learner(job: TrialJob) -> Learner:
+def build_trainer(job: TrialJob) -> Trainer:
     """Load a trial's data and model. Sets the thread count and the random state of this process."""
     settings, device = job.settings, trial_device()
     torch.set_num_threads(job.threads)
@@ -94,7 +94,7 @@ def build_learner(job: TrialJob) -> Learner:
     weights = LossWeights(settings.pair_losses, by_variation=settings.loss_weighting == "coefficient_of_variation").to(
         device
     )
-    return Learner(
+    return Trainer(
         job=job,
         data=data,
         collator=collator,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xa_search.encoding.files import FOLDER, UNUSED_SECONDS, file_system, near, write_table
+from xa_search.encoding.files import FOLDER, UNUSED_SECONDS, file_system, node_copy, write_table
 from xa_search.encoding.table import EncodedTable
 
 MOUNTS = """\
@@ -46,9 +46,9 @@ def test_the_file_systems_of_mounts() -> None:
 
 def test_a_file_on_a_disk_of_this_machine_is_read_where_it_is(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FOLDER, raising=False)
-    assert near(shared) == shared
+    assert node_copy(shared) == shared
     monkeypatch.setenv(FOLDER, "")
-    assert near(shared) == shared
+    assert node_copy(shared) == shared
 
 
 def test_a_file_behind_a_network_is_copied_to_the_folder_for_temporary_files(
@@ -57,30 +57,30 @@ def test_a_file_behind_a_network_is_copied_to_the_folder_for_temporary_files(
     monkeypatch.delenv(FOLDER, raising=False)
     monkeypatch.setattr("xa_search.encoding.files._behind_network", lambda device: True)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
-    assert near(shared).parent == tmp_path / "scratch" / f"xa-search-{os.getuid()}" / "files"
-    assert near(shared).read_bytes() == shared.read_bytes()
+    assert node_copy(shared).parent == tmp_path / "scratch" / f"xa-search-{os.getuid()}" / "files"
+    assert node_copy(shared).read_bytes() == shared.read_bytes()
 
 
 def test_a_state_of_a_file_has_one_copy(node: Path, shared: Path) -> None:
-    first = near(shared)
+    first = node_copy(shared)
     assert first.parent == node
     assert first.read_bytes() == shared.read_bytes()
     before = first.stat().st_ino
-    assert near(shared) == first
+    assert node_copy(shared) == first
     assert first.stat().st_ino == before
     replacement = shared.with_suffix(".new")
     replacement.write_bytes(b"other rows")
     os.replace(replacement, shared)
-    assert near(shared).read_bytes() == b"other rows"
+    assert node_copy(shared).read_bytes() == b"other rows"
     assert len(copies(node)) == 2
 
 
 def test_processes_that_start_together_make_one_copy(node: Path, shared: Path) -> None:
     shared.write_bytes(os.urandom(20_000_000))
     program = (
-        "import hashlib, sys; from pathlib import Path; from xa_search.encoding.files import near\n"
+        "import hashlib, sys; from pathlib import Path; from xa_search.encoding.files import node_copy\n"
         "print('ready', flush=True); sys.stdin.read()\n"
-        "copy = near(Path(sys.argv[1])); print(copy.name, hashlib.sha256(copy.read_bytes()).hexdigest())"
+        "copy = node_copy(Path(sys.argv[1])); print(copy.name, hashlib.sha256(copy.read_bytes()).hexdigest())"
     )
     started = [
         subprocess.Popen(
@@ -97,21 +97,21 @@ def test_processes_that_start_together_make_one_copy(node: Path, shared: Path) -
     said = {process.stdout.read() for process in started if process.stdout is not None}
     assert [process.wait() for process in started] == [0] * 6
     assert len(said) == 1
-    assert copies(node) == [near(shared).name]
+    assert copies(node) == [node_copy(shared).name]
 
 
 def test_what_a_killed_copy_left_and_what_nobody_used_goes(node: Path, shared: Path) -> None:
     (node / "tmpabc").mkdir(parents=True)
     (node / "tmpabc" / "part").write_bytes(b"half")
-    old, other = near(shared), shared.with_name("dev.en.arrow")
+    old, other = node_copy(shared), shared.with_name("dev.en.arrow")
     shutil.copyfile(shared, other)
     os.truncate(old, 10)  # a copy of another length is none
-    assert near(shared).read_bytes() == shared.read_bytes()
+    assert node_copy(shared).read_bytes() == shared.read_bytes()
     long_ago = old.stat().st_mtime - UNUSED_SECONDS - 60
     os.utime(old, (long_ago, long_ago))
     assert copies(node) == [old.name]
-    assert near(other) != other
-    assert copies(node) == [near(other).name]
+    assert node_copy(other) != other
+    assert copies(node) == [node_copy(other).name]
 
 
 def test_without_room_or_folder_the_file_itself_is_read(
@@ -119,12 +119,12 @@ def test_without_room_or_folder_the_file_itself_is_read(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(100_000, 89_000, 11_000))
     shared.write_bytes(b"x" * 1001)
-    assert near(shared) == shared
+    assert node_copy(shared) == shared
     shared.write_bytes(b"x" * 1000)
-    assert near(shared).parent == node
+    assert node_copy(shared).parent == node
     monkeypatch.setenv(FOLDER, str(shared))  # no folder at all
-    assert near(shared) == shared
-    assert near(shared.with_name("gone")) == shared.with_name("gone")
+    assert node_copy(shared) == shared
+    assert node_copy(shared.with_name("gone")) == shared.with_name("gone")
 
 
 def test_a_table_is_mapped_from_the_copy(node: Path, tmp_path: Path) -> None:
@@ -134,5 +134,5 @@ def test_a_table_is_mapped_from_the_copy(node: Path, tmp_path: Path) -> None:
     table = EncodedTable(path)
     mapped = Path("/proc/self/maps").read_text()
     assert len(table) == 1
-    assert str(near(path)) in mapped
+    assert str(node_copy(path)) in mapped
     assert f" {path}\n" not in mapped

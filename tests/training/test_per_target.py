@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.training.progress import forget_progress
-from xa_search.training.trial import all_weights, best_weights, models_of, train_trial
+from xa_search.training.progress import remove_progress
+from xa_search.training.trial import all_weights, best_weights, jobs_per_target, train_trial
 
 MakeJob = Callable[..., TrialJob]
 CLOCKS = "seconds"
@@ -50,19 +50,19 @@ def test_an_interrupted_trial_goes_on_where_each_of_its_models_is(make_job: Make
     undisturbed = [without_clocks(report) for report in train_trial(whole)]
     job = make_job(models="each", name="interrupted")
     first = next(train_trial(job))
-    ahead = train_trial(models_of(job)[0])
+    ahead = train_trial(jobs_per_target(job)[0])
     assert [next(ahead).epoch, next(ahead).epoch] == [1, 2]
     ahead.close()  # type: ignore[attr-defined]
     again = [without_clocks(report) for report in train_trial(job)]
     assert again == [without_clocks(first), undisturbed[1]]
-    assert all(same_weights(one.directory, whole.directory / one.directory.name) for one in models_of(job))
-    forget_progress(job.directory)
+    assert all(same_weights(one.directory, whole.directory / one.directory.name) for one in jobs_per_target(job))
+    remove_progress(job.directory)
     assert [path for path in job.directory.rglob("*") if path.is_file()] == all_weights(job.directory)
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "english_only"])
 def test_what_no_target_teaches_is_one_model(make_job: MakeJob, method: str) -> None:
     job = make_job(models="each", method=method, epochs=1)
-    assert models_of(job) == (job,)
+    assert jobs_per_target(job) == (job,)
     list(train_trial(job))
     assert all_weights(job.directory) == [best_weights(job.directory)]

@@ -23,13 +23,13 @@ from xa_search.rehearsal.step_time import Dimensions, Texts, dimensions_of, meas
 from xa_search.search.budgets import (
     COPIES_OF_WINNER,
     encoder_bytes,
-    readable,
+    format_bytes,
     shared_bytes,
     trials_bytes,
     weights_bytes,
 )
 from xa_search.search.resources import slots_here
-from xa_search.workflows.preflight import Checked, max_tokens
+from xa_search.workflows.preflight import CheckedCorpus, max_tokens
 
 GPU_SHARE = 0.2
 """The share of its maker's figure that a GPU is assumed to reach."""
@@ -52,7 +52,7 @@ class DiskForecast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class SearchForecast:
     """What the real search will take. `unknown` are the model sizes whose steps nobody can time here.
 
     A trial takes `gpus`. There are at most `at_once` of them, none where no cluster is named; an hour costs `price`.
@@ -77,7 +77,9 @@ class GpuTerms:
     price: float | None
 
 
-def look_ahead(plan: Plan, checked: Checked, terms: GpuTerms, user_home: Path, scratch: Path) -> Outlook:
+def forecast_search(
+    plan: Plan, checked: CheckedCorpus, terms: GpuTerms, user_home: Path, scratch: Path
+) -> SearchForecast:
     """Time the steps of each model size, and forecast the search that the plan describes."""
     rows, texts = row_counts(checked.check), sample_texts(checked.corpus, max_tokens(plan), scratch)
     found: list[SizeForecast] = []
@@ -91,7 +93,7 @@ def look_ahead(plan: Plan, checked: Checked, terms: GpuTerms, user_home: Path, s
     # Where it is left to a measurement, trials may share a GPU; none is known to before there is one.
     gpus = max(1.0 if gpus is None else gpus for gpus in map(plan.space.gpus, plan.space.model_sizes))
     at_once = None if terms.cluster is None else terms.cluster.at_once
-    return Outlook(
+    return SearchForecast(
         plan=plan,
         sizes=tuple(found),
         unknown=tuple(unknown),
@@ -154,7 +156,7 @@ def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
     )
 
 
-def outlook_rows(outlook: Outlook) -> list[list[str]]:
+def forecast_rows(outlook: SearchForecast) -> list[list[str]]:
     """Return one row a model size and source of its step's time."""
     return [
         [one.size, f"{one.trials:g}", str(one.steps), _seconds(one.step.seconds)]
@@ -163,7 +165,7 @@ def outlook_rows(outlook: Outlook) -> list[list[str]]:
     ]
 
 
-def outlook_lines(outlook: Outlook) -> list[str]:
+def forecast_lines(outlook: SearchForecast) -> list[str]:
     """Return what the search takes in all, and what the figures rest on."""
     on_gpu = [one for one in outlook.sizes if one.step.on_gpu]
     on_cores = [one for one in outlook.sizes if not one.step.on_gpu]
@@ -178,7 +180,7 @@ def outlook_lines(outlook: Outlook) -> list[str]:
     return [*lines, *_disk_lines(outlook), *_grounds(outlook)]
 
 
-def _gpu_lines(outlook: Outlook, on_gpu: list[SizeForecast]) -> list[str]:
+def _gpu_lines(outlook: SearchForecast, on_gpu: list[SizeForecast]) -> list[str]:
     if not outlook.gpus:
         return ["GPU hours: none, the space gives a trial no GPU (gpus_per_trial: 0)"]
     missing = sorted({*_sizes(outlook)} - {one.size for one in on_gpu})
@@ -204,14 +206,16 @@ def _gpu_lines(outlook: Outlook, on_gpu: list[SizeForecast]) -> list[str]:
     return [*lines, f"cost: {expected:.3g} expected, {most:.3g} at most, at {outlook.price:g} an hour of a GPU"]
 
 
-def _disk_lines(outlook: Outlook) -> list[str]:
+def _disk_lines(outlook: SearchForecast) -> list[str]:
     disk = outlook.disk
-    running = f"weights and checkpoints of trials {readable(disk.trials)} with {disk.trials_at_once} at a time"
-    parts = f"encoders {readable(disk.encoders)}, {running}, the winner's model {readable(disk.winner)}"
-    return [f"disk: at most {readable(disk.peak)} while it runs ({parts}); {readable(disk.kept)} of trials stay"]
+    running = f"weights and checkpoints of trials {format_bytes(disk.trials)} with {disk.trials_at_once} at a time"
+    parts = f"encoders {format_bytes(disk.encoders)}, {running}, the winner's model {format_bytes(disk.winner)}"
+    return [
+        f"disk: at most {format_bytes(disk.peak)} while it runs ({parts}); {format_bytes(disk.kept)} of trials stay"
+    ]
 
 
-def _grounds(outlook: Outlook) -> list[str]:
+def _grounds(outlook: SearchForecast) -> list[str]:
     """Say which figures are measured and which assumed."""
     asha = outlook.plan.space.scheduler.asha
     stopping = "no trial is stopped early"
@@ -231,7 +235,7 @@ def _grounds(outlook: Outlook) -> list[str]:
     ]
 
 
-def _sizes(outlook: Outlook) -> list[str]:
+def _sizes(outlook: SearchForecast) -> list[str]:
     return [one.size for one in outlook.sizes] + list(outlook.unknown)
 
 

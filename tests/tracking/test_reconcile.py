@@ -15,7 +15,7 @@ from xa_search.tracking.events import (
     trial_ended,
     trial_started,
 )
-from xa_search.tracking.reconcile import catch_up, end_abandoned
+from xa_search.tracking.reconcile import end_abandoned_runs, reconcile
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import StoredRun, connect, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
@@ -78,7 +78,7 @@ def test_a_failed_trial_has_its_frame_and_its_traceback(search_record: SearchRec
     assert run.tags["failure_frame"] == "mine/train.py:7 in step"
     assert [file.path for file in connect(uri).list_artifacts(run.run_id)] == ["traceback.txt"]
     late = tracker_of(tmp_path / "late", uri, "late")
-    assert catch_up(late, [failed], lambda _: tmp_path) == 1
+    assert reconcile(late, [failed], lambda _: tmp_path) == 1
     run = runs_of(uri, "late")[3]
     assert [file.path for file in connect(uri).list_artifacts(run.run_id)] == ["traceback.txt"]
 
@@ -99,13 +99,13 @@ def test_a_search_with_a_lost_spool_is_told_to_a_new_store_and_once_only(
     search_record: SearchRecord, uri: str, tmp_path: Path
 ) -> None:
     tracker = tracker_of(tmp_path / "new", uri, "forgotten")
-    assert catch_up(tracker, search_record.trials, directory_of) == 4
+    assert reconcile(tracker, search_record.trials, directory_of) == 4
     runs = runs_of(uri, "forgotten")
     assert [runs[number].status for number in range(4)] == ["FINISHED", "FINISHED", "KILLED", "FAILED"]
     assert history_of(uri, "forgotten", 0, "selection_score")[:2] == [(1, 0.4), (2, 0.5)]
     before = {number: history_of(uri, "forgotten", number, "seconds") for number in range(4)}
-    assert catch_up(tracker, search_record.trials, directory_of) == 0
-    assert catch_up(tracker_of(tmp_path / "lost again", uri, "forgotten"), search_record.trials, directory_of) == 0
+    assert reconcile(tracker, search_record.trials, directory_of) == 0
+    assert reconcile(tracker_of(tmp_path / "lost again", uri, "forgotten"), search_record.trials, directory_of) == 0
     assert {number: history_of(uri, "forgotten", number, "seconds") for number in range(4)} == before
 
 
@@ -117,22 +117,22 @@ def test_runs_that_only_seem_to_run_get_their_true_status(
     tracker = tracker_of(tmp_path, uri, "seems", *first_epoch, trial_started(paused), trial_started(failed))
     assert {run.status for run in runs_of(uri, "seems").values()} == {"RUNNING"}
     trials = (complete, paused, failed)
-    assert catch_up(tracker, trials, directory_of) == 3
+    assert reconcile(tracker, trials, directory_of) == 3
     runs = runs_of(uri, "seems")
     assert [runs[number].status for number in (0, 1, 3)] == ["FINISHED", "KILLED", "FAILED"]
     assert (1, 0.4) in history_of(uri, "seems", 0, "selection_score")
-    assert catch_up(tracker, trials, directory_of) == 0
-    assert end_abandoned(tracker)
+    assert reconcile(tracker, trials, directory_of) == 0
+    assert end_abandoned_runs(tracker)
     assert runs_of(uri, "seems")[None].status == "KILLED"
-    assert not end_abandoned(tracker)
+    assert not end_abandoned_runs(tracker)
 
 
 def test_what_a_person_deleted_stays_deleted(search_record: SearchRecord, uri: str, tmp_path: Path) -> None:
     tracker = tracker_of(tmp_path, uri, "unwanted")
-    catch_up(tracker, search_record.trials, directory_of)
+    reconcile(tracker, search_record.trials, directory_of)
     client = connect(uri)
     client.delete_run(runs_of(uri, "unwanted")[2].run_id)
-    assert catch_up(tracker, search_record.trials, directory_of) == 0
+    assert reconcile(tracker, search_record.trials, directory_of) == 0
     assert runs_of(uri, "unwanted")[2].deleted
 
 
@@ -141,14 +141,14 @@ def test_while_mlflow_is_away_nothing_is_told_twice(
 ) -> None:
     tracker = Tracker(Spool(tmp_path / "spool.jsonl"), closed_uri, "gone")
     tracker.record(SearchStarted(search_id="gone"))
-    assert catch_up(tracker, search_record.trials, directory_of) == 0
+    assert reconcile(tracker, search_record.trials, directory_of) == 0
     assert tracker.state.left == 1
-    assert catch_up(Tracker(Spool(tmp_path / "spool.jsonl"), uri, "gone"), search_record.trials, directory_of) == 4
+    assert reconcile(Tracker(Spool(tmp_path / "spool.jsonl"), uri, "gone"), search_record.trials, directory_of) == 4
 
 
 def test_a_spool_of_another_search_tells_nothing(search_record: SearchRecord, uri: str, tmp_path: Path) -> None:
     tracker_of(tmp_path, uri, "its own", trial_started(search_record.trials[2]))
     copied = tracker_of(tmp_path, uri, "another")
     assert set(runs_of(uri, "another")) == {None}
-    assert catch_up(copied, search_record.trials[:2], directory_of) == 2
+    assert reconcile(copied, search_record.trials[:2], directory_of) == 2
     assert set(runs_of(uri, "another")) == {None, 0, 1}

@@ -12,8 +12,8 @@ from random import Random
 
 from bookkeeping import Difference, EndedTrials, compare
 from driver_run import Clock, DriverRun
-from killer import Hit, Killer, Target
 from mlflow_server import MlflowServer
+from process_killer import Hit, ProcessKiller, Target
 
 from xa_search.config.plan import make_plan
 from xa_search.records import Plan
@@ -52,7 +52,7 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
 
 
-class Ordeal:
+class ChaosTest:
     """Runs searches of `trials` trials until all targets were hit and the last search has finished."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Ordeal:
         self._home, self._trials, self._say = home, trials, say
         self._clock = Clock()
         self._server = MlflowServer(home / "server")
-        self._killer = Killer(targets, Random(seed), self._clock, self._server)
+        self._killer = ProcessKiller(targets, Random(seed), self._clock, self._server)
         self._sessions: list[int] = []
         self._outcome = Outcome()
 
