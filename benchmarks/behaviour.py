@@ -26,7 +26,7 @@ from typing import Any
 from behaviour_commands import HELP, Case, Program, changes, commands_in, read_cases
 from behaviour_home import home_record, sha256_of, store_record
 from behaviour_inputs import clusters, write_inputs
-from behaviour_text import differences, normal_json, shape
+from behaviour_text import differences, shape
 from results_file import write_json
 
 SPACE = "mtop-mini"
@@ -137,7 +137,7 @@ def main() -> None:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="behaviour-") as folder:
             seen = record(options.python.absolute(), Path(folder).resolve(), options.at_once)
-            write_json(options.out, normal_json(seen, {}))
+            write_json(options.out, seen)
         print(f"recorded in {time.monotonic() - started:.0f} s: {options.out}")
         return
     before, after = (json.loads(path.read_text(encoding="utf-8")) for path in (options.before, options.after))

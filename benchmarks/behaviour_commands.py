@@ -87,7 +87,10 @@ class Program:
         home = self.empty_home()
         seen = self.run(words, home)
         left = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
-        return {**seen, "left": [re.sub(r"[0-9a-f]{32}", "<id>", name) for name in left]}
+        return {
+            **seen,
+            "left": [re.sub(r"[0-9a-f]{32}|(?<=encoder-|ken-ids-)[0-9a-f]{16}", "<id>", name) for name in left],
+        }
 
     def _run(self, words: tuple[str, ...], home: Path) -> "subprocess.CompletedProcess[str]":
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "RAY_"))}

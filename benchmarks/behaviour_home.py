@@ -15,7 +15,7 @@ from typing import Any
 
 from behaviour_text import normal_json, normal_lines, shape
 
-TIMED_METRIC = re.compile(r"second|hour|per_|memory|_gb|busy|cpu|gpu|disk|share_|wall|cost")
+TIMED_METRIC = re.compile(r"second|hour|per_|memory|_gb|busy|cpu|gpu|disk|share_|wall|cost|utilisation")
 OWN_TAGS = ("mlflow.user", "mlflow.source.", "mlflow.log-model")
 DIGESTED = (".safetensors", ".arrow", "tokenizer.json", "labels.json", "train.txt", "eval.txt", "test.txt")
 SHIPPED_CODE = "/code/xa_search/"
@@ -121,8 +121,9 @@ def _version(version: Mapping[str, Any], rows: Tables) -> dict[str, Any]:
 
 
 def _name(path: Path, home: Path) -> str:
-    """Return a file's place in the home; MLflow's own ids in it are replaced."""
-    return re.sub(r"\b(m-)?[0-9a-f]{32}\b", r"\1<id>", path.relative_to(home).as_posix())
+    """Return a file's place in the home; MLflow's own ids and what follows from paths and times are replaced."""
+    name = re.sub(r"\b(m-)?[0-9a-f]{32}\b", r"\1<id>", path.relative_to(home).as_posix())
+    return re.sub(r"\b(encoder|token-ids)-[0-9a-f]{16}\b", r"\1-<id>", name)
 
 
 def _shape_of(path: Path) -> Any:
