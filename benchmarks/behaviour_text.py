@@ -18,6 +18,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"(?:/[\w.+@-]+)+/(search_spaces|label_maps|cluster|constraints\.txt)\b", r"<checkout>/\1"),
+        (r"<folder>/tmp\w+", "<folder>/<new>"),
         (r"[\w./<>-]+\.py:\d+(?: in [\w.<>]+)?", CODE),
         (r"\b[0-9a-f]{64}\b", "<sha256>"),
         (r"\b[0-9a-f]{32}\b", "<id>"),
