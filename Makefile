@@ -1,4 +1,4 @@
-# make run: a search on the bundled corpus, from nothing.  make test: lint, types and tests.
+# make run: a search on the bundled corpus, from nothing.  make test: lint, types and tests.  make proofs: the long tests.
 PYTHON ?= python3
 VENV ?= .venv
 XA_SEARCH_HOME ?= $(CURDIR)/.xa-search
@@ -7,7 +7,7 @@ export XA_SEARCH_HOME
 # uv does not read pip's setting for further places to find packages.
 FIND_LINKS := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS=$(PIP_FIND_LINKS))
 
-.PHONY: run test lint types tests clean
+.PHONY: run test lint types tests proofs clean
 
 run: $(VENV)/installed-mini
 	$(VENV)/bin/xa-search run mtop-mini
@@ -23,7 +23,11 @@ types: $(VENV)/installed-dev
 
 # Tests wait for processes more than they compute: three at once are faster on two cores than two.
 tests: $(VENV)/installed-dev
-	$(VENV)/bin/pytest -n 3 --dist loadfile
+	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# Whole stories, each of which `make test` tells at a smaller scale.
+proofs: $(VENV)/installed-dev
+	$(VENV)/bin/pytest -m proof --timeout 3600
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

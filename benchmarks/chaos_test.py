@@ -56,9 +56,16 @@ class ChaosTest:
     """Runs searches of `trials` trials until all targets were hit and the last search has finished."""
 
     def __init__(
-        self, home: Path, targets: Sequence[Target], seed: int, trials: int, say: Callable[[str], None]
+        self,
+        home: Path,
+        targets: Sequence[Target],
+        seed: int,
+        trials: int,
+        say: Callable[[str], None],
+        changes: Sequence[str] = (),
     ) -> None:
-        self._home, self._trials, self._say = home, trials, say
+        self._home, self._say = home, say
+        self._changes = (*CHANGES, f"trials={trials}", *changes)
         self._clock = Clock()
         self._server = MlflowServer(home / "server")
         self._killer = ProcessKiller(targets, Random(seed), self._clock, self._server)
@@ -79,11 +86,10 @@ class ChaosTest:
 
     def _search(self, seed: int) -> None:
         """Type the same command until the search has finished, then compare its books."""
-        changes = (*CHANGES, f"trials={self._trials}")
-        plan = make_plan(SPACE, changes, home=self._home, seed=seed)
+        plan = make_plan(SPACE, self._changes, home=self._home, seed=seed)
         command = [sys.executable, "-c", "from xa_search.cli.main import main; main()", "run", SPACE]
         command += ["--home", str(self._home), "--seed", str(seed)]
-        command += [word for change in changes for word in ("--set", change)]
+        command += [word for change in self._changes for word in ("--set", change)]
         ended = EndedTrials(plan.directory)
         for _ in range(MOST_RUNS):
             has_finished = self._run(command, plan)

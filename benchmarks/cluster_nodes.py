@@ -5,7 +5,8 @@
 
 A Ray of several raylets on this machine, with declared GPUs: a head without CPUs, and nodes that come while the search
 asks for room; with --on-demand Ray's autoscaler starts them. When a third of the trials are over, some nodes are
-killed. Trials sleep, report and keep a checkpoint.
+killed. Trials sleep, report and keep a checkpoint; the later ones wait with theirs until the nodes are killed, so that
+each of these loses a trial at work, however fast this machine is.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import Any
 
 from ray_nodes_here import NodesByHand, NodesOnDemand
 from results_file import command_line, write_json
-from sleeping_trials import make_job, sleeping, steps_of
+from sleeping_trials import BETWEEN_LOOKS, HELD_AFTER, held, make_job, release, steps_of
 
 from xa_search.config.plan import make_plan
 from xa_search.records import EpochReport, Plan, TrialRecord
@@ -33,7 +34,6 @@ from xa_search.search.study import open_study
 
 GPUS_A_NODE = 2
 EPOCHS = 5
-BETWEEN_LOOKS = 0.05
 ENVIRONMENT = {**RAY_ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
 
 
@@ -62,7 +62,7 @@ def plan_of(home: Path, trials: int, address: str) -> Plan:
 
 def drive(plan: Plan) -> None:
     """Run the search, as the process that a user starts."""
-    run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), sleeping)
+    run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), held)
 
 
 def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path) -> dict[str, Any]:
@@ -76,9 +76,10 @@ def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path
         said: list[str] = []
         ear = Thread(target=listen, args=(driver, said), daemon=True)
         ear.start()
-        killed = busy_nodes(driver, plan, said, enough=trials // 3, busy=lost)[:lost]
+        killed = busy_nodes(driver, plan, said, enough=not_held(trials), busy=lost)[:lost]
         at = time.time()
         cluster.kill(killed)
+        release(plan)
         driver.wait()
         ear.join()
         wall = time.perf_counter() - start
@@ -104,13 +105,20 @@ def listen(driver: "subprocess.Popen[str]", said: list[str]) -> None:
     said.extend(iter(driver.stdout.readline, ""))
 
 
+def not_held(trials: int) -> int:
+    """Return how many trials, the first ones, run to their end while the others wait for the nodes to be killed."""
+    return trials // 3
+
+
 def busy_nodes(driver: "subprocess.Popen[str]", plan: Plan, said: list[str], enough: int, busy: int) -> list[str]:
-    """Wait until so many trials have ended while so many nodes have a trial with epochs to come; return these nodes."""
+    """Wait until the trials that are not held have ended and so many nodes hold one; return these nodes."""
     while driver.poll() is None:
-        numbers = {what: {line.split()[1] for line in tuple(said) if what in line} for what in ("started", "ended")}
-        steps = [steps_of(plan, int(one)) for one in sorted(numbers["started"] - numbers["ended"], key=int)]
-        at_work = list(dict.fromkeys(found[-1]["node"] for found in steps if found and len(found) <= EPOCHS - 2))
-        if len(numbers["ended"]) >= enough and len(at_work) >= busy:
+        started, ended = (
+            {int(line.split()[1]) for line in tuple(said) if what in line} for what in ("started", "ended")
+        )
+        steps = [steps_of(plan, number) for number in sorted(started - ended) if number >= enough]
+        at_work = list(dict.fromkeys(found[-1]["node"] for found in steps if len(found) == HELD_AFTER))
+        if len(ended) >= enough and len(at_work) >= busy:
             return at_work
         time.sleep(BETWEEN_LOOKS)
     raise SystemExit(f"never were {busy} nodes at work once {enough} trials had ended")
@@ -167,7 +175,8 @@ def main() -> None:
     if options.home is not None:
         drive(plan_of(options.home, options.trials, options.address))
         return
-    os.environ.update(ENVIRONMENT | {"EPOCH_SECONDS": str(options.epoch_seconds)})
+    held_from = {"HELD_FROM": str(not_held(options.trials))}
+    os.environ.update(ENVIRONMENT | held_from | {"EPOCH_SECONDS": str(options.epoch_seconds)})
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Ray declares no GPUs beyond these
     with tempfile.TemporaryDirectory() as folder:
         shape, home = {"CPU": GPUS_A_NODE, "GPU": GPUS_A_NODE}, Path(folder)

@@ -11,7 +11,9 @@ from typing import Any
 
 from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, Plan, TrialJob, TrialRecord
 
-CHECKPOINT, STEPS = "checkpoint", "steps.jsonl"
+CHECKPOINT, STEPS, RELEASED = "checkpoint", "steps.jsonl", "released"
+HELD_AFTER = 2
+BETWEEN_LOOKS = 0.05
 
 
 def sleeping(job: TrialJob) -> Iterator[EpochReport]:
@@ -41,6 +43,20 @@ def sleeping(job: TrialJob) -> Iterator[EpochReport]:
         yield EpochReport(
             epoch=epoch, score=score, best_score=score, best_epoch=epoch, final=epoch == job.settings.epochs, metrics={}
         )
+
+
+def held(job: TrialJob) -> Iterator[EpochReport]:
+    """Sleep in place of training; trials from HELD_FROM on wait, with two epochs saved, until all are released."""
+    waits, released = int(job.directory.name) >= int(os.environ["HELD_FROM"]), job.home / RELEASED
+    for report in sleeping(job):
+        yield report
+        while waits and report.epoch == HELD_AFTER and not released.exists():
+            time.sleep(BETWEEN_LOOKS)
+
+
+def release(plan: Plan) -> None:
+    """Let the trials of a search that are held go on, and hold no other."""
+    (plan.home / RELEASED).touch()
 
 
 def make_job(plan: Plan, record: TrialRecord) -> TrialJob:

@@ -197,11 +197,11 @@ def test_explain_an_interrupted_trial(command: Command, home: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of one MLflow store for all tests: to make one takes seconds."""
+def store(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]) -> str:
+    """The address of one MLflow store for all tests."""
     from xa_search.tracking.store import connect, open_experiment
 
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    uri = f"sqlite:///{with_tables(tmp_path_factory.mktemp('mlflow'))}/mlflow.db"
     open_experiment(connect(uri))
     return uri
 

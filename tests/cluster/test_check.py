@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from typer.testing import CliRunner
 
@@ -91,7 +91,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(found for key, part in inner for found in places(part, (*path, key)))]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(data=some.data(), name=some.sampled_from(sorted(TEXTS)))
 def test_any_value_anywhere_is_a_fault_or_none_but_never_a_crash(data: some.DataObject, name: str) -> None:
     document = yaml.safe_load(TEXTS[name])

@@ -19,6 +19,7 @@ from xa_search.search import RAY_ENVIRONMENT
 from xa_search.search.node_check import PACKAGE
 from xa_search.workflows.doctor import Diagnosis, NodeReport, NodeStatus, examine, findings_of, unmet_requirements
 
+pytestmark = pytest.mark.long
 GB = 10**9
 UNSET = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "CUDA_VISIBLE_DEVICES")
 HERE = NodeReport(

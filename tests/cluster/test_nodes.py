@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -15,7 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path, started: tuple[str, ...]) -> None:
     """Two nodes come to a head without CPUs, one of them is killed at work; see benchmarks/cluster_nodes.py."""
     out = tmp_path / "result.json"
-    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.6", "--out", str(out), *started]
+    options = ["--nodes", "2", "--lost", "1", "--trials", "5", "--epoch-seconds", "0.2", "--out", str(out), *started]
     command = [sys.executable, str(BENCHMARKS / "cluster_nodes.py"), *options]
     # A driver that another test leaves in the environment's address would be another cluster's.
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}

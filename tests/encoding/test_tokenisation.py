@@ -42,13 +42,13 @@ def test_each_word_owns_exactly_one_scored_position(tokenizer: Any, sentence: li
     assert_invariants(tokenise_words(tokenizer, [sentence], 512)[0], len(sentence), tokenizer)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sentence=st.lists(words, min_size=1, max_size=6))
 def test_each_word_owns_one_position_whatever_the_words(tokenizer: Any, sentence: list[str]) -> None:
     assert_invariants(tokenise_words(tokenizer, [sentence], 512)[0], len(sentence), tokenizer)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=words)
 def test_running_text_of_any_kind_has_a_position_a_word(tokenizer: Any, text: str) -> None:
     tokenised = tokenise_running_text(tokenizer, [text], 512)[0]

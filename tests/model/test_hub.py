@@ -32,7 +32,7 @@ def prepare_with_hub(name: str, address: str, folder: Path) -> subprocess.Comple
     environment |= {"HF_ENDPOINT": address, "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return subprocess.run(
         [sys.executable, "-c", PREPARE, name, str(folder / "home")],
-        env=environment, capture_output=True, text=True, check=True, timeout=100,
+        env=environment, capture_output=True, text=True, check=True, timeout=600,
     )  # fmt: skip
 
 

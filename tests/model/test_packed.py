@@ -57,7 +57,7 @@ def test_packed_is_padded(encoder: torch.nn.Module, rows_a_block: int) -> None:
         assert left is None or torch.allclose(left, right, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lengths=st.lists(st.integers(3, 12), min_size=1, max_size=6), other=st.integers(3, 12))
 def test_an_utterance_does_not_see_its_neighbours(lengths: list[int], other: int, tiny_joint: JointModel) -> None:
     alone = tiny_joint(a_batch((lengths[0],), 16)).sentence[0]

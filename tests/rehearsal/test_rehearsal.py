@@ -15,8 +15,19 @@ from xa_search.corpora import open_corpus
 from xa_search.errors import XaSearchError
 from xa_search.records import TrialSettings
 from xa_search.rehearsal.driver import Driver, processes_of
+from xa_search.workflows.rehearse import RehearsalRequest
 
+pytestmark = pytest.mark.long
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster" / "gpu.yaml"
+SEARCH_TESTS = Path(__file__).resolve().parents[1] / "search"
+UNTRAINED_RUN = Path(__file__).parent / "untrained_run.py"
+OPTIONS = ("--set", "targets=[de]", "--cluster", str(CLUSTER), "--gpu-price", "2", "--set", "cpus_per_trial=1")
+TINY = (
+    "params.model_size.choices=[tiny]",
+    "baseline.model_size=tiny",
+    "published.model_size=tiny",
+    "fixed.precision=fp32",
+)
 MARK = "XA_SEARCH_REHEARSAL_TEST"
 STEPS = (
     "search space",
@@ -34,12 +45,14 @@ STEPS = (
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def user(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The user's folders: a home, an MLflow and a place for temporary files, in which nothing may be left."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     monkeypatch.setenv("XA_SEARCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/users.db")
+    # A folder that PyTorch makes once a process, whoever is first to import that part of it.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("inductor")))
     monkeypatch.setenv(MARK, str(tmp_path))
     yield tmp_path
     assert [path.name for path in tmp_path.rglob("*")] == ["scratch"]
@@ -64,13 +77,8 @@ def rehearse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(end.value.code or 0)
 
 
-def test_a_rehearsal_goes_well_and_leaves_nothing(
-    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def check_story(printed: str) -> None:
     """A worker dies, the driver is interrupted and goes on, a trial is stopped early, the winner registered."""
-    options = ["--set", "targets=[de]", "--cluster", str(CLUSTER), "--gpu-price", "2", "--set", "cpus_per_trial=1"]
-    assert rehearse(monkeypatch, "mtop-mini", *options) == 0
-    printed = capsys.readouterr().out
     lines = {line[:14].strip(): line for line in printed.splitlines() if re.search(r" ok \(\d+\.\d s\): ", line)}
     assert tuple(lines) == STEPS
     assert re.search(r"trial (\d) lost process \d+ after epoch \d, process \d+ took it up", lines["killed worker"])
@@ -80,6 +88,31 @@ def test_a_rehearsal_goes_well_and_leaves_nothing(
     assert "measured on 1 of this machine's" in printed
     assert "estimated for NVIDIA A10G" in printed
     assert re.search(r"^cost: [\d.e-]+ expected, [\d.e-]+ at most, at 2 an hour of a GPU$", printed, re.MULTILINE)
+
+
+@pytest.mark.proof
+def test_a_rehearsal_goes_well_and_leaves_nothing(
+    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rehearse(monkeypatch, "mtop-mini", *OPTIONS) == 0
+    check_story(capsys.readouterr().out)
+
+
+def test_a_rehearsal_of_trials_that_train_nothing_goes_well_and_leaves_nothing(
+    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Processes die and go on as in a real rehearsal; what they would train, test and register is made up."""
+    found = [str(Path(__file__).parent), str(SEARCH_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
+
+    def command(request: RehearsalRequest, changes: tuple[str, ...], home: Path) -> list[str]:
+        settings = [word for change in (*request.changes, *changes) for word in ("--set", change)]
+        return [sys.executable, str(UNTRAINED_RUN), request.space, "--home", str(home), *settings]
+
+    monkeypatch.setattr("xa_search.workflows.rehearse._command", command)
+    tiny = [word for change in TINY for word in ("--set", change)]
+    assert rehearse(monkeypatch, "mtop-mini", *OPTIONS, *tiny) == 0
+    check_story(capsys.readouterr().out)
 
 
 def test_all_faults_are_told_at_once(

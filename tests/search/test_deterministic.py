@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import fake_trainers
+import pytest
 from searches import ASHA, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly
@@ -12,6 +13,8 @@ from xa_search.search.controller import SearchController
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
 from xa_search.search.trial_events import TrainFunction
+
+pytestmark = pytest.mark.long
 
 
 def deterministic(home: Path, **changes: Any) -> Plan:

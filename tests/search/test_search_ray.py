@@ -20,7 +20,7 @@ from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study
 from xa_search.search.trial_events import TrainFunction
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("local_ray")]
 
 
 def run(plan: Plan, trainer: TrainFunction, recorder: Recorder | None = None) -> tuple[SearchStudy, Recorder]:

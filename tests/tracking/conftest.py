@@ -20,9 +20,9 @@ KNOWN_TEXTS = ("clean the kitchen", "putze die Küche", "เปิดไฟใ�
 
 
 @pytest.fixture(scope="session")
-def mlflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One SQLite file with MLflow's tables, made once: that takes seconds."""
-    home = tmp_path_factory.mktemp("mlflow")
+def mlflow_home(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]) -> Path:
+    """A home with one experiment in its store."""
+    home = with_tables(tmp_path_factory.mktemp("mlflow"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         open_experiment(connect(tracking_uri(home)))

@@ -29,7 +29,7 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import check_access, connect, find_runs, open_experiment, tracking_uri
 from xa_search.tracking.tracker import Tracker
 
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 600
 TAGS = {"corpus": "rooms", "method": "xeroalign", "selection": "label_free", "zero_shot": "yes"}
 
 

@@ -13,15 +13,17 @@ import torch
 from xa_search.errors import CollapsedError, NonFiniteError
 from xa_search.model.losses import align_loss
 from xa_search.records import TrialJob
-from xa_search.search.failures import failure_of
+from xa_search.search.failures import Failure, failure_of
 from xa_search.training.collapse import CollapseWatch, Probe, has_collapsed, probe_model
 from xa_search.training.progress import load_progress
-from xa_search.training.steps import step_batches
+from xa_search.training.steps import StepBatch, step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
 FIRST = Probe(top_intent=0.4, gold_top_intent=0.3, slot_tags=9, loss=6.0, chance=3.0, spread=0.4)
+FAR_TOO_HIGH = 3.0
+"""At a tenth of it, rounding decides whether a model collapses at all."""
 COLLAPSED = Probe(top_intent=1.0, gold_top_intent=0.3, slot_tags=1, loss=3.2, chance=3.0, spread=0.0001)
 
 
@@ -46,23 +48,48 @@ def test_one_sign_that_is_missing_is_enough_to_go_on(difference: dict[str, Any])
     assert not has_collapsed(FIRST, replace(COLLAPSED, **difference))
 
 
-@pytest.mark.parametrize("settings", [{}, {"method": "zero_shot"}, {"precision": "bf16"}])
-def test_an_early_collapse_ends_the_trial_within_15_percent_of_its_steps(
-    make_job: MakeJob, settings: dict[str, Any]
-) -> None:
+def collapse_of(job: TrialJob) -> tuple[Failure, int, int]:
+    """Train until the trial collapses; return the failure, the step that it was seen at, and the steps of the trial."""
     with pytest.raises(CollapsedError) as caught:
-        list(train_trial(make_job(learning_rate=0.3, epochs=10, **settings)))
+        list(train_trial(job))
     failure = failure_of(caught.value)
-    assert failure.failure == "collapsed"
     seen = re.match(r"collapsed by step (\d+) of (\d+): one intent for 100% of \d+ held-out .* lower", failure.line)
     assert seen
-    assert int(seen[1]) == math.ceil(0.15 * int(seen[2]))
+    return failure, int(seen[1]), int(seen[2])
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "zero_shot"}, {"precision": "bf16"}])
+def test_a_collapse_ends_the_trial_after_15_percent_of_its_steps_or_with_a_later_epoch(
+    make_job: MakeJob, settings: dict[str, Any]
+) -> None:
+    """How long the spread takes to go is a matter of rounding; when it is looked at is not."""
+    failure, step, steps = collapse_of(make_job(learning_rate=FAR_TOO_HIGH, epochs=10, **settings))
+    first_look = math.ceil(0.15 * steps)
+    assert failure.failure == "collapsed"
+    assert step == first_look or (step > first_look and step % (steps // 10) == 0)
     assert "\n" not in failure.line
 
 
-def test_the_first_look_waits_for_the_end_of_the_warm_up(make_job: MakeJob) -> None:
-    with pytest.raises(CollapsedError, match="by step 36 of 70"):
-        list(train_trial(make_job(learning_rate=0.3, epochs=10, warmup=0.5)))
+def lose_all_differences(trainer: Trainer) -> None:
+    """Let the encoder's last layer give the same for every token."""
+    with torch.no_grad():
+        trainer.model.encoder.encoder.layer[-1].output.LayerNorm.weight.zero_()
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.15, 0.5])
+def test_the_first_look_waits_for_15_percent_of_the_steps_and_for_the_end_of_the_warm_up(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, warmup: float
+) -> None:
+    real = Trainer.take_step
+
+    def take_step(trainer: Trainer, step: StepBatch) -> Any:
+        losses = real(trainer, step)
+        lose_all_differences(trainer)
+        return losses
+
+    monkeypatch.setattr(Trainer, "take_step", take_step)
+    _, step, steps = collapse_of(make_job(epochs=10, warmup=warmup))
+    assert step == max(math.ceil(0.15 * steps), math.floor(warmup * steps) + 1)
 
 
 @pytest.mark.parametrize(("learning_rate", "align_weight"), [(1e-5, 0.1), (1e-5, 50.0), (1e-4, 1.0), (1e-2, 1.0)])
@@ -80,12 +107,6 @@ def test_a_slow_learner_shows_all_signs_but_the_loss_of_spread(make_job: MakeJob
     probe = probe_model(trainer.predictor, rows)
     assert has_collapsed(first, replace(probe, spread=0.0))
     assert probe.spread > 0.9 * first.spread
-
-
-def lose_all_differences(trainer: Trainer) -> None:
-    """Let the encoder's last layer give the same for every token."""
-    with torch.no_grad():
-        trainer.model.encoder.encoder.layer[-1].output.LayerNorm.weight.zero_()
 
 
 def test_a_later_collapse_is_seen_at_the_end_of_the_epoch(make_job: MakeJob) -> None:

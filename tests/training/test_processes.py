@@ -18,6 +18,7 @@ from xa_search.training.steps import step_batches
 from xa_search.training.trainer import build_trainer
 from xa_search.training.trial import best_weights, train_trial
 
+pytestmark = pytest.mark.long
 MakeJob = Callable[..., TrialJob]
 SETTINGS: list[dict[str, Any]] = [
     {"align_weight": 5.0, "batch_size": 7},

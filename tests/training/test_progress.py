@@ -15,6 +15,7 @@ from xa_search.training.progress import PROGRESS, STATES, load_progress, remove_
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
+DEADLINE_SECONDS = 600
 
 
 def untimed(reports: list[EpochReport]) -> list[Any]:
@@ -90,7 +91,7 @@ def test_a_killed_process_leaves_a_trial_that_goes_on(make_job: MakeJob) -> None
     told = context.Queue()
     process = context.Process(target=_train_and_tell, args=(job, told))
     process.start()
-    assert [told.get(timeout=120) for _ in range(2)] == [1, 2]
+    assert [told.get(timeout=DEADLINE_SECONDS) for _ in range(2)] == [1, 2]
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -67,7 +67,7 @@ def test_what_the_map_does_not_name_is_wrong_and_counted() -> None:
 TAGS = st.lists(st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"]), min_size=3, max_size=3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from("xy"), TAGS, st.sampled_from("xyz"), TAGS), min_size=1, max_size=6))
 def test_scores_with_the_same_labels_are_those_of_a_trial(rows: list[tuple[str, list[str], str, list[str]]]) -> None:
     gold = [utterance(intent, *tags) for intent, tags, _, _ in rows]

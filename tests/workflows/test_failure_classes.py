@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,15 @@ from failure_classes import TINY, outcome_of, start
 
 from xa_search.search.history import SearchHistory, searches_in
 
+pytestmark = pytest.mark.long
 FAILING = (
     "baseline={align_weight: 1, learning_rate: 10}",
     "published={align_weight: 1.0e+30, learning_rate: 0.001}",
     "fixed.epochs=1",
+    "fixed.precision=fp32",
     "trials=7",
 )
-WHOLE = ("fixed.epochs=1", "trials=3")
+WHOLE = ("fixed.epochs=1", "fixed.precision=fp32", "trials=3")
 CLASSES = {
     0: ("collapsed", "collapsed by step "),
     1: ("non_finite", "gradient_norm not finite in epoch 1 by step "),
@@ -46,9 +49,9 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """Run two searches of one space at once, in a home without anything: here, and on this machine's Ray."""
-    home = tmp_path_factory.mktemp("both")
+def both(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]) -> Both:
+    """Run two searches of one space at once, in a home without trials: here, and on this machine's Ray."""
+    home = with_tables(tmp_path_factory.mktemp("both"))
     running = [
         start(home, (*TINY, *FAILING), "--local", "--new", "--seed", "1", broken="2=oom,3=code,4=data"),
         start(home, (*TINY, *WHOLE), "--new", "--seed", "2"),

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,13 @@ from xa_search.workflows.evaluate import model_or_trial
 from xa_search.workflows.preflight import open_plan_corpus
 from xa_search.workflows.run import SearchResult, run_search
 
+pytestmark = pytest.mark.long
 TINY = (
     "params.model_size.choices=[tiny]",
     "params.learning_rate={low: 1.0e-5, high: 1.0e-2, log: true}",
     "published={align_weight: 1, learning_rate: 2.0e-5, model_size: tiny}",
     "baseline={learning_rate: 1.0e-3, model_size: tiny}",
-    "fixed={epochs: 2, batch_size: 32, train_limit: 200, dev_limit: 40, test_limit: 40}",
+    "fixed={epochs: 2, batch_size: 32, train_limit: 200, dev_limit: 40, test_limit: 40, precision: fp32}",
     "targets=[de, th]",
 )
 
@@ -105,8 +106,10 @@ class SpyingAudience(ProgressReporter):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, SearchResult, SpyingAudience]:
-    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", "held_out=[hi]", local=True)
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]
+) -> tuple[Plan, SearchResult, SpyingAudience]:
+    plan = tiny_plan(with_tables(tmp_path_factory.mktemp("run")), "trials=4", "keep=1", "held_out=[hi]", local=True)
     reporter = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, reporter)
@@ -395,11 +398,13 @@ def arguments(*changes: str) -> list[str]:
     return ["run", "mtop-mini", *(part for change in (*TINY, *changes) for part in ("--set", change))]
 
 
-def test_sigterm_pauses_trials_and_ends_runs_here_and_on_ray(tmp_path: Path) -> None:
+def test_sigterm_pauses_trials_and_ends_runs_here_and_on_ray(
+    tmp_path: Path, with_tables: Callable[[Path], Path]
+) -> None:
     from xa_search.search.history import find_search
 
     slow = arguments("trials=3", "fixed.epochs=60")
-    homes = {tmp_path / "here": ("--local",), tmp_path / "ray": ()}
+    homes = {with_tables(tmp_path / "here"): ("--local",), with_tables(tmp_path / "ray"): ()}
     running = {home: xa_search(home, *slow, *options) for home, options in homes.items()}
     try:
         for home, process in running.items():
