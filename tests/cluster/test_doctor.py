@@ -40,11 +40,11 @@ GPU_NODE = replace(HERE, packages={"ray": "2.60.0", "torch": "2.13.0+cu130"}, cu
 
 
 def examined(report: NodeReport | None, gpus: float | None = 0.0, silence: str = "") -> Diagnosis:
-    patients = (
+    nodes = (
         NodeStatus(name="this machine", report=HERE),
         NodeStatus(name="n1", gpus=gpus, report=report, silence=silence),
     )
-    return Diagnosis(patients=patients, findings=tuple(findings_of(HERE, patients)))
+    return Diagnosis(nodes=nodes, findings=tuple(findings_of(HERE, nodes)))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_requirements_are_held_against_what_is_installed() -> None:
 
 
 def test_this_machine_is_examined_and_left_as_it_was(tmp_path: Path) -> None:
-    (patient,) = examine(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", None).patients
+    (patient,) = examine(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", None).nodes
     assert patient.report is not None
     assert patient.report.storage == patient.report.tracker == ""
     assert patient.report.unmet == ()
@@ -169,6 +169,6 @@ def test_two_nodes_of_which_one_is_unfit_and_a_wrong_token(tmp_path: Path) -> No
     assert "b.token is not this cluster's: copy it" in last
     assert done.returncode == 4, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    assert len([one for one in found["patients"] if one["report"]]) == 3
+    assert len([one for one in found["nodes"] if one["report"]]) == 3
     assert {finding["what"] for finding in found["findings"]} - {"disk", "memory"} == {"code", "driver"}
     assert not (tmp_path / "home" / "doctor").exists()

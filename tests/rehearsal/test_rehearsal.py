@@ -166,7 +166,7 @@ def test_a_run_heeds_ctrl_c_even_where_the_rehearsal_does_not(tmp_path: Path, be
 def test_a_run_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xa_search.rehearsal.driver.SILENCE_SECONDS", 0.2)
     with Driver([sys.executable, "-c", "import time; time.sleep(600)"], os.environ, tmp_path / "log") as driver:
-        assert driver.said == ""
+        assert driver.output == ""
         with pytest.raises(XaSearchError, match="has said nothing for 0 s, and did not end at all"):
             driver.end(0, "at all")
 

@@ -20,7 +20,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class SearchDisplay:
-    """Shows a running search: the listener of its trials, and of what happens around them."""
+    """Shows a running search: the callback of its trials, and of what happens around them."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

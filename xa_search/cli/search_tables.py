@@ -150,7 +150,7 @@ def print_claims(checked: "CheckedClaims") -> None:
 def print_diagnosis(diagnosis: "Diagnosis") -> None:
     """Print what each node has, then what is wrong with it and how to mend that."""
     rows = []
-    for one in diagnosis.patients:
+    for one in diagnosis.nodes:
         if (report := one.report) is not None:
             gpus = f"{report.gpus}, driver {report.driver}" if report.driver else str(report.gpus)
             software = [report.python, *(report.packages[name] for name in ("ray", "torch")), report.code[:SHOWN]]

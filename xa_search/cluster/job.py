@@ -87,10 +87,10 @@ class Jobs:
             reason = " ".join(str(error).split())[:300]
             raise InfeasibleError(f"the cluster takes no job ({reason}); is ray[default] on its head") from None
 
-    def follow(self, job: str, tell: Callable[[str], None]) -> None:
+    def follow(self, job: str, note: Callable[[str], None]) -> None:
         """Hand on what a job prints until it ends. Raises as the job ended, StoppedEarly when it goes on unwatched."""
         try:
-            asyncio.run(self._tail(job, tell))
+            asyncio.run(self._tail(job, note))
             details = self._client.get_job_info(job)
         except KeyboardInterrupt:
             raise StoppedEarly(
@@ -106,9 +106,9 @@ class Jobs:
         if details.status != JobStatus.SUCCEEDED:
             raise _ended(job, details)
 
-    async def _tail(self, job: str, tell: Callable[[str], None]) -> None:
+    async def _tail(self, job: str, note: Callable[[str], None]) -> None:
         async for text in self._client.tail_job_logs(job):
-            tell(text)
+            note(text)
 
 
 def _began(job: JobDetails) -> int:
@@ -125,7 +125,7 @@ def _ended(job: str, details: JobDetails) -> XaSearchError:
     return ENDS.get(code, XaSearchError)(f"job {job} ended with exit code {code}, its last lines say why")
 
 
-def run_on_cluster(plan: Plan, file: Path, tell: Callable[[str], None]) -> None:
+def run_on_cluster(plan: Plan, file: Path, note: Callable[[str], None]) -> None:
     """Submit a plan to the cluster of a file, or find the job that runs it already, and follow that to its end."""
     _check(plan, file)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -133,13 +133,13 @@ def run_on_cluster(plan: Plan, file: Path, tell: Callable[[str], None]) -> None:
         jobs = Jobs(url)
         job = jobs.running(plan.search_id)
         if job:
-            tell(f"job {job} runs this search; following it\n")
+            note(f"job {job} runs this search; following it\n")
         else:
             request = JobRequest(search_id=plan.search_id, command=command_of(plan), directory=Path(folder))
             write_space(plan, request.directory)
             job = jobs.submit(request)
-            tell(f"job {job}; Ctrl-C leaves it running, the same command follows it again\n")
-        jobs.follow(job, tell)
+            note(f"job {job}; Ctrl-C leaves it running, the same command follows it again\n")
+        jobs.follow(job, note)
 
 
 def _check(plan: Plan, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The frozen records that the rooms hand to each other; none holds a live handle (a model, a client, an open file)."""
+"""The frozen records that packages exchange; none holds a live handle (a model, a client, an open file)."""
 
 from xa_search.records.data import (
     BETWEEN,

@@ -86,12 +86,12 @@ class Driver:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._log = log
         self._said_before = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as said, _heeded_interrupts():
+        with log.open("ab") as output, _heeded_interrupts():
             self._process = subprocess.Popen(
                 command,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -113,14 +113,14 @@ class Driver:
         return self._process.pid
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it printed so far."""
         return self._log.read_bytes()[self._said_before :].decode(errors="replace")
 
     def epochs(self) -> dict[int, list[int]]:
         """Return the epochs that it reported, by trial."""
         found: dict[int, list[int]] = {}
-        for trial, epoch in EPOCH.findall(self.said):
+        for trial, epoch in EPOCH.findall(self.output):
             found.setdefault(int(trial), []).append(int(epoch))
         return found
 
@@ -145,7 +145,7 @@ class Driver:
 
     def wait_for_words(self, words: str, meant: str) -> str:
         """Wait until it prints a line with these words; return that line."""
-        return self.wait_for(lambda: next((line for line in self.said.splitlines() if words in line), None), meant)
+        return self.wait_for(lambda: next((line for line in self.output.splitlines() if words in line), None), meant)
 
     def workers_on(self, folder: Path) -> list[int]:
         """Return the processes that train the trial of a folder: they have a file of it open."""
@@ -163,7 +163,7 @@ class Driver:
 
     def _ended(self, meant: str) -> str:
         """Say how it ended: in its own words, which also say what to type."""
-        lines = self.said.strip().splitlines() or ["without a word"]
+        lines = self.output.strip().splitlines() or ["without a word"]
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)] or lines[-1:]
         how = f"`xa-search run` ended with exit code {self._process.returncode}, not {meant}"
         return "\n".join((f"{how}: {errors[0]}", *errors[1:], f"all that it said is in {self._log}"))

@@ -41,7 +41,7 @@ PAIRED_ROWS = 300
 
 
 @contextmanager
-def own_home(user_home: Path, tell: Callable[[str], None], *, keep: bool) -> Iterator[Path]:
+def own_home(user_home: Path, note: Callable[[str], None], *, keep: bool) -> Iterator[Path]:
     """Give a new folder that is removed, unless it is to be kept or a step of the search in it went wrong."""
     home = Path(tempfile.mkdtemp(prefix="xa-search-rehearsal-"))
     try:
@@ -52,7 +52,7 @@ def own_home(user_home: Path, tell: Callable[[str], None], *, keep: bool) -> Ite
         raise
     finally:
         if keep:
-            tell(f"kept: {home}")
+            note(f"kept: {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
 

@@ -71,14 +71,14 @@ def format_bytes(size: float) -> str:
 
 
 class DiskBudget:
-    """The room that a search has for its trials; `folder_of` gives the folder of one."""
+    """The disk space that a search has for its trials; `folder_of` gives the folder of one."""
 
     def __init__(self, plan: Plan, folder_of: Callable[[TrialRecord], Path]) -> None:
         self._plan = plan
         self._folder_of = folder_of
 
     def forbids(self, record: TrialRecord, running: Collection[TrialRecord], trials: Sequence[TrialRecord]) -> str:
-        """Return why a trial may not begin: with it, what runs could outgrow the room. Empty when it may."""
+        """Return why a trial may not begin: with it, what runs could outgrow it. Empty when it may."""
         growth = sum(self._growth(one, trials) for one in (record, *running))
         limits = [(shutil.disk_usage(self._plan.home).free, f"free in {self._plan.home}, free some space there")]
         if self._plan.disk_budget is not None:

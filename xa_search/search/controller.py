@@ -1,4 +1,4 @@
-"""The driver's side of the loop. In: what happens to each trial. Out: what to do next, told to study and listener.
+"""The driver's side of the loop. In: what happens to each trial. Out: what to do next, and news to study and callback.
 
 A batch is proposed as a whole, once every trial of the batch before has ended, and early stopping compares a trial only
 with trials of earlier batches. So neither a proposal nor a stop depends on who was faster, nobody waits within a batch,
@@ -205,7 +205,7 @@ class SearchController:
         self._end(number, "FAIL", failure)
 
     def settle(self) -> None:
-        """Pause what still runs: first in the study, then for the listener."""
+        """Pause what still runs: first in the study, then for the callback."""
         begun = self._started & self._running.keys()
         self._running.clear()
         settled = self._study.settle(self._stop or "it was interrupted", begun)

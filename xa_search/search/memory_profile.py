@@ -111,8 +111,8 @@ class MemoryProfile:
                 found[size] = [MemoryProbe(**known[key]) for key in keys]
         return found
 
-    def tell(self, placement: Placement, kinds: Collection[str], faults: Collection[str]) -> None:
-        """Tell the listener what a trial of each size has of a GPU, and why; nothing where there is none."""
+    def announce(self, placement: Placement, kinds: Collection[str], faults: Collection[str]) -> None:
+        """Tell the callback what a trial of each size has of a GPU, and why; nothing where there is none."""
         probes, lines = self.probes(kinds), list(faults)
         for size, share in placement.shares.items():
             line = f"a trial of size {size} takes {placement.requests[size].gpus:g} GPUs"

@@ -1,6 +1,6 @@
 """The nodes of a running Ray. In: what a trial asks, what a node needs. Out: live nodes, and faults before any trial.
 
-On a cluster that grows by itself, whose head has no CPU, the driver asks for room first: nobody knows what can come.
+On a cluster that grows by itself, whose head has no CPU, the driver requests capacity first, as nobody knows what comes.
 """
 
 import time
@@ -125,7 +125,7 @@ def _measured(reference: Any) -> MemoryProbe | str:
 
 
 class CapacityRequest:
-    """Room that was asked for, trial by trial: what came is given back at once, so that a trial takes it."""
+    """Capacity that was requested, trial by trial: what came is given back at once, so that a trial takes it."""
 
     def __init__(self, requests: Sequence[Resources]) -> None:
         self._left: list[tuple[PlacementGroup, Resources]] = [
@@ -160,7 +160,7 @@ class CapacityRequest:
 
 @contextmanager
 def request_capacity(requests: Sequence[Resources]) -> Iterator[CapacityRequest]:
-    """Ask a cluster that grows for room, as long as this driver lives. Raises InfeasibleError when none comes."""
+    """Request capacity of a cluster that grows, while this driver lives. Raises InfeasibleError when none comes."""
     capacity = CapacityRequest(requests)
     try:
         start = time.monotonic()

@@ -137,7 +137,7 @@ def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | 
 def _placement(
     plan: Plan, memory: MemoryProfile, trials: int, stack: ExitStack
 ) -> tuple[Placement, CapacityRequest | None]:
-    """Return what trials ask, measured where the space does not say it; and the room that was asked for so many."""
+    """Return what trials ask, measured where the space does not say it; and the capacity requested for so many."""
     growing, capacity = plan.address is not None and grows(), None
     if growing:
         # How many trials share a GPU is not known before the first has come; to measure, one of each kind is enough.
@@ -152,7 +152,7 @@ def _placement(
             else:
                 memory.enter(key, found)
     placement = place(plan.space, live_resources(), memory.probes(kinds))
-    memory.tell(placement, kinds, faults)
+    memory.announce(placement, kinds, faults)
     if growing and memory.is_needed:
         capacity = stack.enter_context(request_capacity(_turns(placement.requests, trials)))
     return placement, capacity

@@ -83,7 +83,7 @@ class EpochTimeout:
         return max(self.least, TIMEOUT_EPOCHS * max(known)) if known else None
 
 
-def with_watchdog(events: Iterator[TrialEvent], patience: EpochTimeout, directory: Path) -> Iterator[TrialEvent]:
+def with_watchdog(events: Iterator[TrialEvent], timeout: EpochTimeout, directory: Path) -> Iterator[TrialEvent]:
     """Hand the events on. When one takes too long, write down where every thread is and end this process."""
     longest: float | None = None
     directory.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def with_watchdog(events: Iterator[TrialEvent], patience: EpochTimeout, director
     with path.open("a", encoding="utf-8") as traces:
         while True:
             start = time.perf_counter()
-            if (limit := patience.seconds(longest)) is not None:
+            if (limit := timeout.seconds(longest)) is not None:
                 faulthandler.dump_traceback_later(limit, file=traces, exit=True)
             try:
                 event = next(events, None)

@@ -34,9 +34,9 @@ def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: C
     runs = tracker.runs() if trials else None
     if runs is None:
         return 0
-    told, count = frozenset(tracker.told.trials), 0
+    reported, count = frozenset(tracker.reported.trials), 0
     for trial in trials:
-        missed = _missed(trial, runs, told)
+        missed = _missed(trial, runs, reported)
         if any(isinstance(event, TrialEnded) for event in missed):
             missed += traceback_logged(trial, directory_of(trial.number))
         for event in missed:
@@ -54,11 +54,11 @@ def end_abandoned_runs(tracker: Tracker) -> bool:
     return True
 
 
-def _missed(trial: TrialRecord, runs: Mapping[int | None, StoredRun], told: frozenset[int]) -> list[Event]:
+def _missed(trial: TrialRecord, runs: Mapping[int | None, StoredRun], reported: frozenset[int]) -> list[Event]:
     """Return what MLflow does not know of a trial; what a person deleted stays deleted."""
     run = runs.get(trial.number)
     if run is None:
-        return [] if trial.number in told else list(events_of_record(trial))
+        return [] if trial.number in reported else list(events_of_record(trial))
     if run.deleted:
         return []
     last_step = int(run.tags.get(LAST_STEP_TAG, 0))

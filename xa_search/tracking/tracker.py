@@ -127,8 +127,8 @@ class Tracker:
         return None if self._store is None or self._pending else self._store.runs
 
     @property
-    def told(self) -> SpoolState:
-        """What the events that MLflow has got have told."""
+    def reported(self) -> SpoolState:
+        """What the events that MLflow has got add up to."""
         return self._spool_state
 
     @property
@@ -180,30 +180,30 @@ class Tracker:
         del self._pending[0]
 
     def _apply(self, store: RunStore, event: Event, stamp: int) -> None:
-        told = self._spool_state
+        state = self._spool_state
         if isinstance(event, SearchStarted):
             run = self._search_run(store, event.tags, stamp)
-            self._describe(store, run, event.params, event.tags, told.starts)
+            self._describe(store, run, event.params, event.tags, state.starts)
             for name, text in event.texts.items():
                 store.log_text(run, text, name)
         elif isinstance(event, TrialStarted):
-            tags = trial_tags(told.tags, event.tags)
+            tags = trial_tags(state.tags, event.tags)
             run = self._trial_run(store, event.number, tags, stamp)
-            self._describe(store, run, event.params, tags, max(0, told.starts - 1))
+            self._describe(store, run, event.params, tags, max(0, state.starts - 1))
         elif isinstance(event, EpochLogged):
             self._log_epoch(store, event, stamp)
         elif isinstance(event, TrialEnded):
-            run = self._trial_run(store, event.number, told.tags, stamp)
-            step = told.last_steps.get(event.number, 0)
+            run = self._trial_run(store, event.number, state.tags, stamp)
+            step = state.last_steps.get(event.number, 0)
             store.log(run, time=stamp, step=step, metrics=event.metrics, tags=event.tags)
-            store.end(run, event.status, told.ends.get(event.number, stamp))
+            store.end(run, event.status, state.ends.get(event.number, stamp))
         elif isinstance(event, FileLogged):
             number = event.number
-            search_run = self._search_run(store, told.tags, stamp)
-            run = search_run if number is None else self._trial_run(store, number, told.tags, stamp)
+            search_run = self._search_run(store, state.tags, stamp)
+            run = search_run if number is None else self._trial_run(store, number, state.tags, stamp)
             store.log_file(run, Path(event.path), event.folder)
         elif isinstance(event, SearchEnded):
-            run = self._search_run(store, told.tags, stamp)
+            run = self._search_run(store, state.tags, stamp)
             store.log(run, time=stamp, metrics=event.metrics, tags=event.tags)
             store.end(run, event.status, stamp)
 

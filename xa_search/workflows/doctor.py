@@ -152,7 +152,7 @@ class Finding:
 class Diagnosis:
     """Who was asked, this machine first, and what was found."""
 
-    patients: tuple[NodeStatus, ...]
+    nodes: tuple[NodeStatus, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -170,33 +170,33 @@ def examine(home: Path, tracker: str, address: str | None) -> Diagnosis:
         with expected_of_nodes(folder) as expected:
             asked = NodeQuery(expected=expected, tracker=tracker)
             here = report_here(asked)
-            patients = [NodeStatus(name="this machine", report=here)]
+            nodes = [NodeStatus(name="this machine", report=here)]
             if address is not None:
-                patients += _nodes_of(address, asked)
+                nodes += _nodes_of(address, asked)
     except OSError as error:
         raise UsageError(f"--home {home}: {error.strerror or error}; give a folder that you may write to") from None
     finally:
         with suppress(OSError):
             folder.rmdir()
-    return Diagnosis(patients=tuple(patients), findings=tuple(findings_of(here, patients)))
+    return Diagnosis(nodes=tuple(nodes), findings=tuple(findings_of(here, nodes)))
 
 
-def findings_of(here: NodeReport, patients: Sequence[NodeStatus]) -> Iterator[Finding]:
+def findings_of(here: NodeReport, nodes: Sequence[NodeStatus]) -> Iterator[Finding]:
     """Hold each node against what trials need and against the machine that the command is typed on."""
-    for patient in patients:
-        report = patient.report
+    for node in nodes:
+        report = node.report
         if report is None:
             fix = f"look there; {SAME_VERSIONS}"
-            yield Finding(node=patient.name, what="answer", found=patient.silence, wanted="a report", fix=fix)
+            yield Finding(node=node.name, what="answer", found=node.silence, wanted="a report", fix=fix)
             continue
-        yield from _differences(patient.name, report, here)
-        yield from _gpu(patient, report)
-        yield from _room(patient.name, report)
+        yield from _differences(node.name, report, here)
+        yield from _gpu(node, report)
+        yield from _free_space(node.name, report)
         for what, fault, delays in (("storage", report.storage, False), ("tracker", report.tracker, True)):
             if fault:
                 found, _, fix = fault.partition("; ")
                 wanted = "read and written by all nodes" if what == "storage" else "an answer"
-                yield Finding(node=patient.name, what=what, found=found, wanted=wanted, fix=fix, delays=delays)
+                yield Finding(node=node.name, what=what, found=found, wanted=wanted, fix=fix, delays=delays)
 
 
 def _differences(name: str, report: NodeReport, here: NodeReport) -> Iterator[Finding]:
@@ -219,25 +219,25 @@ def _differences(name: str, report: NodeReport, here: NodeReport) -> Iterator[Fi
         yield Finding(node=name, what="requirement", found=found, wanted=wanted, fix=fix)
 
 
-def _gpu(patient: NodeStatus, report: NodeReport) -> Iterator[Finding]:
+def _gpu(node: NodeStatus, report: NodeReport) -> Iterator[Finding]:
     """Hold the GPUs that PyTorch finds against those that Ray counts, or else that a driver is there for."""
-    counted = patient.gpus if patient.gpus is not None else float(bool(report.driver))
+    counted = node.gpus if node.gpus is not None else float(bool(report.driver))
     if report.gpus >= counted:
         return
     if not report.driver:
         fix = "take an image with NVIDIA's driver, or start Ray there with --num-gpus 0"
-        yield Finding(node=patient.name, what="driver", found="none", wanted=f"one for {counted:g} GPUs", fix=fix)
+        yield Finding(node=node.name, what="driver", found="none", wanted=f"one for {counted:g} GPUs", fix=fix)
     elif not report.cuda:
         torch = report.packages.get("torch", "")
         fix = "install the CUDA build: pip install -c constraints.txt torch, from PyTorch's own index"
-        yield Finding(node=patient.name, what="cuda", found=f"torch {torch}", wanted="a build with CUDA", fix=fix)
+        yield Finding(node=node.name, what="cuda", found=f"torch {torch}", wanted="a build with CUDA", fix=fix)
     else:
         found = f"PyTorch finds {report.gpus}, driver {report.driver}"
         wanted, fix = f"{counted:g}, CUDA {report.cuda}", "take a driver that is new enough for this CUDA"
-        yield Finding(node=patient.name, what="gpus", found=found, wanted=wanted, fix=fix)
+        yield Finding(node=node.name, what="gpus", found=found, wanted=wanted, fix=fix)
 
 
-def _room(name: str, report: NodeReport) -> Iterator[Finding]:
+def _free_space(name: str, report: NodeReport) -> Iterator[Finding]:
     if report.free_disk < LEAST_DISK:
         wanted, fix = format_bytes(LEAST_DISK), "free some space there (xa-search gc), or give another --home"
         yield Finding(node=name, what="disk", found=f"{format_bytes(report.free_disk)} free", wanted=wanted, fix=fix)

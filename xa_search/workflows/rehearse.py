@@ -32,8 +32,8 @@ WIDTH = 15
 class RehearsalSteps:
     """Tells of each step how it ended and how long it took."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
         self._errors: list[XaSearchError] = []
 
     @contextmanager
@@ -44,9 +44,9 @@ class RehearsalSteps:
         try:
             yield found
         except XaSearchError:
-            self._tell(f"{name:<{WIDTH}} wrong ({time.perf_counter() - begin:.1f} s)")
+            self._note(f"{name:<{WIDTH}} wrong ({time.perf_counter() - begin:.1f} s)")
             raise
-        self._tell(f"{name:<{WIDTH}} ok ({time.perf_counter() - begin:.1f} s): {', '.join(found)}")
+        self._note(f"{name:<{WIDTH}} ok ({time.perf_counter() - begin:.1f} s): {', '.join(found)}")
 
     @contextmanager
     def check(self, name: str) -> Iterator[list[str]]:
@@ -86,10 +86,10 @@ class Found:
     gpus: ClusterGpus | None
 
 
-def rehearse(request: RehearsalRequest, tell: Callable[[str], None]) -> SearchForecast:
+def rehearse(request: RehearsalRequest, note: Callable[[str], None]) -> SearchForecast:
     """Rehearse a search in a home of its own, then forecast the real one. Raises XaSearchError at the first fault."""
-    with own_home(request.home, tell, keep=request.keep) as home:
-        steps = RehearsalSteps(tell)
+    with own_home(request.home, note, keep=request.keep) as home:
+        steps = RehearsalSteps(note)
         found = _check(request, home, steps)
         changes = rehearsal_changes(found.plan.space, found.checked.check, os.cpu_count() or 1)
         plan = make_plan(request.space, (*request.changes, *changes), home=home, data=request.data)

@@ -1,4 +1,4 @@
-"""The commands as stories. In: a Plan. Out: records of what was found; each step is one call into a room.
+"""A search from its plan to its report. In: a Plan. Out: records of what was found; each step is one call.
 
 prepare -> open the study -> run the trials -> choose the winner -> test -> register -> report
 """
@@ -57,10 +57,10 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
     meter = CostMeter(trials_run_here=plan.local)
     with meter.stage("data"):
         prepared = _prepare(plan, reporter)
-    # One spool has one writer, and what is chosen, tested and registered is no litter: nobody else touches the search.
+    # One spool has one writer, and what is chosen, tested and registered is no garbage: nobody else touches the search.
     with only_driver(plan.directory):
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
-        with _end_told(tracker):
+        with _mark_end(tracker):
             study = _open(plan, prepared, tracker, reporter, meter)
             callback = TrackingCallback(plan.directory, tracker, reporter, meter)
             with meter.trials():
@@ -105,7 +105,7 @@ def _open(
 
 
 @contextmanager
-def _end_told(tracker: Tracker) -> Iterator[None]:
+def _mark_end(tracker: Tracker) -> Iterator[None]:
     """Tell MLflow of a search that is stopped or fails before its end."""
     try:
         yield

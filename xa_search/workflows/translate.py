@@ -1,4 +1,4 @@
-"""The story of `xa-search data translate`. In: a corpus, a language, a translation model. Out: a file of translations.
+"""`xa-search data translate`. In: a corpus, a language, a translation model. Out: a file of translations.
 
 One line for each row of the source training file, appended window by window to a `.part` file, so that a run that was
 killed goes on where it was; the whole file takes its name at the end, and only then is it found.

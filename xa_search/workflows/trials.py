@@ -132,7 +132,7 @@ class ProgressReporter(Protocol):
 
 
 class TrackingCallback:
-    """Hands the news of the trials on to the tracker, the audience and the cost meter."""
+    """Hands the news of the trials on to the tracker, the progress reporter and the cost meter."""
 
     def __init__(self, directory: Path, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter) -> None:
         self._directory = directory
