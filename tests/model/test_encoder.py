@@ -2,8 +2,6 @@ import dataclasses
 import errno
 import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -100,14 +98,6 @@ def test_later_calls_read_one_file_only(
 ) -> None:
     monkeypatch.setattr(encoder_module, "write_encoder", lambda size, directory: pytest.fail("written twice"))
     assert prepare_encoder("tiny", encoder_home) == tiny
-
-
-def test_later_calls_need_no_torch(tiny: EncoderFiles, encoder_home: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from xa_search.model.encoder import prepare_encoder;"
-        "prepare_encoder('tiny', Path(sys.argv[1])); sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code, str(encoder_home)], check=False).returncode == 0
 
 
 def test_processes_that_prepare_at_once_get_the_same_files(tmp_path: Path) -> None:

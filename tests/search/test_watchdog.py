@@ -9,14 +9,13 @@ from xa_search.search.trial_events import EpochTimeout, TrialEvent, with_watchdo
 HANGING = """
 import re
 from pathlib import Path
-from xa_search.search.trial_events import TrialEvent
-from xa_search.search.trial_events import EpochTimeout, watched
+from xa_search.search.trial_events import EpochTimeout, TrialEvent, with_watchdog
 
 def events():
     yield TrialEvent(seconds=0)
     re.match("(a+)+b", "a" * 99)
 
-for event in watched(events(), EpochTimeout(epoch_seconds=None, least=0.2), Path({directory!r})):
+for event in with_watchdog(events(), EpochTimeout(epoch_seconds=None, least=0.2), Path({directory!r})):
     print("an event", flush=True)
 """
 

@@ -21,8 +21,8 @@ from xa_search.tracking import registration, registry
 from xa_search.tracking import registration as fresh_process
 from xa_search.tracking.bundle import trial_bundle
 from xa_search.tracking.events import SearchStarted, TrialEnded, trial_ended, trial_started
-from xa_search.tracking.registration import Registration, champion_verdict, register_winner
-from xa_search.tracking.registry import find_version, list_models, load_registered, promote
+from xa_search.tracking.registration import Registration, champion_verdict, load_registered, promote, register_winner
+from xa_search.tracking.registry import find_version, list_models
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, environment, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker

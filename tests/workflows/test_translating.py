@@ -128,7 +128,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
-from xa_search import translating
+from xa_search.workflows import translate as translating
 from xa_search.corpora import open_corpus
 translating.ROWS_A_WINDOW = int(sys.argv[5])
 home = Path(sys.argv[3])

@@ -145,7 +145,7 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Print intent and slots of raw text in any language, one JSON object a line."""
-    from xa_search.workflows.models import predict_texts
+    from xa_search.workflows.predict import predict_texts
 
     lines = text or [line.strip() for line in sys.stdin if line.strip()]
     for answer in predict_texts(absolute(home), model, lines):
@@ -169,7 +169,7 @@ def promote(
     debug: Debug = False,
 ) -> None:
     """Point the alias `champion` at a version."""
-    from xa_search.workflows.models import promote_version
+    from xa_search.workflows.predict import promote_version
 
     typer.echo(promote_version(absolute(home), name, version))
 

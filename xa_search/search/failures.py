@@ -12,6 +12,8 @@ from pathlib import Path
 from xa_search.errors import CollapsedError, DataError, LostProcessError, NonFiniteError, is_out_of_memory
 from xa_search.records import FailureClass
 
+TRACEBACK = "traceback.txt"
+"""The file in a trial's folder that says where its code failed."""
 LONGEST_LINE = 300
 FAULTS_OF_THE_SETTINGS: tuple[FailureClass, ...] = ("non_finite", "collapsed", "oom")
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))

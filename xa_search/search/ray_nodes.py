@@ -1,6 +1,6 @@
 """The nodes of a running Ray. In: what a trial asks, what a node needs. Out: live nodes, and faults before any trial.
 
-On a cluster that grows by itself, whose head has no CPU, the driver requests capacity first, as nobody knows what comes.
+On a cluster that grows by itself, whose head has no CPU, the driver requests capacity first: nobody knows what comes.
 """
 
 import time

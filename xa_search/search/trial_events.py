@@ -17,10 +17,8 @@ from pathlib import Path
 
 from xa_search.errors import GpuBusyError, NonFiniteError
 from xa_search.records import EpochReport, TrialJob
-from xa_search.search.failures import Failure, failure_of
+from xa_search.search.failures import TRACEBACK, Failure, failure_of
 from xa_search.training.trial import train_trial
-
-TRACEBACK = "traceback.txt"
 
 TrainFunction = Callable[[TrialJob], Iterator[EpochReport]]
 LEAST_SECONDS = 600.0
@@ -44,7 +42,7 @@ def trial_events(job: TrialJob, train: TrainFunction | None) -> Generator[TrialE
     """
     start = time.perf_counter()
     try:
-        for report in (train or _default_train_function())(job):
+        for report in (train or train_trial)(job):
             _check_finite(report)
             yield TrialEvent(seconds=time.perf_counter() - start, report=report)
             if report.final:
@@ -57,10 +55,6 @@ def trial_events(job: TrialJob, train: TrainFunction | None) -> Generator[TrialE
             job.directory.mkdir(parents=True, exist_ok=True)
             (job.directory / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
         yield TrialEvent(seconds=time.perf_counter() - start, failure=failure_of(error))
-
-
-def _default_train_function() -> TrainFunction:
-    return train_trial
 
 
 def _check_finite(report: EpochReport) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
-from xa_search.search.trial_events import TRACEBACK
+from xa_search.search.failures import TRACEBACK
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None

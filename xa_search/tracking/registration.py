@@ -1,6 +1,6 @@
 """The registration of a search's winner. In: the search's record and the winner's weights. Out: a version that answers.
 
-It loads its libraries as soon as it is started, so that a caller may start it early and ask it later.
+The isolated process loads its libraries as soon as it is started, so that a caller may start it early and ask it later.
 
 The version is loaded in a fresh process and must give there what the trial's own model gives here; only then does an
 alias move.
@@ -23,9 +23,9 @@ from typing import Any
 import torch
 
 from xa_search.encoding.files import one_at_a_time
-from xa_search.errors import XaSearchError
+from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
-from xa_search.tracking.bundle import Bundle, trial_bundle, write_bundle
+from xa_search.tracking.bundle import Bundle, load_bundle, trial_bundle, write_bundle
 from xa_search.tracking.registry import (
     CANDIDATE,
     CHAMPION,
@@ -39,7 +39,7 @@ from xa_search.tracking.registry import (
     set_alias,
 )
 from xa_search.tracking.report import language_rows, language_table
-from xa_search.tracking.store import connect, environment, find_runs, open_experiment, plainly
+from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
 from xa_search.training.evaluation import selection_score
 
 LOAD_SECONDS = 1800
@@ -143,6 +143,36 @@ def register_winner(
         mark_checked(uri, name, number)
         version = find_version(uri, name, str(number))
     return Registration(version=version, is_new=mine is None, is_champion=moves, reason=reason)
+
+
+def promote(uri: str, name: str, version: int) -> RegisteredVersion:
+    """Let the alias `champion` point at a version, and return it.
+
+    Raises ModelError for a version that does not exist, was never checked, splits text otherwise than when it was
+    trained, or learned from another corpus than the present champion.
+    """
+    chosen = find_version(uri, name, str(version))
+    if not chosen.checked:
+        raise ModelError(f"{name} {version} was never loaded back; run its search {chosen.search_id} again to check it")
+    champion = next((other for other in list_models(uri) if other.name == name and CHAMPION in other.aliases), None)
+    if champion is not None and champion.corpus_fingerprint != chosen.corpus_fingerprint:
+        raise ModelError(
+            f"{name} {version} learned from other data than the champion, version {champion.version}; "
+            f"remove the alias {CHAMPION!r} in the MLflow UI first, then promote it"
+        )
+    load_registered(uri, name, str(version))
+    set_alias(uri, name, CHAMPION, version)
+    return find_version(uri, name, str(version))
+
+
+def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> Bundle:
+    """Return a registered model, ready to predict; no name means the only one there is."""
+    chosen = find_version(uri, name, alias_or_version)
+    with tempfile.TemporaryDirectory() as folder:
+        with plainly(uri):
+            source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
+            bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
+        return load_bundle(bundle)
 
 
 def _versions(uri: str, name: str) -> list[RegisteredVersion]:

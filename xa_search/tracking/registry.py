@@ -21,8 +21,7 @@ from mlflow.pyfunc import save_model
 from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
 
 from xa_search.errors import ModelError
-from xa_search.tracking.bundle import Bundle, load_bundle
-from xa_search.tracking.store import StoredRun, connect, download, plainly, short_timeouts
+from xa_search.tracking.store import StoredRun, connect, plainly, short_timeouts
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
@@ -136,36 +135,6 @@ def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
             if "search_id" in version.tags
         ]
     return tuple(sorted(found, key=lambda version: (version.name, -version.version)))
-
-
-def promote(uri: str, name: str, version: int) -> RegisteredVersion:
-    """Let the alias `champion` point at a version, and return it.
-
-    Raises ModelError for a version that does not exist, was never checked, splits text otherwise than when it was
-    trained, or learned from another corpus than the present champion.
-    """
-    chosen = find_version(uri, name, str(version))
-    if not chosen.checked:
-        raise ModelError(f"{name} {version} was never loaded back; run its search {chosen.search_id} again to check it")
-    champion = next((other for other in list_models(uri) if other.name == name and CHAMPION in other.aliases), None)
-    if champion is not None and champion.corpus_fingerprint != chosen.corpus_fingerprint:
-        raise ModelError(
-            f"{name} {version} learned from other data than the champion, version {champion.version}; "
-            f"remove the alias {CHAMPION!r} in the MLflow UI first, then promote it"
-        )
-    load_registered(uri, name, str(version))
-    set_alias(uri, name, CHAMPION, version)
-    return find_version(uri, name, str(version))
-
-
-def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> "Bundle":
-    """Return a registered model, ready to predict; no name means the only one there is."""
-    chosen = find_version(uri, name, alias_or_version)
-    with tempfile.TemporaryDirectory() as folder:
-        with plainly(uri):
-            source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
-            bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
-        return load_bundle(bundle)
 
 
 def find_version(uri: str, name: str | None, alias_or_version: str) -> RegisteredVersion:

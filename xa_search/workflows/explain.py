@@ -11,8 +11,8 @@ from typing import Any
 
 from xa_search.records import FailureClass, Parameter, TrialRecord
 from xa_search.records.search import trial_directory
+from xa_search.search.failures import TRACEBACK
 from xa_search.search.history import SearchHistory
-from xa_search.search.trial_events import TRACEBACK
 
 MEANINGS: dict[FailureClass, str] = {
     "non_finite": "a loss or a metric was not a finite number: try a lower learning_rate or align_weight",

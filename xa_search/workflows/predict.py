@@ -1,0 +1,35 @@
+"""Registered models at work. In: a model's name. Out: answers to texts, or the alias `champion` moved."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xa_search.tracking.bundle import Bundle
+from xa_search.tracking.registration import load_registered, promote
+from xa_search.tracking.registry import CHAMPION, MODELS
+from xa_search.tracking.store import tracking_uri
+
+
+def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return intent and slots of each text; no model means the champion of the only one."""
+    bundle = named_bundle(home, model)
+    return [{"text": text, **parsed.record()} for text, parsed in zip(texts, bundle.predict(texts), strict=True)]
+
+
+def named_bundle(home: Path, model: str | None) -> Bundle:
+    """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion.
+
+    MLflow's own way to write it, models:/NAME@ALIAS, will do too.
+    """
+    model = model and model.removeprefix(MODELS)
+    name, alias_or_version = model, CHAMPION
+    for separator in ("@", "/"):
+        if model and separator in model:
+            name, _, alias_or_version = model.partition(separator)
+    return load_registered(tracking_uri(home), name, alias_or_version)
+
+
+def promote_version(home: Path, name: str, version: int) -> str:
+    """Let `champion` point at a version, and say so in one line."""
+    promoted = promote(tracking_uri(home), name, version)
+    return f"{promoted.name} version {promoted.version} is the champion now"
