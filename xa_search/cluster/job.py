@@ -28,9 +28,10 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import kind_of
 from xa_search.cluster.document import read_document
+from xa_search.config.shipped import PACKAGE
 from xa_search.errors import DataError, InfeasibleError, StoppedEarly, UsageError, XaSearchError
 from xa_search.records import Plan
-from xa_search.search.node_check import PACKAGE, remedy_of_refusal
+from xa_search.search.node_check import remedy_of_refusal
 
 SEARCH = "xa-search"
 """The key under which a job says which search it runs."""

@@ -7,7 +7,6 @@ Every fault in a search space is reported at once, each in one line that names f
 """
 
 import re
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from xa_search.config.shipped import SPACES
 from xa_search.config.validation import shape_faults, space_faults
 from xa_search.errors import UsageError
 from xa_search.records import Plan, SearchSpace
@@ -48,9 +48,6 @@ BY_CORPUS: dict[str, dict[str, Any]] = {
 }
 """What differs by corpus; the bundled one is taken for MTOP, whose format it has."""
 NAMES = ("published",)
-# In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "search_spaces"
-SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
 DEFAULT_HOME = Path.home() / ".xa-search"
 
 

@@ -8,7 +8,6 @@ label of the model stands for count as wrong too, unless the map says `leave_out
 Also counts what a label map leaves open, so that no label is lost in silence.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,15 +16,13 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from xa_search.config.shipped import LABEL_MAPS
 from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
 from xa_search.training.final_test import outcomes_of, spans_of
 from xa_search.training.metrics import Interval, f1_interval, share_interval
 
-# In a checkout the maps lie beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "label_maps"
-LABEL_MAPS = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "label_maps"
 NOT_MAPPED = " (not in the map)"
 
 

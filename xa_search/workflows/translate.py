@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from xa_search import __version__
 from xa_search.config.plan import make_plan, space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import machine_file, translations_folder
@@ -77,7 +78,7 @@ def _begun(corpus: Corpus, lang: str, files: TranslationModel) -> dict[str, Any]
         "target": lang,
         "model": files.name,
         "revision": files.revision,
-        "versions": {name: version(name) for name in ("xa-search", "transformers", "torch")},
+        "versions": {"xa-search": __version__} | {name: version(name) for name in ("transformers", "torch")},
         "begun": _now(),
     }
 
