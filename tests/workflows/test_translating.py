@@ -128,7 +128,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
-from xa_search import translating
+from xa_search.workflows import translate as translating
 from xa_search.corpora import open_corpus
 translating.ROWS_A_WINDOW = int(sys.argv[5])
 home = Path(sys.argv[3])
@@ -148,7 +148,7 @@ def test_a_killed_run_is_gone_on_with(data: Path, model: Path, whole: bytes, tmp
     ) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(4)] == ["0\n", "4\n", "8\n", "12\n"]
-        with pytest.raises(UsageError, match=r"another process writes .*de.part"):
+        with pytest.raises(UsageError, match=rf"process {process.pid} on \S+ writes .*de.part"):
             translate(data, tmp_path, model)
         os.kill(process.pid, signal.SIGKILL)
     (part,) = tmp_path.rglob("de.part")
