@@ -17,7 +17,8 @@ from cluster_check import Broken, broken_clusters
 
 from xa_search.cli.main import app
 from xa_search.cluster.check import RULES, check_text
-from xa_search.cluster.document import BrokenYamlError, read_document
+from xa_search.cluster.document import read_document
+from xa_search.config.yaml_files import BrokenYamlError
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in CLUSTER.glob("*.yaml")}
