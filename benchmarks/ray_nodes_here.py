@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 from ports import free_port, wait_for
 
 from xa_search.rehearsal.driver import kill_session, processes_of
@@ -96,11 +97,10 @@ class NodesOnDemand:
 
     def kill(self, node_ids: Iterable[str]) -> None:
         """Kill nodes, without a word to them or to the autoscaler."""
-        lost = {f"{NODE_ID}={node_id}".encode() for node_id in node_ids}
+        lost = set(node_ids)
         for process in processes_of(self._head.pid):
-            with suppress(OSError):
-                environment = Path("/proc", str(process.pid), "environ").read_bytes().split(b"\0")
-                if lost.intersection(environment):
+            with suppress(OSError, psutil.Error):
+                if psutil.Process(process.pid).environ().get(NODE_ID) in lost:
                     os.kill(process.pid, signal.SIGKILL)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "xa_search"
-ROOMS = ("corpora", "encoding", "model", "training", "search", "tracking", "cluster")
+ROOMS = ("config", "corpora", "encoding", "model", "training", "search", "tracking", "cluster")
 SHARED = ("records", "errors")
 DOORS = {"optuna": ("search", 2), "ray": ("search", 4), "mlflow": ("tracking", 4), "jsonschema": ("cluster", 1)}
 MODULES = sorted(PACKAGE.rglob("*.py"))

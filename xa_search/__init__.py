@@ -1,3 +1,3 @@
 """xa-search: search for the best cross-lingually aligned language-understanding model."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

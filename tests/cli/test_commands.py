@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,7 +139,7 @@ def test_status_while_the_search_runs_and_after_its_driver_was_killed(command: C
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "0 1\n"
-        assert f"running, process {driver.pid}" in command("status", plan.search_id)[1]
+        assert f"running, process {driver.pid} on {socket.gethostname()}" in command("status", plan.search_id)[1]
         assert "is running" in command("explain", "0")[1]
         os.kill(driver.pid, signal.SIGKILL)
     printed = command("status", plan.search_id)[1]
@@ -259,7 +260,7 @@ def test_sync_leaves_a_search_that_runs_alone(command: Command, home: Path) -> N
     with only_driver(plan.directory):
         ended, printed, _ = command("sync")
         assert ended == 0
-        assert f"process {os.getpid()} runs it" in printed
+        assert f"process {os.getpid()} on {socket.gethostname()} runs it" in printed
         ended, _, said = command("sync", plan.search_id)
         assert ended == 1
         assert "is already run by process" in said
@@ -315,7 +316,9 @@ def test_gc_leaves_alone_what_runs_or_can_go_on(command: Command, home: Path) ->
         before = tree(home)
         ended, printed, _ = command("gc", "--all")
         assert ended == 0
-        assert f"{running.search_id}: nothing removed, process {os.getpid()} runs it" in printed
+        assert (
+            f"{running.search_id}: nothing removed, process {os.getpid()} on {socket.gethostname()} runs it" in printed
+        )
         assert f"{resumable.search_id}: nothing removed, it is not over" in printed
         assert tree(home) == before
 

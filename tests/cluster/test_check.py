@@ -17,7 +17,8 @@ from cluster_check import Broken, broken_clusters
 
 from xa_search.cli.main import app
 from xa_search.cluster.check import RULES, check_text
-from xa_search.cluster.document import BrokenYamlError, read_document
+from xa_search.cluster.document import read_document
+from xa_search.config.yaml_files import BrokenYamlError
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in CLUSTER.glob("*.yaml")}
@@ -59,7 +60,7 @@ def test_all_faults_come_at_once_and_in_order() -> None:
         ("gpu.yaml", "x @ x", "torch.matmul(x, x)"),
         ("gpu.yaml", "worker_setup_commands:\n", "worker_setup_commands:\n  - export HF_TOKEN=$(cat ~/.hf)\n"),
         ("onprem.yaml", "max_workers: 2\n", "max_workers: 2\nmin_workers: 2\n"),
-        ("kuberay.yaml", "xa-search:0.1.0", f"xa-search@sha256:{'0' * 64}"),
+        ("kuberay.yaml", "xa-search:0.2.0", f"xa-search@sha256:{'0' * 64}"),
         ("kuberay.yaml", "value: /mnt/xa-search/home", "value: /mnt/xa-search"),
         ("kuberay.yaml", "entrypoint: xa-search run mtop", "entrypoint: xa-search run mtop --trials 60"),
     ],

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from xa_search import __version__
 from xa_search.cluster.check import check_file
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
@@ -40,5 +41,8 @@ def test_all_files_install_one_python_and_one_wheel() -> None:
     texts = {path.name: path.read_text(encoding="utf-8") for path in (*FILES, CLUSTER / "Dockerfile")}
     pythons = {found for text in texts.values() for found in re.findall(r"python[ :](3\.\d+\.\d+)", text)}
     assert len(pythons) == 1
-    wheels = {found for text in texts.values() for found in re.findall(r"xa_search-[\w.-]+\.whl", text)}
-    assert len(wheels) == 1
+    wheels = {name: set(re.findall(r"xa_search-[\w.-]+\.whl", text)) for name, text in texts.items()}
+    images = {found for text in texts.values() for found in re.findall(r"/xa-search:([\w.-]+)", text)}
+    built = {f"xa_search-{__version__}-py3-none-any.whl"}
+    assert wheels == {"gpu.yaml": built, "onprem.yaml": built, "Dockerfile": built, "kuberay.yaml": set()}
+    assert images == {__version__}

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from xa_search.config.shipped import PACKAGE
 from xa_search.search import RAY_ENVIRONMENT
-from xa_search.search.node_check import PACKAGE
 from xa_search.workflows.doctor import Diagnosis, NodeReport, NodeStatus, examine, findings_of, unmet_requirements
 
 pytestmark = pytest.mark.long

@@ -7,17 +7,19 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
 from xa_search.encoding.files import FOLDER, UNUSED_SECONDS, file_system, node_copy, write_table
 from xa_search.encoding.table import EncodedTable
 
-MOUNTS = """\
-22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-31 22 0:27 / /dev/shm rw,nosuid shared:4 - tmpfs tmpfs rw
-40 22 0:53 / /mnt/xa-search rw,relatime shared:21 master:2 - nfs4 127.0.0.1:/ rw,vers=4.2,hard,proto=tcp
-41 22 0:54 / /mnt/my\\040bucket rw,nosuid - fuse.s3fs s3fs rw,user_id=0
-"""
+MOUNTS = {
+    "/": "rootfs",
+    "/dev/shm": "tmpfs",
+    "/mnt/xa-search": "nfs4",
+    "/mnt/my bucket": "fuse.s3fs",
+}
+Mount = namedtuple("Mount", "mountpoint fstype")
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -39,9 +41,17 @@ def copies(node: Path) -> list[str]:
     return sorted(path.name for path in node.iterdir() if path.name != "lock")
 
 
-def test_the_file_systems_of_mounts() -> None:
-    kinds = [file_system(MOUNTS, os.makedev(*number)) for number in ((254, 0), (0, 27), (0, 53), (0, 54), (8, 1))]
-    assert kinds == ["ext4", "tmpfs", "nfs4", "fuse.s3fs", ""]
+def test_the_file_systems_of_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = [Mount(*mount) for mount in (*MOUNTS.items(), ("/", "ext4"))]  # what is mounted last covers the rest
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: mounts)
+    folders = ("/home/me", "/dev/shm", "/mnt/xa-search/home/encoded", "/mnt/my bucket/home", "/mnt/xa-search-2")
+    assert [file_system(Path(folder)) for folder in folders] == ["ext4", "tmpfs", "nfs4", "fuse.s3fs", "ext4"]
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: [])
+    assert file_system(Path("/home/me")) == ""
+
+
+def test_the_file_system_of_a_folder_of_this_machine(tmp_path: Path) -> None:
+    assert file_system(tmp_path.resolve())
 
 
 def test_a_file_on_a_disk_of_this_machine_is_read_where_it_is(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +65,7 @@ def test_a_file_behind_a_network_is_copied_to_the_folder_for_temporary_files(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(FOLDER, raising=False)
-    monkeypatch.setattr("xa_search.encoding.files._behind_network", lambda device: True)
+    monkeypatch.setattr("xa_search.encoding.files._behind_network", lambda folder: True)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     assert node_copy(shared).parent == tmp_path / "scratch" / f"xa-search-{os.getuid()}" / "files"
     assert node_copy(shared).read_bytes() == shared.read_bytes()
@@ -132,7 +142,7 @@ def test_a_table_is_mapped_from_the_copy(node: Path, tmp_path: Path) -> None:
     columns = {"id": ["a"], "words": [["light"]], "input_ids": [[1]], "positions": [[0]], "intent": ["on"]}
     write_table(path, [columns | {"slots": [["O"]], "share": [0.5], "source_row": [0]}])
     table = EncodedTable(path)
-    mapped = Path("/proc/self/maps").read_text()
+    mapped = {region.path for region in psutil.Process().memory_maps()}
     assert len(table) == 1
     assert str(node_copy(path)) in mapped
-    assert f" {path}\n" not in mapped
+    assert str(path) not in mapped

@@ -6,8 +6,10 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from xa_search.cli import main as cli
@@ -60,13 +62,12 @@ def user(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
 
 def marked_processes(mark: str) -> list[str]:
+    name, _, value = mark.partition("=")
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if folder.name != str(os.getpid()) and mark.encode() in (folder / "environ").read_bytes():
-                found.append(folder.name)
-        except OSError:
-            continue
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(name) == value:
+                found.append(process.name())
     return found
 
 

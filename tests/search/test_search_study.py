@@ -2,6 +2,7 @@
 
 import math
 import os
+import socket
 import subprocess
 import sys
 from itertools import combinations
@@ -18,6 +19,8 @@ from xa_search.search.driver import driver_of, only_driver
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import is_near
 from xa_search.search.study import SearchStudy, open_study
+
+HERE = f"{os.getpid()} on {socket.gethostname()}"
 
 
 def complete(plan: Plan, study: SearchStudy, record: TrialRecord) -> None:
@@ -239,7 +242,7 @@ def test_more_trials_are_of_the_same_search(tmp_path: Path) -> None:
 
 def test_only_one_process_runs_a_search(tmp_path: Path) -> None:
     one, other = only_driver(tmp_path), only_driver(tmp_path)
-    with one, pytest.raises(XaSearchError, match=r"already run by process \d+; wait"), other:
+    with one, pytest.raises(XaSearchError, match=rf"already run by process {HERE}; wait"), other:
         pass
     with only_driver(tmp_path):
         pass
@@ -258,8 +261,8 @@ while driver_of(Path(sys.argv[1])) in ("", sys.argv[2]):
 
 def test_who_looks_for_a_driver_keeps_none_from_starting(tmp_path: Path) -> None:
     with only_driver(tmp_path):
-        assert driver_of(tmp_path) == str(os.getpid())
-    looking = [sys.executable, "-c", LOOKING, str(tmp_path), str(os.getpid())]
+        assert driver_of(tmp_path) == HERE
+    looking = [sys.executable, "-c", LOOKING, str(tmp_path), HERE]
     with subprocess.Popen(looking, stdout=subprocess.PIPE, text=True) as looker:
         assert looker.stdout is not None
         assert looker.stdout.readline() == "looking\n"

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xa_search.config.shipped import LABEL_MAPS
 from xa_search.errors import UsageError
 from xa_search.records import Utterance
 from xa_search.training import metrics
 from xa_search.training.evaluation import Prediction
 from xa_search.training.metrics import f1_interval, share_interval
-from xa_search.training.transfer import LABEL_MAPS, LabelMap, OpenLabels, read_label_map, same_labels, score_language
+from xa_search.training.transfer import LabelMap, OpenLabels, read_label_map, same_labels, score_language
 
 MAP = LabelMap(
     intents={"light_on": "lamp", "clean": "tidy"},

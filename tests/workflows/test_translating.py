@@ -148,7 +148,7 @@ def test_a_killed_run_is_gone_on_with(data: Path, model: Path, whole: bytes, tmp
     ) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(4)] == ["0\n", "4\n", "8\n", "12\n"]
-        with pytest.raises(UsageError, match=r"another process writes .*de.part"):
+        with pytest.raises(UsageError, match=rf"process {process.pid} on \S+ writes .*de.part"):
             translate(data, tmp_path, model)
         os.kill(process.pid, signal.SIGKILL)
     (part,) = tmp_path.rglob("de.part")

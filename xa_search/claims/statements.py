@@ -10,9 +10,9 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
+from xa_search.config.yaml_files import load_yaml_file
 from xa_search.errors import UsageError, value_faults
 
 PAPER = "arXiv 2105.02472"
@@ -208,12 +208,9 @@ class _File(RootModel[tuple[Published, ...]]):
 def read_literature(path: Path) -> tuple[Published, ...]:
     """Read published scores. Raises UsageError with one line a fault."""
     try:
-        found = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).root
+        found = _File.model_validate(load_yaml_file(path, path.read_text(encoding="utf-8"))).root
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--literature {path}: cannot be read as text ({error}); give another file") from None
-    except yaml.YAMLError as error:
-        reason = getattr(error, "problem", error)
-        raise UsageError(f"{path}: not valid YAML ({reason}); write a list of system, corpus, metric, ...") from None
     except ValidationError as error:
         raise UsageError("\n".join(value_faults(str(path), error))) from None
     for one in found:

@@ -166,6 +166,8 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
 def _state(search: SearchHistory) -> str:
     if search.driver:
         return f"running, process {search.driver}"
+    if search.other_version and not search.is_over:
+        return f"stopped: {search.other_version} began it, and goes on with it"
     return "over" if search.is_over else "stopped: the same `xa-search run` goes on"
 
 

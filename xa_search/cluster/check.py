@@ -17,8 +17,9 @@ from jsonschema import Draft7Validator, ValidationError
 from xa_search.cluster.access_rules import ACCESS
 from xa_search.cluster.capacity_rules import SCALING, STORAGE
 from xa_search.cluster.cluster_file import Example, Fault, Kind, Report, kind_of, read_cluster
-from xa_search.cluster.document import BrokenYamlError, YamlNode, read_document
+from xa_search.cluster.document import YamlNode, read_document
 from xa_search.cluster.software_rules import SOFTWARE
+from xa_search.config.yaml_files import BrokenYamlError
 from xa_search.errors import UsageError
 
 SHOWN = 120

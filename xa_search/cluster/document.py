@@ -3,19 +3,17 @@
 A part that is missing is an empty part on the line of the nearest part around it: rules may ask for anything.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-
-class BrokenYamlError(Exception):
-    """The text is no YAML document; `line` says where that shows."""
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(problem)
-        self.line = line
+from xa_search.config.yaml_files import broken_yaml
 
 
 @dataclass(frozen=True)
@@ -71,43 +69,40 @@ class YamlNode:
 
 
 def read_document(text: str) -> YamlNode:
-    """Return the root of the one document in a text."""
+    """Return the root of the one document in a text: as YAML 1.1, which Ray reads. Raises BrokenYamlError."""
+    reader = YAML(typ="safe", pure=True)
+    reader.version = (1, 1)
     try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        return YamlNode(None, 1) if node is None else _part(loader, node, 1)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = 1 if mark is None else min(mark.line + 1, max(1, len(text.splitlines())))
-        raise BrokenYamlError(line, error.problem or str(error)) from None
-    except yaml.YAMLError as error:
-        raise BrokenYamlError(1, " ".join(str(error).split())) from None
-    except RecursionError:
-        raise BrokenYamlError(1, "an alias stands within what it names") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
+            node = reader.compose(text)
+            return YamlNode(None, 1) if node is None else _part(reader.constructor, node, 1)
+    except (YAMLError, RecursionError) as error:
+        raise broken_yaml(text, error) from None
 
 
-def _part(loader: yaml.SafeLoader, node: yaml.Node, line: int) -> YamlNode:
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(loader, node, line)
-    if isinstance(node, yaml.SequenceNode):
+def _part(maker: SafeConstructor, node: Node, line: int) -> YamlNode:
+    if isinstance(node, MappingNode):
+        return _mapping(maker, node, line)
+    if isinstance(node, SequenceNode):
         elements: dict[str | int, YamlNode] = {
-            place: _part(loader, inner, inner.start_mark.line + 1) for place, inner in enumerate(node.value)
+            place: _part(maker, inner, inner.start_mark.line + 1) for place, inner in enumerate(node.value)
         }
         return YamlNode([part.value for part in elements.values()], line, elements)
     try:
-        return YamlNode(loader.construct_object(node), line)
+        return YamlNode(maker.construct_object(node), line)
     except ValueError as error:
-        raise yaml.MarkedYAMLError(problem=f"{node.value}: {error}", problem_mark=node.start_mark) from None
+        raise MarkedYAMLError(problem=f"{node.value}: {error}", problem_mark=node.start_mark) from None
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, line: int) -> YamlNode:
+def _mapping(maker: SafeConstructor, node: MappingNode, line: int) -> YamlNode:
     for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+        if not isinstance(key, ScalarNode):
+            raise MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
     own = [(key.value, key.start_mark.line + 1) for key, _ in node.value if key.value != "<<"]
     repeated = tuple((name, where) for place, (name, where) in enumerate(own) if name in dict(own[:place]))
-    loader.flatten_mapping(node)
+    maker.flatten_mapping(node)
     inner: dict[str | int, YamlNode] = {}
     for key, value in node.value:
-        inner[loader.construct_object(key)] = _part(loader, value, key.start_mark.line + 1)
+        inner[maker.construct_object(key)] = _part(maker, value, key.start_mark.line + 1)
     return YamlNode({key: part.value for key, part in inner.items()}, line, inner, repeated)

@@ -21,16 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import yaml
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import kind_of
 from xa_search.cluster.document import read_document
+from xa_search.config.shipped import PACKAGE
+from xa_search.config.yaml_files import dump_yaml
 from xa_search.errors import DataError, InfeasibleError, StoppedEarly, UsageError, XaSearchError
 from xa_search.records import Plan
-from xa_search.search.node_check import PACKAGE, remedy_of_refusal
+from xa_search.search.node_check import remedy_of_refusal
 
 SEARCH = "xa-search"
 """The key under which a job says which search it runs."""
@@ -172,7 +173,7 @@ def command_of(plan: Plan) -> str:
 def write_space(plan: Plan, folder: Path) -> None:
     """Write the plan's search space, with all changes from the command line, as one file that needs no other."""
     space = plan.space.model_dump(mode="json", exclude_none=True)
-    (folder / f"{plan.name}.yaml").write_text(yaml.safe_dump(space, sort_keys=False), encoding="utf-8")
+    (folder / f"{plan.name}.yaml").write_text(dump_yaml(space), encoding="utf-8")
 
 
 @contextmanager

@@ -3,17 +3,14 @@ locked to. Out: other versions, other code, and GPUs nobody tried.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
 from xa_search.cluster.cluster_file import ALL, AWS, JOB, LAUNCHED, ClusterFile, Finding, Machine, Rule, containers_of
 from xa_search.cluster.document import YamlNode
+from xa_search.config.shipped import CONSTRAINTS
 
-# In a checkout the file lies beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "constraints.txt"
-CONSTRAINTS = _CHECKOUT if _CHECKOUT.is_file() else Path(sys.prefix) / "share" / "xa-search" / "constraints.txt"
 PINNED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*)(?:\[[\w,-]*\])?==([\w.!+-]+)")
 INSTALLS = re.compile(r"\bpip3? install\b")
 PYTHON = re.compile(r"(?:--python[ =]|\bpython(?:==|@|=)?)(\d+\.\d+(?:\.\d+)?)\b")

@@ -7,16 +7,16 @@ Every fault in a search space is reported at once, each in one line that names f
 """
 
 import re
-import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from xa_search.config.shipped import SPACES
 from xa_search.config.validation import shape_faults, space_faults
+from xa_search.config.yaml_files import BrokenYamlError, load_yaml, load_yaml_file
 from xa_search.errors import UsageError
 from xa_search.records import Plan, SearchSpace
 
@@ -48,9 +48,6 @@ BY_CORPUS: dict[str, dict[str, Any]] = {
 }
 """What differs by corpus; the bundled one is taken for MTOP, whose format it has."""
 NAMES = ("published",)
-# In a checkout the spaces lie beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "search_spaces"
-SPACES = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "search_spaces"
 DEFAULT_HOME = Path.home() / ".xa-search"
 
 
@@ -126,12 +123,7 @@ def _listed() -> str:
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
     if path in children:
         raise UsageError(f"{path}: extends: the files extend one another in a circle; remove one `extends`")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f":{where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); mend that line") from None
+    raw = load_yaml_file(path, path.read_text(encoding="utf-8"))
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: holds no `key: value` lines; copy {SPACES / 'mtop-mini.yaml'} to begin with")
     parent = raw.pop("extends", None)
@@ -169,6 +161,6 @@ def _apply_change(raw: dict[str, Any], change: str) -> None:
         if not isinstance(place, dict):
             raise UsageError(f"--set {change!r}: {parent} is a value, it has no keys below it")
     try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+        place[last] = load_yaml(text)
+    except BrokenYamlError:
         raise UsageError(f"--set {change!r}: {text!r} is no YAML value; quote it") from None

@@ -4,19 +4,20 @@ never changed in place. Out: a file, or where to read it.
 Trials of a node read the same tables and weights: what lies behind a network is fetched once a node, not once a trial.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
+
+from xa_search.encoding.locks import one_at_a_time
 
 ROWS_A_CHUNK = 1000
 
@@ -34,7 +35,10 @@ SCHEMA = pa.schema(
 )
 FOLDER = "XA_SEARCH_NODE_FILES"
 """The variable with the folder for copies: of all files, wherever they lie; empty for none at all."""
-NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "9p", "virtiofs", "fuse.")
+NETWORKS = (
+    *("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "9p", "virtiofs", "fuse."),
+    *("smbfs", "afpfs", "macfuse"),  # on macOS
+)
 LEFT_FREE = 0.1
 UNUSED_SECONDS = 7 * 24 * 3600
 LOCK = "lock"
@@ -57,14 +61,6 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(folder) / path.name
         write(temporary)
         os.replace(temporary, path)
-
-
-@contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the lock file `path`."""
-    with path.open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def node_copy(path: Path) -> Path:
@@ -101,25 +97,20 @@ def _folder(path: Path) -> Path | None:
     chosen = os.environ.get(FOLDER)
     if chosen is not None:
         return Path(chosen) if chosen else None
-    if not _behind_network(path.stat().st_dev):
+    if not _behind_network(path.resolve().parent):
         return None
     return Path(tempfile.gettempdir(), f"xa-search-{os.getuid()}", "files")
 
 
 @cache
-def _behind_network(device: int) -> bool:
-    mounts = Path("/proc/self/mountinfo")  # of Linux only: elsewhere nothing is copied unless it is asked for
-    return mounts.exists() and file_system(mounts.read_text(encoding="utf-8"), device).startswith(NETWORKS)
+def _behind_network(folder: Path) -> bool:
+    return file_system(folder).startswith(NETWORKS)
 
 
-def file_system(mounts: str, device: int) -> str:
-    """Return the kind of file system that has a device number, from the lines of mountinfo; empty for none."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in mounts.splitlines():
-        mount, _, kind = line.partition(" - ")
-        if mount.split()[2] == number:
-            return kind.split()[0]
-    return ""
+def file_system(folder: Path) -> str:
+    """Return the kind of file system that a folder without links in its path lies on; empty where nobody knows."""
+    mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
+    return next((mounts[place] for place in (folder, *folder.parents) if place in mounts), "")
 
 
 def _is_whole(copy: Path, size: int) -> bool:

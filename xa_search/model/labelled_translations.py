@@ -16,7 +16,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from xa_search.encoding.batches import Collator, sorted_batches
-from xa_search.encoding.files import ROWS_A_CHUNK, one_at_a_time, write_table
+from xa_search.encoding.files import ROWS_A_CHUNK, write_table
+from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.materialise import stamp

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import psutil
+
 from xa_search.errors import XaSearchError
 
 DAEMONS = ("raylet", "gcs_server")
@@ -53,22 +55,20 @@ class Process:
 
 def processes_of(session: int) -> list[Process]:
     """Return the living processes of a session; one that has ended and waits for its parent does not live."""
-    found = (_process(folder, session) for folder in Path("/proc").iterdir() if folder.name.isdigit())
+    found = (_process(pid, session) for pid in psutil.pids())
     return [process for process in found if process is not None]
 
 
-def _process(folder: Path, session: int) -> Process | None:
+def _process(pid: int, session: int) -> Process | None:
     try:
-        stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-        title = (folder / "cmdline").read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
-    except OSError:
+        if os.getsid(pid) != session:
+            return None
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        return Process(pid=pid, name=process.name(), title=" ".join(process.cmdline()).strip())
+    except (OSError, psutil.Error):
         return None
-    # The name stands in brackets, and may hold any character itself.
-    head, _, tail = stat.rpartition(")")
-    state, _, _, its_session = tail.split()[:4]
-    if int(its_session) != session or state in "ZX":
-        return None
-    return Process(pid=int(folder.name), name=head.partition("(")[2], title=title)
 
 
 def kill_session(session: int) -> list[Process]:
@@ -183,9 +183,7 @@ def _heeded_interrupts() -> Iterator[None]:
 
 
 def _open_files(pid: int) -> list[Path]:
-    found = []
-    with suppress(OSError):
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                found.append(link.readlink())
-    return found
+    try:
+        return [Path(file.path) for file in psutil.Process(pid).open_files()]
+    except psutil.Error:
+        return []

@@ -5,6 +5,7 @@ Whatever sizes a space names, the tiny encoder takes their place. One learning r
 nearly all others of the range do not, so that early stopping has a trial to stop.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -12,8 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from xa_search.corpora import CorpusCheck
 from xa_search.records import SearchSpace
@@ -98,5 +97,4 @@ def _rows(check: CorpusCheck) -> int:
 
 
 def _in_one_line(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
-    return text.removesuffix("\n").removesuffix("\n...")
+    return json.dumps(value, ensure_ascii=False)  # JSON is YAML

@@ -1,10 +1,9 @@
 """The driver's process. In: a folder or a file. Out: one driver a search, one writer of a journal or a registry;
 contexts that put back the signals and logs that they, or Ray, change.
 
-All of them belong to the kernel: they end with the process that holds them, however it ends.
+The locks end with the process that holds them, however it ends.
 """
 
-import fcntl
 import logging
 import os
 import signal
@@ -14,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from xa_search.encoding.locks import holder_of, note_holder, try_lock, wait_for_lock
 from xa_search.errors import XaSearchError
 
 DRIVER_LOCK = "driver.lock"
 DRIVER_GATE = "driver.gate"
-UNKNOWN = "unknown"
 
 
 @contextmanager
@@ -28,41 +27,35 @@ def only_driver(directory: Path) -> Iterator[None]:
     with (directory / DRIVER_LOCK).open("a+", encoding="utf-8") as lock:
         with (directory / DRIVER_GATE).open("a", encoding="utf-8") as gate:
             # Who only looks holds the lock for a moment, within the gate: behind it, a lock in use is a driver's.
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            if not _is_free(lock, fcntl.LOCK_EX):
+            wait_for_lock(gate)
+            if not try_lock(lock):
                 raise XaSearchError(
-                    f"search {directory.name} is already run by process {_holder(lock)}; "
+                    f"search {directory.name} is already run by process {holder_of(lock)}; "
                     "wait for it to end, or stop it and type the same command"
                 )
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+            note_holder(lock)
         yield
 
 
 def driver_of(directory: Path) -> str:
-    """Return the process that runs the search in `directory`; empty when none does. It keeps no driver from it."""
+    """Return the process that runs the search in `directory`; empty when none does, or when nobody may look.
+
+    It keeps no driver from it.
+    """
     try:
-        gate = (directory / DRIVER_GATE).open(encoding="utf-8")
+        with _opened(directory / DRIVER_GATE) as gate, _opened(directory / DRIVER_LOCK) as lock:
+            wait_for_lock(gate)
+            return "" if try_lock(lock) else holder_of(lock)
     except OSError:
         return ""
-    with gate, (directory / DRIVER_LOCK).open(encoding="utf-8") as lock:
-        fcntl.flock(gate, fcntl.LOCK_SH)
-        return "" if _is_free(lock, fcntl.LOCK_SH) else _holder(lock)
 
 
-def _is_free(lock: IO[str], kind: int) -> bool:
-    """Take the lock if nobody bars it, and tell whether nobody did."""
+def _opened(path: Path) -> IO[str]:
+    """Open a lock file that is there: for writing, which a network file system asks for, if that may be."""
     try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(lock: IO[str]) -> str:
-    lock.seek(0)
-    return lock.read().strip() or UNKNOWN
+        return path.open("r+", encoding="utf-8")
+    except OSError:
+        return path.open(encoding="utf-8")
 
 
 class JournalLock:
@@ -75,7 +68,7 @@ class JournalLock:
     def acquire(self) -> bool:
         """Wait for the lock and take it."""
         self._held = self._journal.open("r+b")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
+        wait_for_lock(self._held)
         _cut_half_line(self._held)
         return True
 

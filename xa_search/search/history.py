@@ -14,10 +14,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from xa_search import __version__
 from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.search.driver import driver_of
-from xa_search.search.study import JOURNAL, read_notes, record_of, storage_of
+from xa_search.search.study import JOURNAL, SCHEMA, read_notes, record_of, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
@@ -28,6 +29,7 @@ NOT_SET = "not set"
 class SearchHistory:
     """What is known of one search. `ended` trials are those charged to the `wanted` ones; `keep` is its space's.
 
+    `other_version` began the search, and alone goes on with it; empty where this one does.
     `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
     the search, and `folders`, what it reads below its home, where nobody noted them.
     """
@@ -43,6 +45,7 @@ class SearchHistory:
     folders: tuple[str, ...] | None
     driver: str
     changed: float
+    other_version: str = ""
 
     @property
     def search_id(self) -> str:
@@ -126,6 +129,7 @@ def read_search(directory: Path) -> SearchHistory | None:
         folders=tuple(notes["folders"]) if "folders" in notes else None,
         driver=driver_of(directory),
         changed=(directory / JOURNAL).stat().st_mtime,
+        other_version=_other_version(notes),
     )
 
 
@@ -153,9 +157,32 @@ def check_same_search(plan: Plan, identity: Mapping[str, str]) -> None:
     What an older version did not note of a search is taken as it is.
     """
     if (plan.directory / JOURNAL).exists():
+        check_resumable(plan)
         _check_identity(plan, identity)
     elif not plan.new:
         _check_others(plan)
+
+
+def check_resumable(plan: Plan) -> None:
+    """Raise UsageError when the plan goes on with a search that a version with other files began."""
+    notes = read_notes(plan.directory)
+    if notes:
+        _check_version(plan.directory, notes, f"--seed {plan.seed + 1} --new")
+
+
+def _check_version(directory: Path, notes: Mapping[str, Any], remedy: str) -> None:
+    if version := _other_version(notes):
+        raise UsageError(
+            f"search {directory.name} in {directory} was begun by {version}, and xa-search {__version__} cannot go on "
+            f"with it; type {remedy} to begin another search, or go on with {version}"
+        )
+
+
+def _other_version(notes: Mapping[str, Any]) -> str:
+    """Return the version that keeps searches otherwise and began this one; empty for none."""
+    if notes.get("schema") == SCHEMA:
+        return ""
+    return f"xa-search {notes.get('identity', {}).get('xa-search', 'of an unknown version')}"
 
 
 def _check_identity(plan: Plan, identity: Mapping[str, str]) -> None:
@@ -174,6 +201,7 @@ def _check_others(plan: Plan) -> None:
     for folder in sorted(same_name, key=lambda folder: folder.stat().st_mtime, reverse=True):
         notes = read_notes(folder)
         if "decisive" in notes and notes["ended"] < notes["wanted"]:
+            _check_version(folder, notes, "--new")
             changes = "; ".join(_differences(notes["decisive"], plan.decisive))
             raise UsageError(
                 f"search {folder.name} in {folder} is unfinished ({notes['ended']} of {notes['wanted']} trials) "

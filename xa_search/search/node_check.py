@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from xa_search.config.shipped import IN_A_WHEEL, PACKAGE
 from xa_search.errors import InfeasibleError, UsageError
 
 TIMEOUT_SECONDS = 5.0
-PACKAGE = Path(__file__).resolve().parents[1]
 PROBE = "probe-"
 SHOWN = 12
 
@@ -88,11 +88,12 @@ def expected_of_nodes(directory: Path) -> Iterator[Expected]:
 
 @cache
 def code_hash() -> str:
-    """Return a hash of this program's files, as they are where it runs."""
+    """Return a hash of this program's files, as they are where it runs: from a wheel or from a checkout."""
     found = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            found.update(f"{path.relative_to(PACKAGE).as_posix()}\0{path.stat().st_size}\0".encode())
+        place = path.relative_to(PACKAGE)
+        if path.is_file() and "__pycache__" not in place.parts and place.parts[0] != IN_A_WHEEL:
+            found.update(f"{place.as_posix()}\0{path.stat().st_size}\0".encode())
             found.update(path.read_bytes())
     return found.hexdigest()
 

@@ -31,6 +31,8 @@ from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import DistinctSampler, distributions_of, importances_of, recipe, sampler_of, settings_of
 
+SCHEMA = 2
+"""What a search keeps in its folder, and how. A search that the first version began has no such number."""
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
 STATES: dict[str, RecordState] = {
     "RUNNING": "RUNNING",
@@ -152,6 +154,8 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)
     search = SearchStudy(plan, storage, study)
+    if not study.get_trials(deepcopy=False):
+        search.keep("schema", SCHEMA)
     search.keep("decisive", plan.decisive)
     if identity:
         search.keep("identity", dict(identity))

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from xa_search.encoding.files import one_at_a_time
+from xa_search.encoding.locks import one_at_a_time
 from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking.bundle import Bundle, load_bundle, trial_bundle, write_bundle

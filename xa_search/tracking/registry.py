@@ -20,10 +20,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
 from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
 
+from xa_search.config.shipped import PACKAGE
 from xa_search.errors import ModelError
 from xa_search.tracking.store import StoredRun, connect, plainly, short_timeouts
 
-PACKAGE = Path(__file__).resolve().parents[1]
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 NEEDED = (
     *("mlflow", "torch", "transformers", "tokenizers", "safetensors", "datasets", "seqeval"),

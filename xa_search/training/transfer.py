@@ -8,24 +8,21 @@ label of the model stands for count as wrong too, unless the map says `leave_out
 Also counts what a label map leaves open, so that no label is lost in silence.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from xa_search.config.shipped import LABEL_MAPS
+from xa_search.config.yaml_files import load_yaml_file
 from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
 from xa_search.training.final_test import outcomes_of, spans_of
 from xa_search.training.metrics import Interval, f1_interval, share_interval
 
-# In a checkout the maps lie beside the package, in an installed wheel among the environment's shared files.
-_CHECKOUT = Path(__file__).resolve().parents[2] / "label_maps"
-LABEL_MAPS = _CHECKOUT if _CHECKOUT.is_dir() else Path(sys.prefix) / "share" / "xa-search" / "label_maps"
 NOT_MAPPED = " (not in the map)"
 
 
@@ -71,14 +68,9 @@ def read_label_map(name: str) -> LabelMap:
         known = ", ".join(sorted(known.stem for known in LABEL_MAPS.glob("*.yaml")))
         raise UsageError(f"--label-map {name!r}: no such file; give a YAML file or one of these: {known}")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return LabelMap.model_validate(raw)
+        return LabelMap.model_validate(load_yaml_file(path, path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as text ({error}); give another --label-map") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f":{where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); mend that line") from None
     except ValidationError as error:
         raise UsageError("\n".join(value_faults(str(path), error))) from None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import psutil
 import pynvml
 import torch
 from packaging.requirements import Requirement
@@ -78,7 +79,7 @@ def report_here(asked: NodeQuery) -> NodeReport:
         driver=_driver(),
         gpus=torch.cuda.device_count(),
         free_disk=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
-        free_memory=_free_memory(),
+        free_memory=psutil.virtual_memory().available,
         storage=storage_fault(asked.expected),
         tracker=_tracker_fault(asked.tracker),
     )
@@ -111,12 +112,6 @@ def _driver() -> str:
         return str(pynvml.nvmlSystemGetDriverVersion())
     except pynvml.NVMLError:
         return ""
-
-
-def _free_memory() -> int:
-    """Return what processes here can still take, as Linux estimates it."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
 
 
 def _tracker_fault(uri: str) -> str:

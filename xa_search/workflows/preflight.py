@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
+from xa_search import __version__
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
@@ -213,4 +213,4 @@ def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
 def identity_of(prepared: Prepared) -> dict[str, str]:
     """Return what a search was begun with besides its plan, and has to go on with."""
     tokenizers = {f"tokenizer of {size}": found.tokenizer_fingerprint for size, found in prepared.encoders.items()}
-    return {"corpus": prepared.fingerprint, "xa-search": version("xa-search"), **tokenizers}
+    return {"corpus": prepared.fingerprint, "xa-search": __version__, **tokenizers}

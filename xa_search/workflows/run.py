@@ -16,7 +16,7 @@ from xa_search.errors import StoppedEarly
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
-from xa_search.search.history import check_same_search
+from xa_search.search.history import check_resumable, check_same_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
@@ -78,6 +78,7 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
 
 def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
+    check_resumable(plan)
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, uri=tracking_uri(plan.home))

@@ -4,7 +4,6 @@ One line for each row of the source training file, appended window by window to 
 killed goes on where it was; the whole file takes its name at the end, and only then is it found.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -16,9 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from xa_search import __version__
 from xa_search.config.plan import make_plan, space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import machine_file, translations_folder
+from xa_search.encoding.locks import holder_of, note_holder, try_lock
 from xa_search.errors import DataError, UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
 from xa_search.records import BETWEEN
@@ -77,7 +78,7 @@ def _begun(corpus: Corpus, lang: str, files: TranslationModel) -> dict[str, Any]
         "target": lang,
         "model": files.name,
         "revision": files.revision,
-        "versions": {name: version(name) for name in ("xa-search", "transformers", "torch")},
+        "versions": {"xa-search": __version__} | {name: version(name) for name in ("transformers", "torch")},
         "begun": _now(),
     }
 
@@ -138,13 +139,13 @@ def _whole_lines(out: IO[bytes]) -> int:
 @contextmanager
 def _only_writer(part: Path) -> Iterator[IO[bytes]]:
     """Open the file that is appended to, for one process at a time; the lock ends with the process."""
-    part.touch()
-    with part.open("r+b") as out:
-        try:
-            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another process writes {part}; wait for it to end, or stop it") from None
-        yield out
+    with part.with_suffix(".lock").open("a+", encoding="utf-8") as lock:
+        if not try_lock(lock):
+            raise UsageError(f"process {holder_of(lock)} writes {part}; wait for it to end, or stop it")
+        note_holder(lock)
+        part.touch()
+        with part.open("r+b") as out:
+            yield out
 
 
 def _write_card(card: Path, content: dict[str, Any]) -> None:

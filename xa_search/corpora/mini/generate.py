@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from xa_search.config.yaml_files import BrokenYamlError, load_yaml
 from xa_search.errors import DataError
 
 LANGUAGES = ("en", "de", "es", "fr", "hi", "th")
@@ -78,9 +77,9 @@ def read_frames(folder: Path = FRAMES) -> tuple[Frame, ...]:
 
 def _read_file(path: Path) -> list[Frame]:
     try:
-        found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = load_yaml(path.read_text(encoding="utf-8"))
         return [_frame(found["domain"], found["values"], raw, path) for raw in found["frames"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, BrokenYamlError, KeyError, TypeError) as error:
         what = " ".join(str(error).split())
         raise DataError(f"{path}: not a file of sentence frames ({what}); see its neighbours for the form") from error
 
