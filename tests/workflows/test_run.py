@@ -106,7 +106,7 @@ class SpyingAudience(ProgressReporter):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, SearchResult, SpyingAudience]:
-    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", "held_out=[hi]", local=True)
+    plan = tiny_plan(tmp_path_factory.mktemp("run"), "trials=4", "keep=1", "unseen_languages=[hi]", local=True)
     reporter = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, reporter)
@@ -226,7 +226,7 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
     logged = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "inspection")}
     assert logged == {"inspection.csv", "inspection.json", "inspection.png"}
     found = json.loads((plan.directory / "inspections" / str(result.record.winner) / "inspection.json").read_text())
-    assert {(one["lang"], one["held_out"], one["layer"]) for one in found["layers"]} == {
+    assert {(one["lang"], one["unseen"], one["layer"]) for one in found["layers"]} == {
         (lang, lang == "hi", layer) for lang in ("de", "th", "hi") for layer in (1, 2)
     }
     assert {"mean", "hi"} <= found["closer"].keys()
@@ -239,7 +239,7 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
         monkeypatch.setattr(sys, "argv", arguments)
         with suppress(SystemExit):
             cli.main()
-        assert "hi (held out)" in capsys.readouterr().out
+        assert "hi (unseen)" in capsys.readouterr().out
         again = json.loads((folder / "inspection.json").read_text())
         then, now = ([one["after"]["pair_cosine"] for one in seen["layers"]] for seen in (found, again))
         assert now == pytest.approx(then, abs=1e-4)
@@ -357,7 +357,7 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
-    more = tiny_plan(plan.home, "trials=5", "keep=1", "held_out=[hi]", local=True)
+    more = tiny_plan(plan.home, "trials=5", "keep=1", "unseen_languages=[hi]", local=True)
     assert more.search_id == plan.search_id
     reporter = ProgressReporter()
     extended = run_search(more, reporter)

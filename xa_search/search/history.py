@@ -16,6 +16,7 @@ from typing import Any
 
 from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
+from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
 from xa_search.search.study import JOURNAL, read_notes, record_of, storage_of
 
@@ -137,7 +138,7 @@ def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
     """Return the plan that began the search, as far as it decides scores; none where it was not kept."""
     if "decisive" not in notes:
         return None
-    space = dict(notes["decisive"])
+    space = with_new_names(notes["decisive"])
     options = {key: space.pop(key) for key in ("seed", "data", "deterministic") if key in space}
     space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
     name = HASH.sub("", directory.name)
@@ -174,7 +175,7 @@ def _check_others(plan: Plan) -> None:
     for folder in sorted(same_name, key=lambda folder: folder.stat().st_mtime, reverse=True):
         notes = read_notes(folder)
         if "decisive" in notes and notes["ended"] < notes["wanted"]:
-            changes = "; ".join(_differences(notes["decisive"], plan.decisive))
+            changes = "; ".join(_differences(with_new_names(notes["decisive"]), plan.decisive))
             raise UsageError(
                 f"search {folder.name} in {folder} is unfinished ({notes['ended']} of {notes['wanted']} trials) "
                 f"and has {changes}; type --new to begin another search, or the old value to go on"
