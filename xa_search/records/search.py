@@ -94,6 +94,12 @@ class SearchSpace(Frozen):
             return tuple(str(choice) for choice in searched.choices or ())
         return (str(self.fixed.get("model_size", TrialSettings.model_fields["model_size"].default)),)
 
+    @property
+    def given_params(self) -> dict[str, Any]:
+        """The searched settings whose value the space itself gives: its baseline's, or the only choice there is."""
+        only = {name: one.choices[0] for name, one in self.params.items() if one.choices and len(one.choices) == 1}
+        return {**self.published, **self.baseline, **only}
+
     def gpus(self, size: str) -> float | None:
         """Return what the space says that a trial of a size takes; none: as much as is measured."""
         return self.resources[size].gpus if size in self.resources else self.gpus_per_trial
