@@ -131,7 +131,9 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); mend that line") from None
+        raise UsageError(
+            f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
+        ) from None
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: holds no `key: value` lines; copy {SPACES / 'mtop-mini.yaml'} to begin with")
     parent = raw.pop("extends", None)

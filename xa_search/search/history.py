@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
@@ -54,6 +54,13 @@ class SearchHistory:
     def space_name(self) -> str:
         """The name of its search space."""
         return HASH.sub("", self.search_id)
+
+    @property
+    def state(self) -> Literal["running", "over", "resumable"]:
+        """Whether a process runs it, all its trials have ended, or `xa-search run` resumes it."""
+        if self.driver:
+            return "running"
+        return "over" if self.is_over else "resumable"
 
     @property
     def is_over(self) -> bool:
@@ -165,7 +172,7 @@ def _check_identity(plan: Plan, identity: Mapping[str, str]) -> None:
     if changes := list(_differences({key: began[key] for key in known}, known)):
         raise UsageError(
             f"search {plan.search_id} in {plan.directory} began with {'; '.join(changes)}; "
-            f"restore this to go on, or type --seed {plan.seed + 1} --new to begin another search"
+            f"restore this to resume it, or type --seed {plan.seed + 1} --new to begin another search"
         )
 
 
@@ -178,7 +185,7 @@ def _check_others(plan: Plan) -> None:
             changes = "; ".join(_differences(with_new_names(notes["decisive"]), plan.decisive))
             raise UsageError(
                 f"search {folder.name} in {folder} is unfinished ({notes['ended']} of {notes['wanted']} trials) "
-                f"and has {changes}; type --new to begin another search, or the old value to go on"
+                f"and has {changes}; type --new to begin another search, or the old value to resume that one"
             )
 
 

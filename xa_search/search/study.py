@@ -147,7 +147,9 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
         )
     except (ValueError, KeyError) as error:
         journal = plan.directory / JOURNAL
-        raise XaSearchError(f"{journal}: unreadable ({error}); move this file away to begin the search anew") from None
+        raise XaSearchError(
+            f"{journal}: unreadable ({error}); move this file elsewhere to begin the search again"
+        ) from None
     for key, value in {"wanted": plan.space.trials, "keep": plan.space.keep}.items():
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)

@@ -246,7 +246,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 {trial_table(trials)}
 ## What mattered
 
-{chr(10).join(lines) or "Too few trials to tell."}
+{chr(10).join(lines) or "Too few trials used their full budget."}
 
 ## Where trials failed
 

@@ -78,7 +78,9 @@ def read_label_map(name: str) -> LabelMap:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where else ""
-        raise UsageError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); mend that line") from None
+        raise UsageError(
+            f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
+        ) from None
     except ValidationError as error:
         raise UsageError("\n".join(value_faults(str(path), error))) from None
 
