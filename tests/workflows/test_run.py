@@ -190,15 +190,17 @@ def test_the_model_is_scored_on_another_corpus_through_a_label_map(
     types = sorted({tag[2:] for tag in known.slot_tags if tag != "O"})
     labels = {"intents": {name: f"our {name}" for name in known.intents}, "slots": {t: t.lower() for t in types}}
     (tmp_path / "map.yaml").write_text(json.dumps({**labels, "leave_out": True}), encoding="utf-8")
-    options = ["--corpus", "jsonl", "--data", str(tmp_path), "--languages", "en,de", "--home", str(plan.home)]
+    options = ["--corpus", "jsonl", "--data", str(tmp_path), "--lang", "en,de", "--home", str(plan.home)]
     printed = []
-    for model in ("xa-search-mtop-mini@champion", plan.search_id):
-        monkeypatch.setattr(
-            sys, "argv", ["xa-search", "test", model, *options, "--label-map", str(tmp_path / "map.yaml")]
-        )
+    for model, shown in (("xa-search-mtop-mini@champion", ()), (plan.search_id, ()), (plan.search_id, ("--json",))):
+        arguments = ["xa-search", "evaluate", model, *options, "--label-map", str(tmp_path / "map.yaml"), *shown]
+        monkeypatch.setattr(sys, "argv", arguments)
         with suppress(SystemExit):
             cli.main()
         printed.append(capsys.readouterr().out)
+    scored = json.loads(printed.pop())
+    assert (scored["model"], scored["corpus"]) == (plan.search_id, "jsonl")
+    assert [(one["lang"], one["rows"]) for one in scored["languages"]] == [("en", 60), ("de", 60)]
     tables = [[line for line in text.splitlines() if line.startswith("│")] for text in printed]
     assert tables[0] == tables[1]
     assert "their rows are left out: our SING (2)" in printed[0]
@@ -243,6 +245,11 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
         again = json.loads((folder / "inspection.json").read_text())
         then, now = ([one["after"]["pair_cosine"] for one in seen["layers"]] for seen in (found, again))
         assert now == pytest.approx(then, abs=1e-4)
+    monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
+    with suppress(SystemExit):
+        cli.main()
+    printed = json.loads(capsys.readouterr().out)
+    assert {**again, "files": printed["files"]} == printed
     monkeypatch.setattr(sys, "argv", ["xa-search", "inspect", str(bundle), "--home", str(tmp_path)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -374,7 +381,7 @@ def test_a_search_that_goes_on_says_how_far_it_is(finished: Finished, capsys: py
         display.trial_ended(dataclasses.replace(record.trial(0), number=9, state="FAIL"))
     first, second = capsys.readouterr().out.splitlines()
     best = max(record.trials[:4], key=lambda trial: trial.score if trial.state == "COMPLETE" else -1)
-    assert f"goes on: 4 of {plan.space.trials} trials have ended; best so far" in first
+    assert f"resumes: 4 of {plan.space.trials} trials have ended; best so far" in first
     assert second.endswith(f"(trial {best.number})")
 
 
@@ -408,7 +415,7 @@ def test_sigterm_pauses_trials_and_ends_runs_here_and_on_ray(tmp_path: Path) -> 
             process.terminate()
             _, errors = process.communicate()
             assert process.returncode == 75, errors
-            assert "stopped after 0 of 3 trials: it was interrupted; the same command goes on from here" in errors
+            assert "stopped after 0 of 3 trials: it was interrupted; the same command resumes it" in errors
             assert "Traceback" not in errors
             assert {trial.state for trial in find_search(home, None).trials} == {"PAUSED"}
             with sqlite3.connect(home / "mlflow.db") as store:
