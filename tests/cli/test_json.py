@@ -73,6 +73,8 @@ def plan(home: Path) -> Plan:
 
 
 def test_searches_and_trials(told: Callable[..., Any], plan: Plan) -> None:
+    (plan.home / "searches" / "damaged").mkdir()
+    (plan.home / "searches" / "damaged" / "study.journal").write_text("no journal\n")
     (listed,) = told("status")
     assert listed["search_id"] == plan.search_id
     assert (listed["space"], listed["state"], listed["wanted"], listed["ended"]) == ("toy", "over", 8, 8)

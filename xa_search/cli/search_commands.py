@@ -28,7 +28,7 @@ search_commands = typer.Typer(rich_markup_mode=None)
 def status(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = False, debug: Debug = False) -> None:
     """Show the searches of a home, or one of them, also while it runs."""
     from xa_search.cli.json_output import print_json, search_object, searched_object
-    from xa_search.cli.search_tables import print_search, print_searches
+    from xa_search.cli.search_tables import print_search, print_searches, unread_line
     from xa_search.search.history import find_search, other_folders, searches_in
     from xa_search.tracking.spool import waiting_events
     from xa_search.tracking.store import tracking_uri
@@ -36,10 +36,13 @@ def status(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = 
     home = absolute(home)
     if search is None:
         searches = searches_in(home)
+        unread = other_folders(home, searches)
         if as_json:
+            for folder in unread:
+                to_stderr(unread_line(folder))
             print_json([search_object(one) for one in searches])
         else:
-            print_searches(searches, other_folders(home, searches))
+            print_searches(searches, unread)
         return
     found = find_search(home, search)
     waiting = waiting_events(found.directory, tracking_uri(home))

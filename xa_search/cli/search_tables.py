@@ -23,7 +23,7 @@ from xa_search.workflows.replay import Replay, ReplayedEpoch
 def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[Path]) -> None:
     """Print one line a search, and the folders that hold none that can be read."""
     for folder in without_trials:
-        say(f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` resumes it, or says which")
+        say(unread_line(folder))
     if not searches:
         say("no search yet; `xa-search run mtop-mini` begins one")
         return
@@ -35,6 +35,11 @@ def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[P
         rows.append([search.search_id, search.state, *counts, _best(search), short(search.spent.gpu_hours), changed])
     print_table("Searches, the newest first; scores in percent", columns, rows)
     say(f"more: xa-search status {searches[0].search_id}")
+
+
+def unread_line(folder: Path) -> str:
+    """Say that a folder holds no search that can be read."""
+    return f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` resumes it, or says which"
 
 
 def print_search(search: SearchHistory, waiting: int | None) -> None:
