@@ -2,7 +2,7 @@
 
     python benchmarks/learning_curves.py mtod-small --data mtod.zip --trials 200 \
         --out benchmarks/results/learning_curves.jsonl --set fixed.epochs=9 --set fixed.train_limit=280 \
-        --set fixed.held_out=0.33 --set fixed.batch_size=8 --set fixed.dev_limit=60
+        --set fixed.validation_fraction=0.33 --set fixed.batch_size=8 --set fixed.dev_limit=60
 
 Every parameter is drawn uniformly from its range (in the logarithm where the space says so), every trial runs to its
 end. Trials that are in the file already are not run again.

@@ -126,7 +126,7 @@ def main() -> None:
     for size in options.sizes:
         corpus = options.home / "scale" / str(size)
         write_corpus(corpus, size)
-        changes = ("targets=[es]", "fixed.train_limit=null", "fixed.held_out=0.01")
+        changes = ("targets=[es]", "fixed.train_limit=null", "fixed.validation_fraction=0.01")
         plan = make_plan("mtod-small", changes, home=options.home.absolute(), data=corpus.absolute(), seed=1)
         result["sizes"][size] = {"driver": alone(encode, plan), "worker": alone(train, plan, options.steps)}
         print(size, json.dumps(result["sizes"][size]), flush=True)

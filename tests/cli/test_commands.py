@@ -1,5 +1,6 @@
 """The commands about searches that were begun, on real studies and spools; the trainers train nothing."""
 
+import json
 import math
 import os
 import signal
@@ -92,7 +93,7 @@ def test_status_of_one_search(command: Command, home: Path) -> None:
     plan = search(plan_of(home, seed=3), fake_trainers.raising_at_three)
     ended, printed, _ = command("status", plan.search_id)
     assert ended == 0
-    assert "8 of 8 trials ended: 7 COMPLETE, 1 FAIL" in printed
+    assert "8 of 8 trials have ended: 7 COMPLETE, 1 FAIL" in printed
     assert "failed [code] 1; the first, trial 3: ValueError: three is not a number" in printed
     assert "MLflow has everything" in printed
     assert command("status", "toy") == (ended, printed, "")
@@ -104,7 +105,7 @@ def test_status_of_nothing_and_of_an_unknown_search(command: Command, home: Path
     assert ended == 2
     assert "type `xa-search run mtop-mini`" in said
     plan = search(plan_of(home, trials=2))
-    for arguments in (("status", "toi"), ("explain", "1", "--search", "toi")):
+    for arguments in (("status", "toi"), ("explain", "1", "toi")):
         ended, _, said = command(*arguments)
         assert ended == 2
         assert "search 'toi' is unknown" in said
@@ -143,7 +144,7 @@ def test_status_while_the_search_runs_and_after_its_driver_was_killed(command: C
         assert "is running" in command("explain", "0")[1]
         os.kill(driver.pid, signal.SIGKILL)
     printed = command("status", plan.search_id)[1]
-    assert "stopped: the same `xa-search run` goes on" in printed
+    assert "stopped: the same `xa-search run` resumes it" in printed
     assert "its driver died" in command("explain", "0")[1]
 
 
@@ -181,7 +182,7 @@ ONE_RANGE = {
 
 def test_explain_a_failure_with_its_frame_and_its_traceback(command: Command, home: Path) -> None:
     plan = search(plan_of(home), fake_trainers.raising_at_three)
-    ended, printed, _ = command("explain", "3", "--search", plan.search_id)
+    ended, printed, _ = command("explain", "3", plan.search_id)
     assert ended == 0
     assert "failed after 0 of 4 epochs, at search/fake_trainers.py:" in printed
     assert "ValueError: three is not a number" in printed
@@ -194,7 +195,7 @@ def test_explain_a_failure_with_its_frame_and_its_traceback(command: Command, ho
 def test_explain_an_interrupted_trial(command: Command, home: Path) -> None:
     search(plan_of(home), fake_trainers.interrupting_at_two)
     printed = command("explain", "2")[1]
-    assert "waits after 1 of 4 epochs (it was interrupted); the same `xa-search run` goes on with it" in printed
+    assert "waits after 1 of 4 epochs (it was interrupted); the same `xa-search run` resumes it" in printed
 
 
 @pytest.fixture(scope="session")
@@ -223,7 +224,7 @@ def test_sync_of_a_search_without_a_spool_and_again(
     ended, printed, _ = command("sync", plan.search_id)
     assert ended == 0
     assert ", 0 left" in printed
-    assert "3 trials were not there" in printed
+    assert "3 trials were missing in MLflow" in printed
     assert statuses(store, plan) == {None: "KILLED", 0: "FINISHED", 1: "FINISHED", 2: "KILLED"}
     before = tree(Path(store.removeprefix("sqlite:///")).parent), tree(home)
     assert command("sync") == (0, f"{plan.search_id}: 0 events given to MLflow, 0 left\n", "")
@@ -332,7 +333,7 @@ def test_gc_all_removes_what_no_search_refers_to(command: Command, home: Path) -
         (home / folder).mkdir(parents=True)
         (home / folder / "file").write_bytes(b"x" * 1000)
     _, printed, _ = command("gc", "--all")
-    assert f"{home}: nothing removed, nobody noted what {plan.search_id} reads" in printed
+    assert f"{home}: nothing removed, what {plan.search_id} reads was not recorded" in printed
     read = folders_read(home, [home / "encoded" / "toy-1", home / "encoders" / "tiny", Path("/elsewhere")])
     open_study(plan).keep("folders", read)
     before = tree(home)
@@ -405,6 +406,12 @@ def test_replay_trains_again_and_says_what_changed(command: Command, trained: Pl
     assert "all 2 epochs agree to the last digit" in printed
     assert tree(trained.directory / "trials") == before
     assert (trained.directory / "replays" / "1" / "best.safetensors").exists()
+    ended, printed, said = command("replay", "1", trained.search_id, "--home", str(trained.home), "--json")
+    assert ended == 0
+    found = json.loads(printed)
+    assert (found["trial"], found["agrees"], found["failure_now"]) == (1, True, None)
+    assert [epoch["epoch"] for epoch in found["epochs"]] == [1, 2]
+    assert "corpus was another, is " in said
 
 
 def test_replay_says_where_the_scores_part(command: Command, trained: Plan) -> None:

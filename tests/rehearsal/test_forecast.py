@@ -159,10 +159,11 @@ def test_every_space_has_a_rehearsal(tmp_path: Path, name: str, changes: tuple[s
     assert {name: small.space.params[name] for name in kept} == {name: plan.space.params[name] for name in kept}
 
 
-def test_a_step_time_is_a_size_and_seconds() -> None:
-    from xa_search.cli.options import parse_step_seconds
+def test_a_step_time_is_a_size_and_a_duration() -> None:
+    from xa_search.cli.options import parse_step_duration
 
-    assert parse_step_seconds("org/model=0.25") == ("org/model", 0.25)
+    assert parse_step_duration("org/model=0.25s") == ("org/model", 0.25)
+    assert parse_step_duration("base=0.25") == ("base", 0.25)
     for wrong in ("base", "base=", "base=fast", "=1", "base=0"):
-        with pytest.raises(UsageError, match="SIZE=SECONDS"):
-            parse_step_seconds(wrong)
+        with pytest.raises(UsageError, match="SIZE=DURATION"):
+            parse_step_duration(wrong)

@@ -83,7 +83,7 @@ def check_story(printed: str) -> None:
     lines = {line[:14].strip(): line for line in printed.splitlines() if re.search(r" ok \(\d+\.\d s\): ", line)}
     assert tuple(lines) == STEPS
     assert re.search(r"trial (\d) lost process \d+ after epoch \d, process \d+ took it up", lines["killed worker"])
-    assert re.search(r"trial \d went on with epoch \d, .*all 5 trials ended", lines["resume"])
+    assert re.search(r"trial \d resumed with epoch \d, .*all 5 trials ended", lines["resume"])
     assert re.search(r"trial \d after epoch 2, rank \d of \d", lines["early stopping"])
     assert "xa-search-mtop-mini version 1, champion" in lines["registration"]
     assert "measured on 1 of this machine's" in printed

@@ -57,7 +57,7 @@ def test_what_was_spent_is_summed_over_runs(tmp_path: Path) -> None:
     assert (first.start(), first.start()) == (0, 1)
     first.train(0)
     first.train(1, last=1)
-    assert first.end().endswith("it was interrupted; the same command goes on from here")
+    assert first.end().endswith("it was interrupted; the same command resumes it")
     spent = Spent(wall_seconds=125, trial_seconds=225, gpu_hours=225 / 3600)
     assert open_study(plan_of(tmp_path)).spent() == spent
     second = Run(plan_of(tmp_path))

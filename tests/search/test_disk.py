@@ -79,7 +79,7 @@ def test_no_trial_begins_that_could_exceed_the_budget_and_more_room_lets_it_go_o
     assert states(study) == {"COMPLETE": 5, "PAUSED": 1}
     assert SHARED + max(MOST) <= budget
     assert "stopped after 5 of 8 trials: trial 5 and what runs may take 7 MB more, 6 MB are left of its " in stopped
-    assert stopped.endswith("raise --disk-budget; the same command goes on from here")
+    assert stopped.endswith("raise --disk-budget; the same command resumes it")
     study, stopped = run(plan_of(tmp_path, params=ONE_SIZE, disk_budget=budget + 3 * MB))
     assert (states(study), stopped) == ({"COMPLETE": 8}, "")
 

@@ -40,7 +40,7 @@ def test_each_field_that_differs_from_an_unfinished_search_is_named(tmp_path: Pa
         f"search {plan_of(tmp_path).search_id} in {plan_of(tmp_path).directory} is unfinished (2 of 8"
     )
     assert "has params.learning_rate.high 0.01, now 0.001; seed 1, now 2; selection not set, now source_dev; " in text
-    assert text.endswith("type --new to begin another search, or the old value to go on")
+    assert text.endswith("type --new to begin another search, or the old value to resume that one")
     assert "\n" not in text
 
 

@@ -196,7 +196,7 @@ def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
         output, _ = driver.communicate()
     last = output.removeprefix("started\n").splitlines()
     assert len(last) == 1, output
-    assert "stopped after 0 of 8 trials: it was interrupted; the same command goes on from here" in last[0]
+    assert "stopped after 0 of 8 trials: it was interrupted; the same command resumes it" in last[0]
     check_paused(tmp_path, "it was interrupted")
 
 
@@ -209,5 +209,5 @@ def test_a_ray_that_is_killed_pauses_what_it_ran(tmp_path: Path, daemon: str) ->
         (number,) = [line.split()[0] for line in children.stdout.splitlines() if line.split()[1] == daemon]
         os.kill(int(number), signal.SIGKILL)
         output, _ = driver.communicate()
-    assert "stopped after 0 of 8 trials: its Ray died; the same command goes on from here" in output
-    check_paused(tmp_path, "its Ray died")
+    assert "stopped after 0 of 8 trials: Ray stopped running; the same command resumes it" in output
+    check_paused(tmp_path, "Ray stopped running")

@@ -53,13 +53,13 @@ def test_an_untested_source_has_no_row(search_record: SearchRecord) -> None:
     assert [row.lang for row in rows] == ["de", "th", "mean"]
 
 
-def test_a_held_out_language_has_a_row_and_no_part_in_the_mean(search_record: SearchRecord, tmp_path: Path) -> None:
-    record = replace(search_record, targets=("de",), held_out=("th",))
+def test_an_unseen_language_has_a_row_and_no_part_in_the_mean(search_record: SearchRecord, tmp_path: Path) -> None:
+    record = replace(search_record, targets=("de",), unseen_languages=("th",))
     rows = language_rows(record)
-    assert [row.label for row in rows] == ["en", "de", "th (held out)", "mean"]
+    assert [row.label for row in rows] == ["en", "de", "th (unseen)", "mean"]
     assert rows[3].winner["slot_f1"] == pytest.approx(60)
     write_report(record, tmp_path)
-    assert "| th (held out) | 50.0 | 75.0 | +25.0 |" in (tmp_path / "report.md").read_text("utf-8")
+    assert "| th (unseen) | 50.0 | 75.0 | +25.0 |" in (tmp_path / "report.md").read_text("utf-8")
     assert "Held out, neither aligned nor selected on: th." in (tmp_path / "report.md").read_text("utf-8")
 
 

@@ -87,7 +87,7 @@ def test_how_much_closer_by_hand() -> None:
     assert closer_by(before, after, pairs, ("th",)).value == pytest.approx(0.3)
     assert closer_by(before, after, pairs, ("de", "th")).value == pytest.approx(0.2)
     assert closer_by(before, after, pairs, ("th",)).low == pytest.approx(0.2)
-    assert [(one.lang, one.held_out, one.pairs) for one in compare_views(before, after, ("th",))] == [
+    assert [(one.lang, one.unseen, one.pairs) for one in compare_views(before, after, ("th",))] == [
         ("de", False, 1),
         ("th", True, 2),
     ]

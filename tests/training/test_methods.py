@@ -180,7 +180,7 @@ def test_target_methods_learn_from_labelled_utterances_of_these_languages(
 
 
 def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_job: MakeJob) -> None:
-    data = build_trainer(make_job(method="target", held_out=0.3)).data
+    data = build_trainer(make_job(method="target", validation_fraction=0.3)).data
     for lang in ("de", "th"):
         table, rows = data.target_train[lang]
         trained = {tuple(row.words) for row in table.rows(rows)}
@@ -191,7 +191,7 @@ def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_jo
 
 
 def test_the_train_limit_counts_each_languages_utterances(make_job: MakeJob) -> None:
-    job = make_job(method="target_english", train_limit=20, held_out=0.3)
+    job = make_job(method="target_english", train_limit=20, validation_fraction=0.3)
     data = build_trainer(job).data
     assert len(data.train) + len(data.held_out) == 20
     assert all(5 < len(rows) <= 20 for _, rows in data.target_train.values())

@@ -148,7 +148,7 @@ def test_a_diverging_trial_stops_as_non_finite(make_job: MakeJob, monkeypatch: p
 
 
 def test_held_out_texts_never_train(make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job(held_out=0.3)
+    job = make_job(validation_fraction=0.3)
     data = load_trial_data(job.corpus, job.settings)
     trained = {" ".join(row.words) for row in data.source.rows(data.train)}
     held_out = {" ".join(row.words) for row in data.source.rows(data.held_out)}
@@ -165,7 +165,7 @@ def test_a_cap_counts_the_held_out_rows_too_and_does_not_depend_on_the_seed(enco
 
 def test_too_few_utterances_are_a_data_error(encoded_rooms: EncodedCorpus, make_job: MakeJob) -> None:
     with pytest.raises(DataError, match="held out"):
-        load_trial_data(encoded_rooms, make_job(train_limit=10, held_out=1e-9).settings)
+        load_trial_data(encoded_rooms, make_job(train_limit=10, validation_fraction=1e-9).settings)
 
 
 def test_a_table_that_is_gone_or_damaged_is_a_data_error(encoded_rooms: EncodedCorpus, tmp_path: Path) -> None:

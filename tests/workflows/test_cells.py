@@ -23,7 +23,10 @@ SPACE = (
     "params.model_size.choices=[tiny]",
     "baseline=null",
     "published=null",
-    "fixed={epochs: 1, batch_size: 8, held_out: 0.3, train_limit: 100, dev_limit: 20, test_limit: 20, precision: fp32}",
+    "fixed={epochs: 1, batch_size: 8, validation_fraction: 0.3, precision: fp32}",
+    "fixed.train_limit=100",
+    "fixed.dev_limit=20",
+    "fixed.test_limit=20",
     "targets=[de]",
 )
 WITHOUT_SLOTS = {"pawsx"}

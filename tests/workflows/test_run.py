@@ -109,7 +109,9 @@ class SpyingAudience(ProgressReporter):
 def finished(
     tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]
 ) -> tuple[Plan, SearchResult, SpyingAudience]:
-    plan = tiny_plan(with_tables(tmp_path_factory.mktemp("run")), "trials=4", "keep=1", "held_out=[hi]", local=True)
+    plan = tiny_plan(
+        with_tables(tmp_path_factory.mktemp("run")), "trials=4", "keep=1", "unseen_languages=[hi]", local=True
+    )
     reporter = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, reporter)
@@ -194,15 +196,17 @@ def test_the_model_is_scored_on_another_corpus_through_a_label_map(
     types = sorted({tag[2:] for tag in known.slot_tags if tag != "O"})
     labels = {"intents": {name: f"our {name}" for name in known.intents}, "slots": {t: t.lower() for t in types}}
     (tmp_path / "map.yaml").write_text(json.dumps({**labels, "leave_out": True}), encoding="utf-8")
-    options = ["--corpus", "jsonl", "--data", str(tmp_path), "--languages", "en,de", "--home", str(plan.home)]
+    options = ["--corpus", "jsonl", "--data", str(tmp_path), "--lang", "en,de", "--home", str(plan.home)]
     printed = []
-    for model in ("xa-search-mtop-mini@champion", plan.search_id):
-        monkeypatch.setattr(
-            sys, "argv", ["xa-search", "test", model, *options, "--label-map", str(tmp_path / "map.yaml")]
-        )
+    for model, shown in (("xa-search-mtop-mini@champion", ()), (plan.search_id, ()), (plan.search_id, ("--json",))):
+        arguments = ["xa-search", "evaluate", model, *options, "--label-map", str(tmp_path / "map.yaml"), *shown]
+        monkeypatch.setattr(sys, "argv", arguments)
         with suppress(SystemExit):
             cli.main()
         printed.append(capsys.readouterr().out)
+    scored = json.loads(printed.pop())
+    assert (scored["model"], scored["corpus"]) == (plan.search_id, "jsonl")
+    assert [(one["lang"], one["rows"]) for one in scored["languages"]] == [("en", 60), ("de", 60)]
     tables = [[line for line in text.splitlines() if line.startswith("│")] for text in printed]
     assert tables[0] == tables[1]
     assert "their rows are left out: our SING (2)" in printed[0]
@@ -230,7 +234,7 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
     logged = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "inspection")}
     assert logged == {"inspection.csv", "inspection.json", "inspection.png"}
     found = json.loads((plan.directory / "inspections" / str(result.record.winner) / "inspection.json").read_text())
-    assert {(one["lang"], one["held_out"], one["layer"]) for one in found["layers"]} == {
+    assert {(one["lang"], one["unseen"], one["layer"]) for one in found["layers"]} == {
         (lang, lang == "hi", layer) for lang in ("de", "th", "hi") for layer in (1, 2)
     }
     assert {"mean", "hi"} <= found["closer"].keys()
@@ -243,10 +247,15 @@ def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(
         monkeypatch.setattr(sys, "argv", arguments)
         with suppress(SystemExit):
             cli.main()
-        assert "hi (held out)" in capsys.readouterr().out
+        assert "hi (unseen)" in capsys.readouterr().out
         again = json.loads((folder / "inspection.json").read_text())
         then, now = ([one["after"]["pair_cosine"] for one in seen["layers"]] for seen in (found, again))
         assert now == pytest.approx(then, abs=1e-4)
+    monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
+    with suppress(SystemExit):
+        cli.main()
+    printed = json.loads(capsys.readouterr().out)
+    assert {**again, "files": printed["files"]} == printed
     monkeypatch.setattr(sys, "argv", ["xa-search", "inspect", str(bundle), "--home", str(tmp_path)])
     with pytest.raises(SystemExit):
         cli.main()
@@ -361,7 +370,7 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
-    more = tiny_plan(plan.home, "trials=5", "keep=1", "held_out=[hi]", local=True)
+    more = tiny_plan(plan.home, "trials=5", "keep=1", "unseen_languages=[hi]", local=True)
     assert more.search_id == plan.search_id
     reporter = ProgressReporter()
     extended = run_search(more, reporter)
@@ -378,7 +387,7 @@ def test_a_search_that_goes_on_says_how_far_it_is(finished: Finished, capsys: py
         display.trial_ended(dataclasses.replace(record.trial(0), number=9, state="FAIL"))
     first, second = capsys.readouterr().out.splitlines()
     best = max(record.trials[:4], key=lambda trial: trial.score if trial.state == "COMPLETE" else -1)
-    assert f"goes on: 4 of {plan.space.trials} trials have ended; best so far" in first
+    assert f"resumes: 4 of {plan.space.trials} trials have ended; best so far" in first
     assert second.endswith(f"(trial {best.number})")
 
 
@@ -414,7 +423,7 @@ def test_sigterm_pauses_trials_and_ends_runs_here_and_on_ray(
             process.terminate()
             _, errors = process.communicate()
             assert process.returncode == 75, errors
-            assert "stopped after 0 of 3 trials: it was interrupted; the same command goes on from here" in errors
+            assert "stopped after 0 of 3 trials: it was interrupted; the same command resumes it" in errors
             assert "Traceback" not in errors
             assert {trial.state for trial in find_search(home, None).trials} == {"PAUSED"}
             with sqlite3.connect(home / "mlflow.db") as store:

@@ -180,14 +180,14 @@ def test_the_command(
         printed = capsys.readouterr()
         return int(end.value.code or 0), printed.out, printed.err
 
-    ended, printed, _ = command("translate", "xsid", "--to", "de", "--model", str(model))
+    ended, printed, _ = command("translate", "--corpus", "xsid", "--lang", "de", "--model", str(model))
     assert ended == 0
     assert printed.startswith(f"de: 0 of {ROWS} rows\n")
     assert re.search(rf"de: \d+ of {ROWS} rows translated by {re.escape(str(model))}: .*/de.txt\n$", printed)
     assert re.search(r"translations de: \d+, missing \d+, .*/de.txt", command("check", "xsid")[1])
     ended, _, said = command("translate", "xsid", "--to", "fr", "--model", str(model))
     assert (ended, len(said.splitlines())) == (2, 1)
-    assert "--to fr: xsid has no such target; it has ar, da, de" in said
+    assert "--lang fr: xsid has no such target; it has ar, da, de" in said
     ended, _, said = command("translate", "xsid", "--to", "nl")
     assert ended == 3
     assert "facebook/nllb-200-distilled-600M is not in the hub's cache" in said

@@ -47,7 +47,7 @@ class Evidence:
     closer: Interval | None
 
     def tested_in(self, lang: str) -> bool:
-        """Whether a language was tested, and not as one that is held out."""
+        """Whether a language was tested, and not as an unseen one."""
         return lang in self.outcomes and lang in (self.source, *self.targets)
 
 

@@ -19,7 +19,7 @@ from xa_search.training.metrics import RESAMPLES, Interval
 FOOTNOTES = (
     f"Intervals: 95%, percentile bootstrap over test utterances, {RESAMPLES:,} resamples, fixed seed; the answers of "
     "all systems to an utterance, and utterances of the same id in several languages, are drawn together. Of one seed, "
-    "they tell of the test sets' size, not of another training.",
+    "they reflect the size of the test sets, not what another training would give.",
     "Where searches of several seeds are given, a score is the mean over them, and seeds are drawn again like "
     "utterances, the same for all systems; few seeds make that part too small. Of several trials with one seed, the "
     "one counts that selection preferred.",

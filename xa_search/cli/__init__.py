@@ -1,6 +1,7 @@
 """The command line: words and options in, printed tables and an exit code out. Only here is anything printed.
 
-main: the program and its errors. search_commands, data_commands, machine_commands: the other commands. options: what
-they share. display: the live table of a running search. tables, search_tables: what a finished command shows.
+main: the program and its errors. search_commands, finding_commands, data_commands, machine_commands: the other
+commands. options, completion: what they share. display: the live table of a running search. tables, search_tables,
+json_output: what a finished command shows. reference: docs/commands.md.
 Everything heavy is imported when a command runs, so that `xa-search --help` answers at once.
 """

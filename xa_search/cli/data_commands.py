@@ -7,60 +7,107 @@ from typing import Annotated
 
 import typer
 
-from xa_search.cli.options import DEFAULT_HOME, Data, Debug, Home, absolute
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    Corpus,
+    Data,
+    Debug,
+    EarlierCorpus,
+    Home,
+    Json,
+    Languages,
+    absolute,
+    corpus_of,
+    languages_of,
+    resumable,
+)
 
-data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
-
-Corpus = Annotated[
-    str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, or a search space.")
-]
 TRANSLATION_MODEL = "facebook/nllb-200-distilled-600M"
 PROGRESS_LINES = 20
 
+data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
+
+EarlierLanguages = Annotated[list[str] | None, typer.Option("--to", metavar="LANG", hidden=True)]
+"""How `--lang` was called before all commands called it so."""
+
 
 @data_commands.command("check")
-def data_check(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def data_check(
+    name: EarlierCorpus = None,
+    corpus: Corpus = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Print rows, repaired, dropped and unseen labels by split and language."""
+    from xa_search.cli.json_output import print_json
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    print_corpus_check(checked_corpus(corpus, data, absolute(home)))
+    check = checked_corpus(corpus_of(corpus, name), data, absolute(home))
+    if as_json:
+        print_json(check)
+    else:
+        print_corpus_check(check)
 
 
 @data_commands.command("stats")
-def data_stats(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def data_stats(
+    name: EarlierCorpus = None,
+    corpus: Corpus = None,
+    data: Data = None,
+    home: Home = DEFAULT_HOME,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Print sizes, lengths and labels by split and language."""
+    from xa_search.cli.json_output import print_json
     from xa_search.cli.tables import print_corpus_stats
     from xa_search.workflows.translate import counted_corpus
 
-    print_corpus_stats(counted_corpus(corpus, data, absolute(home)))
+    stats = counted_corpus(corpus_of(corpus, name), data, absolute(home))
+    if as_json:
+        print_json(stats)
+    else:
+        print_corpus_stats(stats)
 
 
 @data_commands.command("translate")
 def data_translate(
-    corpus: Corpus,
-    to: Annotated[list[str], typer.Option(metavar="LANG", help="A target language; may be given several times.")],
+    name: EarlierCorpus = None,
+    corpus: Corpus = None,
+    lang: Languages = None,
+    to: EarlierLanguages = None,
     model: Annotated[
         str,
-        typer.Option(help="NLLB, M2M100 or OPUS-MT: a hub id or a directory. Mind its licence: NLLB's is CC BY-NC."),
+        typer.Option(
+            metavar="MODEL",
+            help="NLLB, M2M100 or OPUS-MT: a hub id or a directory. Mind its licence: NLLB's is CC BY-NC.",
+        ),
     ] = TRANSLATION_MODEL,
     data: Data = None,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
-    """Translate the English training utterances, so that a search has pairs; the same command goes on after a stop."""
+    """Translate the English training utterances, so that a search has pairs; the same command resumes it."""
+    from xa_search.errors import UsageError
     from xa_search.workflows.translate import corpus_named, translate_corpus
 
-    home = absolute(home)
-    opened = corpus_named(corpus, None if data is None else absolute(data), home)
-    for lang in to:
+    meant, home = corpus_of(corpus, name), absolute(home)
+    languages = languages_of([*(lang or ()), *(to or ())])
+    if not languages:
+        raise UsageError("--lang: which languages are meant? type --lang de, or --lang de,th for several")
+    opened = corpus_named(meant, None if data is None else absolute(data), home)
+    for language in languages:
         shown = -1
 
-        def progress(done: int, rows: int, lang: str = lang) -> None:
+        def progress(done: int, rows: int, language: str = language) -> None:
             nonlocal shown
             if (step := PROGRESS_LINES * done // max(1, rows)) > shown:
                 shown = step
-                typer.echo(f"{lang}: {done} of {rows} rows")
+                typer.echo(f"{language}: {done} of {rows} rows")
 
-        made = translate_corpus(opened, lang, model, home, progress)
-        typer.echo(f"{lang}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")
+        with resumable():
+            made = translate_corpus(opened, language, model, home, progress)
+        typer.echo(f"{language}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")

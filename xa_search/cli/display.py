@@ -58,10 +58,10 @@ class SearchDisplay:
         progress.update(task, completed=done, total=total)
 
     def resumed(self, earlier: Sequence[TrialRecord]) -> None:
-        """Say where a search goes on."""
+        """Say from where a search is resumed."""
         self._trials = {trial.number: trial for trial in earlier}
         self._ended_before = self._ended()
-        self.note(f"goes on: {self._ended_before} of {self._plan.space.trials} trials have ended{self._best_so_far()}")
+        self.note(f"resumes: {ended_of(self._ended_before, self._plan.space.trials)}{self._best_so_far()}")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial that starts."""
@@ -113,7 +113,7 @@ class SearchDisplay:
         here = done - self._ended_before
         spent = time.monotonic() - (self._first_trial or time.monotonic())
         left = "" if not here else f", about {_clock(spent / here * (self._plan.space.trials - done))} left"
-        return f"{done} of {self._plan.space.trials} trials ended in {_clock(spent)}{left}"
+        return f"{ended_of(done, self._plan.space.trials)}; {_clock(spent)} so far{left}"
 
     def _stop_download(self) -> None:
         if self._download is not None:
@@ -125,10 +125,17 @@ def _reason(trial: TrialRecord) -> str:
     if trial.failure:
         return f" [{trial.failure}] {trial.failure_text}"
     if trial.state == "PAUSED":
-        return f" ({trial.interruption or 'no worker had taken it up'}; it goes on when the search does)"
+        return f" ({trial.interruption or 'no worker had started it'}; it resumes with the search)"
     if stopped := trial.stopped_at:
         return f" after epoch {stopped.epoch}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
     return ""
+
+
+def ended_of(ended: int, wanted: int) -> str:
+    """Say how many trials have ended of those that were asked for, which may be fewer."""
+    if ended > wanted:
+        return f"{ended} trials have ended, {wanted} were asked for"
+    return f"{ended} of {wanted} trials have ended"
 
 
 def describe(trial: TrialRecord) -> str:

@@ -1,34 +1,41 @@
 """The commands about machines: clusters, nodes, rehearsals. In: words and options. Out: lines and an exit code."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    Change,
+    Data,
+    Debug,
+    Home,
+    Json,
+    Space,
+    absolute,
+    parse_step_duration,
+)
 
+machine_commands = typer.Typer(rich_markup_mode=None)
 cluster_app = typer.Typer(help="Look at a cluster file.", no_args_is_help=True, rich_markup_mode=None)
 
-File = Annotated[Path, typer.Argument(help="A file for `ray up` (AWS or given machines), or a KubeRay RayJob.")]
-machine_commands = typer.Typer(rich_markup_mode=None)
-rehearsal_commands = typer.Typer(rich_markup_mode=None)
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A file for `ray up` (AWS or given machines), or a KubeRay RayJob.")
+]
 
 
 @cluster_app.command("check")
-def check(
-    file: File,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    debug: Debug = False,
-) -> None:
+def check(file: File, as_json: Json = False, debug: Debug = False) -> None:
     """Print every fault of a cluster file with its line and its fix; no cloud is asked. Exit code 2 says: faults."""
+    from xa_search.cli.json_output import print_json
     from xa_search.cluster.check import check_file
     from xa_search.errors import UsageError
 
     report = check_file(file)
     if as_json:
-        typer.echo(json.dumps({"file": str(file), "ok": not report.faults, **asdict(report)}, ensure_ascii=False))
+        print_json({"file": file, "ok": not report.faults, **asdict(report)})
     else:
         for line in report.lines(file):
             typer.echo(line)
@@ -43,13 +50,15 @@ def check(
 @machine_commands.command()
 def doctor(
     address: Annotated[
-        str | None, typer.Option(help="Ask all nodes of this Ray too: auto, or host:port of its head.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask all nodes of this Ray too: auto, or host:port of its head."),
     ] = None,
     home: Home = DEFAULT_HOME,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Look at what trials need on this machine and on each node of a cluster, and name the fix for what is missing."""
+    from xa_search.cli.json_output import print_json
     from xa_search.cli.search_tables import print_diagnosis
     from xa_search.search.runner import prepare_ray
     from xa_search.tracking.store import tracking_uri
@@ -59,13 +68,13 @@ def doctor(
     prepare_ray(address)
     diagnosis = examine(home, tracking_uri(home), address)
     if as_json:
-        typer.echo(json.dumps(asdict(diagnosis), ensure_ascii=False))
+        print_json(diagnosis)
     else:
         print_diagnosis(diagnosis)
     raise typer.Exit(diagnosis.exit_code)
 
 
-@rehearsal_commands.command()
+@machine_commands.command()
 def rehearse(
     space: Space,
     data: Data = None,
@@ -77,7 +86,7 @@ def rehearse(
     ] = None,
     gpu_step: Annotated[
         list[str] | None,
-        typer.Option(metavar="SIZE=SECONDS", help="What a training step of a model size takes on your GPU."),
+        typer.Option(metavar="SIZE=0.12s", help="How long a training step of a model size takes on your GPU."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the rehearsal's folder.")] = False,
     home: Home = DEFAULT_HOME,
@@ -85,7 +94,6 @@ def rehearse(
     debug: Debug = False,
 ) -> None:
     """Go through a whole search in minutes, with faults, on the tiny encoder; then forecast hours, cost and disk."""
-    from xa_search.cli.options import parse_step_seconds
     from xa_search.cli.tables import print_table
     from xa_search.errors import XaSearchError
     from xa_search.rehearsal.search_forecast import COLUMNS, TEXTS, forecast_lines, forecast_rows
@@ -101,13 +109,13 @@ def rehearse(
         cluster=cluster,
         keep=keep,
         gpu_price=gpu_price,
-        gpu_steps=dict(map(parse_step_seconds, gpu_step or ())),
+        gpu_steps=dict(map(parse_step_duration, gpu_step or ())),
     )
     try:
         with ended_by_sigterm():
             outlook = rehearse_space(request, typer.echo)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; nothing of it runs{'' if keep else ' or lies on disk'} any more", err=True)
+        typer.echo(f"stopped; nothing is left running{'' if keep else ' or on disk'}", err=True)
         raise typer.Exit(XaSearchError.exit_code) from None
     name, trials = outlook.plan.name, outlook.plan.space.trials
     print_table(f"Forecast of {name}: {trials} trials", COLUMNS, forecast_rows(outlook), TEXTS)

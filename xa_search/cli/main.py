@@ -1,7 +1,7 @@
 """The command line. In: words and options. Out: printed tables and an exit code; it decides nothing itself.
 
 Exit codes: 0 done, 1 the search failed, 2 wrong usage or space, 3 data or model missing, 4 no node can run a trial,
-75 stopped early and resumable.
+75 stopped early and resumable, 130 interrupted with nothing to resume.
 """
 
 import json
@@ -9,14 +9,42 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xa_search import __version__
 from xa_search.cli.data_commands import data_commands
-from xa_search.cli.machine_commands import cluster_app, machine_commands, rehearsal_commands
-from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.cli.finding_commands import finding_commands
+from xa_search.cli.machine_commands import cluster_app, machine_commands
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    Address,
+    Change,
+    Cluster,
+    Data,
+    Debug,
+    Deterministic,
+    DiskBudget,
+    DryRun,
+    GpuHours,
+    Home,
+    Json,
+    Local,
+    New,
+    Seed,
+    Space,
+    TimeBudget,
+    Trials,
+    absolute,
+    parse_duration,
+    parse_size,
+    resumable,
+)
 from xa_search.cli.search_commands import search_commands
+
+if TYPE_CHECKING:
+    from xa_search.records import Plan
 
 INTERRUPTED = 130
 
@@ -24,17 +52,30 @@ app = typer.Typer(
     name="xa-search",
     help="Search for the best cross-lingually aligned intent and slot model.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.add_typer(search_commands)
+app.add_typer(finding_commands)
 app.add_typer(machine_commands)
-app.add_typer(rehearsal_commands)
 app.add_typer(data_commands, name="data")
 app.add_typer(cluster_app, name="cluster")
 
-Seed = Annotated[int, typer.Option(min=0, help="Fixes data order, initialisation, dropout and proposals.")]
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"xa-search {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Search for the best cross-lingually aligned intent and slot model."""
 
 
 @app.command()
@@ -43,68 +84,76 @@ def run(
     space: Space,
     data: Data = None,
     home: Home = DEFAULT_HOME,
-    trials: Annotated[int | None, typer.Option(min=2, help="Number of trials; more extends a finished search.")] = None,
-    time_budget: Annotated[str | None, typer.Option(metavar="90s|30m|8h", help="Stop after this long.")] = None,
+    trials: Trials = None,
+    time_budget: TimeBudget = None,
     seed: Seed = 1,
-    gpu_hours: Annotated[
-        float | None, typer.Option(min=0, help="The GPU hours of all runs of this search together.")
-    ] = None,
-    disk_budget: Annotated[
-        str | None, typer.Option(metavar="500MB|20GB", help="All that this search may take on disk.")
-    ] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same seed proposes the same trials, whichever end first.")
-    ] = False,
-    new: Annotated[
-        bool, typer.Option("--new", help="Begin another search although one of this space is unfinished.")
-    ] = False,
-    local: Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")] = False,
-    address: Annotated[str | None, typer.Option(help="The Ray that this node belongs to: auto, or host:port.")] = None,
-    cluster: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Run as a job of this file's cluster, and follow it.")
-    ] = None,
+    gpu_hours: GpuHours = None,
+    disk_budget: DiskBudget = None,
+    deterministic: Deterministic = False,
+    new: New = False,
+    local: Local = False,
+    address: Address = None,
+    cluster: Cluster = None,
     change: Change = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Search a space; the same command again resumes or extends the search."""
-    from xa_search.cli.options import parse_duration, parse_size
     from xa_search.config.plan import make_plan
 
-    changes = tuple(change or ()) + (() if trials is None else (f"trials={trials}",))
     plan = make_plan(
         space,
-        changes,
+        tuple(change or ()) + (() if trials is None else (f"trials={trials}",)),
         home=absolute(home),
         data=data if data is None or cluster is not None else absolute(data),
         seed=seed,
-        time_budget=None if time_budget is None else parse_duration(time_budget),
+        time_budget=None if time_budget is None else parse_duration(time_budget, "--time-budget"),
         gpu_hours=gpu_hours,
-        disk_budget=None if disk_budget is None else parse_size(disk_budget),
+        disk_budget=None if disk_budget is None else parse_size(disk_budget, "--disk-budget"),
         deterministic=deterministic,
         new=new,
         local=local,
         address=address,
     )
-    if dry_run:
-        from xa_search.cli.display import print_plan
+    if dry_run or as_json:
+        _show_plan(plan, dry_run=dry_run, as_json=as_json)
+    elif cluster is not None:
+        _run_there(plan, cluster, context)
+    else:
+        _run_here(plan)
 
+
+def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool) -> None:
+    from xa_search.cli.display import print_plan
+    from xa_search.cli.json_output import plan_object, print_json
+    from xa_search.errors import UsageError
+
+    if not dry_run:
+        raise UsageError("--json: a search that runs prints no JSON; add --dry-run, or type `xa-search status --json`")
+    if as_json:
+        print_json(plan_object(plan))
+    else:
         print_plan(plan)
-        return
-    if cluster is not None:
-        from xa_search.cluster.job import run_on_cluster
-        from xa_search.errors import UsageError
 
-        if (source := context.get_parameter_source("home")) and source.name == "COMMANDLINE":
-            raise UsageError(f"--home {home}: with --cluster it is the cluster's; state XA_SEARCH_HOME in {cluster}")
-        run_on_cluster(plan, cluster, partial(typer.echo, nl=False))
-        return
+
+def _run_there(plan: "Plan", cluster: Path, context: typer.Context) -> None:
+    from xa_search.cluster.job import run_on_cluster
+    from xa_search.errors import UsageError
+
+    if (source := context.get_parameter_source("home")) and source.name == "COMMANDLINE":
+        home = context.params["home"]
+        raise UsageError(f"--home {home}: with --cluster it is the cluster's; state XA_SEARCH_HOME in {cluster}")
+    run_on_cluster(plan, cluster, partial(typer.echo, nl=False))
+
+
+def _run_here(plan: "Plan") -> None:
     from xa_search.cli.display import SearchDisplay
     from xa_search.cli.tables import print_result
     from xa_search.search.driver import ended_by_sigterm
     from xa_search.workflows.run import run_search
 
-    with ended_by_sigterm(), SearchDisplay(plan) as display:
+    with resumable(), ended_by_sigterm(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)
 
@@ -139,8 +188,10 @@ def train(
 
 @app.command()
 def predict(
-    text: Annotated[list[str] | None, typer.Argument(help="Utterances; none reads lines from standard input.")] = None,
-    model: Annotated[str | None, typer.Option(help="NAME, NAME@ALIAS or NAME/VERSION.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Utterances; none reads lines from standard input.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")] = None,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -153,18 +204,23 @@ def predict(
 
 
 @app.command()
-def models(home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def models(home: Home = DEFAULT_HOME, as_json: Json = False, debug: Debug = False) -> None:
     """List the registered models."""
+    from xa_search.cli.json_output import print_json
     from xa_search.cli.tables import print_models
     from xa_search.workflows.models import registered_models
 
-    print_models(registered_models(absolute(home)))
+    found = registered_models(absolute(home))
+    if as_json:
+        print_json(found)
+    else:
+        print_models(found)
 
 
 @app.command()
 def promote(
-    name: Annotated[str, typer.Argument(help="A registered model, as `xa-search models` lists it.")],
-    version: Annotated[int, typer.Argument(min=1, help="The version that becomes the champion.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, as `xa-search models` lists it.")],
+    version: Annotated[int, typer.Argument(min=1, metavar="VERSION", help="The version that becomes the champion.")],
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -177,7 +233,7 @@ def promote(
 @app.command()
 def ui(
     home: Home = DEFAULT_HOME,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="The port it listens on.")] = 5000,
     debug: Debug = False,
 ) -> None:
     """Open the MLflow UI on this machine's loopback address."""
@@ -190,15 +246,15 @@ def ui(
 
 def main() -> None:
     """Run a command; an error is one line on standard error and an exit code."""
-    from xa_search.errors import StoppedEarly, XaSearchError
+    from xa_search.errors import XaSearchError
 
     try:
         app()
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise
-        typer.echo("stopped; the same command goes on from here", err=True)
-        sys.exit(StoppedEarly.exit_code)
+        typer.echo("stopped", err=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
             raise

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from xa_search.cli.display import describe, percent, short
+from xa_search.cli.display import describe, ended_of, percent, short
 from xa_search.cli.tables import print_table, say
 from xa_search.records import TrialRecord
 from xa_search.search.budgets import format_bytes
@@ -23,23 +23,27 @@ from xa_search.workflows.replay import Replay, ReplayedEpoch
 def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[Path]) -> None:
     """Print one line a search, and the folders that hold none that can be read."""
     for folder in without_trials:
-        say(f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` goes on or says which")
+        say(unread_line(folder))
     if not searches:
         say("no search yet; `xa-search run mtop-mini` begins one")
         return
     columns = ["search", "state", "ended", "by state", "best", "GPU hours", "last change"]
     rows = []
     for search in searches:
-        state = "running" if search.driver else "over" if search.is_over else "resumable"
         changed = f"{datetime.fromtimestamp(search.changed):%Y-%m-%d %H:%M}"
         counts = [f"{search.ended}/{search.wanted}", _by_state(search.trials)]
-        rows.append([search.search_id, state, *counts, _best(search), short(search.spent.gpu_hours), changed])
+        rows.append([search.search_id, search.state, *counts, _best(search), short(search.spent.gpu_hours), changed])
     print_table("Searches, the newest first; scores in percent", columns, rows)
     say(f"more: xa-search status {searches[0].search_id}")
 
 
+def unread_line(folder: Path) -> str:
+    """Say that a folder holds no search that can be read."""
+    return f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` resumes it, or says which"
+
+
 def print_search(search: SearchHistory, waiting: int | None) -> None:
-    """Print the trials of a search and what it came to so far; `waiting` events are still to go to MLflow."""
+    """Print the trials of a search and its results so far; `waiting` events are still to go to MLflow."""
     rows = [
         [str(trial.number), describe(trial), trial.state, f"{len(trial.scores)}/{trial.settings.epochs}"]
         + [percent(trial.score), f"{trial.seconds:.0f}"]
@@ -47,7 +51,7 @@ def print_search(search: SearchHistory, waiting: int | None) -> None:
     ]
     columns = ["trial", "parameters", "state", "epochs", "score", "seconds"]
     print_table(f"{search.search_id}: {_state(search)}", columns, rows)
-    say(f"{search.ended} of {search.wanted} trials ended: {_by_state(search.trials)}")
+    say(f"{ended_of(search.ended, search.wanted)}: {_by_state(search.trials)}")
     say(f"best so far: {_best(search)}")
     spent = search.spent
     hours, trial_hours = spent.wall_seconds / 3600, spent.trial_seconds / 3600
@@ -83,9 +87,9 @@ def print_synced(search: SearchHistory, synced: "Synced") -> None:
     state = synced.state
     say(f"{search.search_id}: {state.given} events given to MLflow, {state.left} left")
     if synced.caught_up:
-        say(f"  {synced.caught_up} trials were not there as the search knows them")
+        say(f"  {synced.caught_up} trials were missing in MLflow or differed from the search")
     if synced.was_abandoned:
-        say("  the run of the search was taken for running; it is KILLED now")
+        say("  MLflow showed the run of the search as running; it is KILLED now")
     if state.problem and not state.left:
         say(f"  {state.problem}")
 
@@ -158,7 +162,7 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
     columns = ("node", "python", "ray", "torch", "xa_search", "gpus", "disk free", "memory free")
     print_table("What the nodes have", columns, rows, texts=range(6))
     if findings := [[one.node, one.what, one.found, one.wanted, one.fix] for one in diagnosis.findings]:
-        print_table("What to mend", ("node", "what", "found", "wanted", "fix"), findings, texts=range(5))
+        print_table("What to repair", ("node", "what", "found", "wanted", "fix"), findings, texts=range(5))
     else:
         say("all is well" + ("" if len(rows) > 1 else "; with --address, the nodes of a Ray are asked too"))
 
@@ -167,8 +171,8 @@ def _state(search: SearchHistory) -> str:
     if search.driver:
         return f"running, process {search.driver}"
     if search.other_version and not search.is_over:
-        return f"stopped: {search.other_version} began it, and goes on with it"
-    return "over" if search.is_over else "stopped: the same `xa-search run` goes on"
+        return f"stopped: {search.other_version} began it, and resumes it"
+    return "over" if search.is_over else "stopped: the same `xa-search run` resumes it"
 
 
 def _by_state(trials: Sequence[TrialRecord]) -> str:

@@ -99,7 +99,7 @@ def _say_findings(record: SearchRecord) -> None:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
     else:
-        say("what mattered: too few trials used their full budget to tell")
+        say("what mattered: unknown, as too few trials used their full budget")
     for region in failure_regions(record.trials):
         say(str(region))
     if record.selection == "target_dev":
@@ -108,13 +108,13 @@ def _say_findings(record: SearchRecord) -> None:
     if winner.reads_target_labels:
         say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
     if record.winner == record.baseline:
-        say("the zero-shot trial itself scored best: on this search, nothing else paid")
+        say("the zero-shot trial itself scored best: in this search, no other setting was better")
 
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
     home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
     if not result.registrations:
-        say(f"not registered: {result.tracking.problem or 'MLflow went away meanwhile'}")
+        say(f"not registered: {result.tracking.problem or 'MLflow stopped answering'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")
         return
     for registration in result.registrations:

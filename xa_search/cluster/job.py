@@ -95,15 +95,18 @@ class Jobs:
             details = self._client.get_job_info(job)
         except KeyboardInterrupt:
             raise StoppedEarly(
-                f"job {job} goes on without you; the same command follows it again, `ray job stop {job}` ends it"
+                f"job {job} continues to run; the same command follows it again, `ray job stop {job}` ends it"
             ) from None
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise StoppedEarly(
-                f"lost sight of job {job} ({reason}), which goes on; the same command follows it again"
+                f"lost the connection to job {job} ({reason}), which continues to run; "
+                "the same command follows it again"
             ) from None
         if not details.status.is_terminal():
-            raise StoppedEarly(f"lost sight of job {job}, which goes on; the same command follows it again")
+            raise StoppedEarly(
+                f"lost the connection to job {job}, which continues to run; the same command follows it again"
+            )
         if details.status != JobStatus.SUCCEEDED:
             raise _ended(job, details)
 
@@ -120,9 +123,9 @@ def _ended(job: str, details: JobDetails) -> XaSearchError:
     """Return the job's end as this program's own error of the same exit code."""
     code, message = details.driver_exit_code, " ".join((details.message or "").split())[:200]
     if details.status == JobStatus.STOPPED:
-        return StoppedEarly(f"job {job} was stopped; the same command goes on from there")
+        return StoppedEarly(f"job {job} was stopped; the same command resumes it")
     if code is None:
-        return XaSearchError(f"job {job} died ({message}); the same command goes on from there")
+        return XaSearchError(f"job {job} died ({message}); the same command resumes it")
     return ENDS.get(code, XaSearchError)(f"job {job} ended with exit code {code}, its last lines say why")
 
 
@@ -207,7 +210,7 @@ def _wait_for(tunnel: "subprocess.Popen[str]", port: int, file: Path, said: IO[s
         else:
             return
     said.seek(0)
-    lines = said.read().strip().splitlines() or ["nobody answers"]
+    lines = said.read().strip().splitlines() or ["no answer"]
     raise InfeasibleError(
         f"{file}: no way to the cluster's head ({lines[-1][:200]}); start it with `ray up {file}`, "
         f"or set {DASHBOARD} to the address of its dashboard"

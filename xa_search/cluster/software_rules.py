@@ -128,7 +128,7 @@ def gpu_probe(cluster: ClusterFile) -> Iterator[Finding]:
         probes = [place for place in worker.commands if "torch" in place.text and "cuda" in place.text]
         fix = "add `python -c \"import torch; x = torch.ones(9, 9, device='cuda'); x @ x\"` to its set-up"
         if worker.gpus and not any("@" in probe.text or "matmul" in probe.text for probe in probes):
-            yield worker.part, f"{worker.name}: nobody tries the GPU before trials do", fix
+            yield worker.part, f"{worker.name}: nothing checks the GPU before trials use it", fix
         for probe in probes:
             if EVEN_IF_IT_FAILS.search(probe.text):
                 yield probe, "the probe fails and the machine joins all the same", "let the probe's exit code stand"

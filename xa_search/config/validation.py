@@ -7,14 +7,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import value_faults
 from xa_search.records import Asha, Method, Parameter, Scheduler, SearchSpace, SizeResources, TrialSettings
+from xa_search.records.stored import RENAMED_KEYS, RENAMED_SETTINGS
 
 METHODS: tuple[str, ...] = get_args(Method)
 SETTINGS = TrialSettings.model_fields
-NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "held_out", "max_tokens"}
+NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "validation_fraction", "max_tokens"}
 
 
 def shape_faults(path: Path, error: ValidationError) -> list[str]:
@@ -22,7 +24,9 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
     faults = []
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
+        if key in RENAMED_KEYS:
+            faults.append(f"{path}: {key}: was renamed; write {_line(RENAMED_KEYS[key], fault['input'])}")
+        elif fault["type"] == "extra_forbidden":
             known = _known_keys(fault["loc"])
             faults.append(f"{path}: {key}: unknown key; {_suggestion(str(fault['loc'][-1]), known)}")
         elif fault["type"] == "missing":
@@ -50,6 +54,11 @@ def _suggestion(key: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(known)}"
 
 
+def _line(key: str, value: Any) -> str:
+    """Return a key and its value as a search space has them."""
+    return str(yaml.safe_dump({key: value}, default_flow_style=None, allow_unicode=True, width=1000)).strip()
+
+
 def space_faults(path: Path, space: SearchSpace) -> list[str]:
     """Return what is wrong with a space that has the right keys and types."""
     faults = []
@@ -57,6 +66,8 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
         for key in values:
             if key == "method" and section == "fixed":
                 faults.append(f"{path}: fixed.method: is no setting of `fixed`; write `method: {values[key]}`")
+            elif key in RENAMED_SETTINGS:
+                faults.append(f"{path}: {section}.{key}: was renamed; write {RENAMED_SETTINGS[key]}")
             elif key not in SETTINGS:
                 faults.append(f"{path}: {section}.{key}: unknown setting; {_suggestion(key, list(SETTINGS))}")
     for section, values in (("baseline", space.baseline), ("published", space.published)):
@@ -70,7 +81,7 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
             faults.append(f"{path}: params.{key}: decides what is compared and cannot be searched; move it to fixed")
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
-    faults += [f"{path}: held_out: {fault}" for fault in _held_out_faults(space)]
+    faults += [f"{path}: unseen_languages: {fault}" for fault in _unseen_language_faults(space)]
     faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space)]
     if space.method not in METHODS:
         faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
@@ -81,14 +92,14 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
     return faults or _value_faults(path, space)
 
 
-def _held_out_faults(space: SearchSpace) -> list[str]:
+def _unseen_language_faults(space: SearchSpace) -> list[str]:
     faults = []
-    for lang in dict.fromkeys(space.held_out):
+    for lang in dict.fromkeys(space.unseen_languages):
         if lang == space.source:
-            faults.append(f"{lang!r} is the source, which is learned from; take it out of held_out")
+            faults.append(f"{lang!r} is the source, which is learned from; take it out of unseen_languages")
         if lang in space.targets:
-            faults.append(f"{lang!r} is also a target, which is aligned; take it out of targets or of held_out")
-        if space.held_out.count(lang) > 1:
+            faults.append(f"{lang!r} is also a target, which is aligned; take it out of targets or of unseen_languages")
+        if space.unseen_languages.count(lang) > 1:
             faults.append(f"{lang!r} is given twice; give it once")
     return faults
 

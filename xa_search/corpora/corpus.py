@@ -141,7 +141,7 @@ def _no_translations(corpus: "Corpus", lang: str) -> str:
         advice = f"add {by_id[0]}, with the ids of the {corpus.source} training file"
     return (
         f"no translations of {corpus.name} into {lang} in {corpus.files.root}: {advice}, "
-        f"or type `xa-search data translate` with --to {lang}"
+        f"or type `xa-search data translate --corpus {corpus.name} --lang {lang}`"
     )
 
 

@@ -110,7 +110,7 @@ def open_corpus(
     *,
     source: str,
     targets: tuple[str, ...],
-    held_out: tuple[str, ...] = (),
+    unseen_languages: tuple[str, ...] = (),
     data: Path | None,
     home: Path,
     progress: Progress | None = None,
@@ -118,7 +118,7 @@ def open_corpus(
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
-    To train, every split of the source and the test split of each target and of each `held_out` language, which is
+    To train, every split of the source and the test split of each target and of each of `unseen_languages`, which is
     only tested in, must be there; else any test file will do.
     `progress` is called with the bytes so far and the total (None where unknown) during a download.
     """
@@ -126,10 +126,10 @@ def open_corpus(
     if entry is None:
         raise UsageError(f"unknown corpus {name!r}{did_you_mean(name, CORPORA)}; there are {', '.join(CORPORA)}")
     if entry.languages:
-        _check_languages(entry.name, source, (*targets, *held_out), entry.languages)
+        _check_languages(entry.name, source, (*targets, *unseen_languages), entry.languages)
     files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
     if not entry.languages:
-        _check_languages(f"{entry.name} in {files.root}", source, (*targets, *held_out), jsonl.languages(files))
+        _check_languages(f"{entry.name} in {files.root}", source, (*targets, *unseen_languages), jsonl.languages(files))
     corpus = Corpus(name, source, targets, files, entry.layout)
     if (made := find_translations_folder(corpus, home)) is not None:
         corpus = replace(corpus, machine_translations=RawFiles.open(made))
@@ -139,7 +139,7 @@ def open_corpus(
         return corpus
     for split in SPLITS:
         corpus.require(source, split)
-    for lang in (*targets, *held_out):
+    for lang in (*targets, *unseen_languages):
         corpus.require(lang, "test")
     return corpus
 

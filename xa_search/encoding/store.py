@@ -88,13 +88,13 @@ class TrainingRows:
         return np.union1d(self.train, self.held_out)
 
 
-def split_training_rows(table: EncodedTable, train_limit: int | None, held_out: float) -> TrainingRows:
-    """Sample `train_limit` rows, and hold out about the share `held_out` of the distinct texts among them.
+def split_training_rows(table: EncodedTable, train_limit: int | None, validation_fraction: float) -> TrainingRows:
+    """Sample `train_limit` rows, and hold out about the share `validation_fraction` of the distinct texts among them.
 
     The draw does not depend on a trial's seed: all trials of a search learn from and are selected on the same rows.
     """
     rows = _sample(table, train_limit)
-    kept_back = table.shares[rows] < held_out
+    kept_back = table.shares[rows] < validation_fraction
     return TrainingRows(train=rows[~kept_back], held_out=rows[kept_back])
 
 
@@ -124,7 +124,7 @@ def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.
 
 
 def share_of_text(words: Sequence[str]) -> float:
-    """Return a fixed number from 0 up to 1 for a text: rows below `held_out` are held out."""
+    """Return a fixed number from 0 up to 1 for a text: rows below `validation_fraction` are held out."""
     digest = hashlib.sha256(" ".join(words).casefold().encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.records.stored import with_first_names
 from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
@@ -52,7 +53,7 @@ class SearchSpace(Frozen):
     corpus: str
     source: str = "en"
     targets: tuple[str, ...] = Field(min_length=1)
-    held_out: tuple[str, ...] = ()
+    unseen_languages: tuple[str, ...] = ()
     """Languages that the models are tested and inspected in, and that neither training nor selection ever sees."""
     method: str = "xeroalign"
     recipe: Literal["published"] | None = None
@@ -77,7 +78,7 @@ class SearchSpace(Frozen):
     @property
     def tested_languages(self) -> tuple[str, ...]:
         """The languages whose test splits are scored in the end."""
-        return self.source, *self.targets, *self.held_out
+        return self.source, *self.targets, *self.unseen_languages
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -92,6 +93,12 @@ class SearchSpace(Frozen):
         if searched is not None:
             return tuple(str(choice) for choice in searched.choices or ())
         return (str(self.fixed.get("model_size", TrialSettings.model_fields["model_size"].default)),)
+
+    @property
+    def given_params(self) -> dict[str, Any]:
+        """The searched settings whose value the space itself gives: its baseline's, or the only choice there is."""
+        only = {name: one.choices[0] for name, one in self.params.items() if one.choices and len(one.choices) == 1}
+        return {**self.published, **self.baseline, **only}
 
     def gpus(self, size: str) -> float | None:
         """Return what the space says that a trial of a size takes; none: as much as is measured."""
@@ -142,7 +149,8 @@ class Plan(Frozen):
     @property
     def search_id(self) -> str:
         """The search's name: the space's name and a hash of all that decides its scores."""
-        return f"{self.name}-{hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()[:8]}"
+        decisive = json.dumps(with_first_names(self.decisive), sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
     @property
     def directory(self) -> Path:
@@ -184,7 +192,7 @@ class SearchRecord:
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
     recipe: str | None = None
-    held_out: tuple[str, ...] = ()
+    unseen_languages: tuple[str, ...] = ()
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

@@ -123,7 +123,7 @@ class TrialSettings(BaseModel):
     """`auto` takes what a measurement on this machine found faster."""
     max_tokens: int = Field(default=128, ge=8)
     """Sub-words an utterance; what lies beyond is cut and predicted as outside."""
-    held_out: float = Field(default=0.1, gt=0, lt=0.5)
+    validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     """The share of the source training utterances that is kept back, with its translations, for selection."""
     train_limit: int | None = Field(default=None, ge=10)
     """At most so many source training utterances, the held-out ones included, and so many of each target's."""

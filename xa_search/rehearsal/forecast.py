@@ -89,10 +89,12 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
     """Return what a trial of these settings does in one pass."""
     limit, targets = settings.train_limit or max(rows.train.values()), plan.space.targets
     source = min(limit, rows.train[rows.source])
-    held_out = round(source * settings.held_out)
+    held_out = round(source * settings.validation_fraction)
     learned = 0 if settings.method == "target" else source - held_out
     if settings.reads_target_labels:
-        learned += sum(round(min(limit, rows.train.get(lang, 0)) * (1 - settings.held_out)) for lang in targets)
+        learned += sum(
+            round(min(limit, rows.train.get(lang, 0)) * (1 - settings.validation_fraction)) for lang in targets
+        )
     share = held_out / max(1, rows.train[rows.source])
     evaluated = sum(round(rows.pairs.get(lang, 0) * share) for lang in targets)
     read = targets if reads_target_labels(plan.space.selection) else ()

@@ -170,7 +170,7 @@ def forecast_lines(outlook: SearchForecast) -> list[str]:
     on_gpu = [one for one in outlook.sizes if one.step.on_gpu]
     on_cores = [one for one in outlook.sizes if not one.step.on_gpu]
     lines = [
-        f"{size}: nobody knows its dimensions before it is downloaded; --gpu-step {size}=SECONDS says what a step takes"
+        f"{size}: its dimensions are known once it is downloaded; --gpu-step {size}=0.12s says how long a step takes"
         for size in outlook.unknown
     ]
     lines += _gpu_lines(outlook, on_gpu)
@@ -185,7 +185,7 @@ def _gpu_lines(outlook: SearchForecast, on_gpu: list[SizeForecast]) -> list[str]
         return ["GPU hours: none, the space gives a trial no GPU (gpus_per_trial: 0)"]
     missing = sorted({*_sizes(outlook)} - {one.size for one in on_gpu})
     if missing:
-        asked = " ".join(f"--gpu-step {size}=SECONDS" for size in missing)
+        asked = " ".join(f"--gpu-step {size}=0.12s" for size in missing)
         return [
             f"GPU hours and cost: not forecast, no step of {', '.join(missing)} was timed on a GPU; "
             f"type this where there is one, or add {asked}, or --cluster FILE whose instances say their GPU"
@@ -220,7 +220,7 @@ def _grounds(outlook: SearchForecast) -> list[str]:
     asha = outlook.plan.space.scheduler.asha
     stopping = "no trial is stopped early"
     if asha is not None:
-        stopping = f"at each comparison 1 searched trial in {asha.reduction} goes on ('at most': all do)"
+        stopping = f"at each comparison 1 searched trial in {asha.reduction} continues ('at most': all do)"
     assumptions = (
         f"{outlook.mean_tokens:.1f} tokens a text, by its letters",
         stopping,

@@ -215,7 +215,7 @@ class SearchController:
                 self._callback.trial_ended(record)
 
     def conclude(self) -> None:
-        """Raise what the search came to, if it is no success."""
+        """Raise how the search ended, if it is no success."""
         if self._fatal is not None:
             raise self._fatal
         trials = self._study.trials()
@@ -223,7 +223,7 @@ class SearchController:
         if remaining := self.remaining:
             raise StoppedEarly(
                 f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
-                f"{self._stop or self._no_room or 'it was interrupted'}; the same command goes on from here"
+                f"{self._stop or self._no_room or 'it was interrupted'}; the same command resumes it"
             )
         if all(trial.state == "FAIL" for trial in trials):
             raise XaSearchError(all_failed(trials))

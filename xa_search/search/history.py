@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xa_search import __version__
 from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
+from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
 from xa_search.search.study import JOURNAL, SCHEMA, read_notes, record_of, storage_of
 
@@ -56,6 +57,13 @@ class SearchHistory:
     def space_name(self) -> str:
         """The name of its search space."""
         return HASH.sub("", self.search_id)
+
+    @property
+    def state(self) -> Literal["running", "over", "resumable"]:
+        """Whether a process runs it, all its trials have ended, or `xa-search run` resumes it."""
+        if self.driver:
+            return "running"
+        return "over" if self.is_over else "resumable"
 
     @property
     def is_over(self) -> bool:
@@ -141,7 +149,7 @@ def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
     """Return the plan that began the search, as far as it decides scores; none where it was not kept."""
     if "decisive" not in notes:
         return None
-    space = dict(notes["decisive"])
+    space = with_new_names(notes["decisive"])
     options = {key: space.pop(key) for key in ("seed", "data", "deterministic") if key in space}
     space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
     name = HASH.sub("", directory.name)
@@ -173,8 +181,8 @@ def check_resumable(plan: Plan) -> None:
 def _check_version(directory: Path, notes: Mapping[str, Any], remedy: str) -> None:
     if version := _other_version(notes):
         raise UsageError(
-            f"search {directory.name} in {directory} was begun by {version}, and xa-search {__version__} cannot go on "
-            f"with it; type {remedy} to begin another search, or go on with {version}"
+            f"search {directory.name} in {directory} was begun by {version}, and xa-search {__version__} cannot "
+            f"resume it; type {remedy} to begin another search, or resume it with {version}"
         )
 
 
@@ -191,7 +199,7 @@ def _check_identity(plan: Plan, identity: Mapping[str, str]) -> None:
     if changes := list(_differences({key: began[key] for key in known}, known)):
         raise UsageError(
             f"search {plan.search_id} in {plan.directory} began with {'; '.join(changes)}; "
-            f"restore this to go on, or type --seed {plan.seed + 1} --new to begin another search"
+            f"restore this to resume it, or type --seed {plan.seed + 1} --new to begin another search"
         )
 
 
@@ -202,10 +210,10 @@ def _check_others(plan: Plan) -> None:
         notes = read_notes(folder)
         if "decisive" in notes and notes["ended"] < notes["wanted"]:
             _check_version(folder, notes, "--new")
-            changes = "; ".join(_differences(notes["decisive"], plan.decisive))
+            changes = "; ".join(_differences(with_new_names(notes["decisive"]), plan.decisive))
             raise UsageError(
                 f"search {folder.name} in {folder} is unfinished ({notes['ended']} of {notes['wanted']} trials) "
-                f"and has {changes}; type --new to begin another search, or the old value to go on"
+                f"and has {changes}; type --new to begin another search, or the old value to resume that one"
             )
 
 

@@ -165,10 +165,10 @@ class StudyStopper(tune.Stopper):
         if now - self._looked >= BETWEEN_LOOKS:
             self._looked = now
             if not (nodes := live_resources()):  # Tune would wait for ever for a node to come back.
-                self._bridge.controller.stop("its Ray died")
+                self._bridge.controller.stop("Ray stopped running")
             self._bridge.count_slots(nodes)
         return self._bridge.fault is not None or self._bridge.controller.must_stop()
 
 
 def _last_error(trial: Trial) -> str:
-    return str(trial.get_pickled_error() or trial.get_error() or "the worker ended without a word")
+    return str(trial.get_pickled_error() or trial.get_error() or "the worker ended without an error message")

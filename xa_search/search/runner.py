@@ -185,7 +185,7 @@ def _run_tune(tuner: tune.Tuner, bridge: TuneBridge, capacity: CapacityRequest |
                 capacity.give_back()
             thread.join(BETWEEN_LOOKS)
         if thread.is_alive():
-            bridge.controller.stop("its Ray died")
+            bridge.controller.stop("Ray stopped running")
     finally:
         bridge.abandon()
         thread.join(LAST_WORD_SECONDS)

@@ -22,11 +22,11 @@ from xa_search.records import (
     StoppedAt,
     TrialRecord,
     TrialRole,
-    TrialSettings,
 )
 from xa_search.records import (
     TrialState as RecordState,
 )
+from xa_search.records.stored import stored_settings
 from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import DistinctSampler, distributions_of, importances_of, recipe, sampler_of, settings_of
@@ -74,7 +74,7 @@ def record_of(trial: Entry) -> TrialRecord | None:
     return TrialRecord(
         number=trial.number,
         role=notes["role"],
-        settings=TrialSettings.model_validate(notes["settings"]),
+        settings=stored_settings(notes["settings"]),
         params=dict(trial.params),
         state=state,
         scores=tuple(scores[epoch] for epoch in sorted(scores)),
@@ -149,7 +149,9 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
         )
     except (ValueError, KeyError) as error:
         journal = plan.directory / JOURNAL
-        raise XaSearchError(f"{journal}: unreadable ({error}); move this file away to begin the search anew") from None
+        raise XaSearchError(
+            f"{journal}: unreadable ({error}); move this file elsewhere to begin the search again"
+        ) from None
     for key, value in {"wanted": plan.space.trials, "keep": plan.space.keep}.items():
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)

@@ -23,6 +23,7 @@ from xa_search.model.encoder import load_encoder, load_tokenizer, tokenizer_fing
 from xa_search.model.hub import quiet_transformers
 from xa_search.model.joint import JointModel
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialJob, TrialSettings
+from xa_search.records.stored import stored_settings
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator
 from xa_search.training.device import resolve_precision, trial_device
@@ -213,7 +214,7 @@ def load_bundle(directory: Path) -> Bundle:
     )
     model = JointModel(load_encoder(files), files.embedding, len(labels.intents), len(labels.slot_tags), dropout=0.0)
     model.load_state_dict(heads, strict=False)
-    device, settings = trial_device(), TrialSettings.model_validate(card["settings"])
+    device, settings = trial_device(), stored_settings(card["settings"])
     predictor = Predictor(
         model=model.to(device),
         collator=evaluation_collator(labels, attended_padding(settings, model.encoder)),

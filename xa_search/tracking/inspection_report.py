@@ -24,7 +24,7 @@ COLUMNS = (
 def inspection_rows(inspection: Inspection) -> list[list[str]]:
     """Return a row for each language and layer, under COLUMNS."""
     return [
-        [language_label(one.lang, held_out=one.held_out), str(one.layer), str(one.pairs)]
+        [language_label(one.lang, unseen=one.unseen), str(one.layer), str(one.pairs)]
         + [f"{one.before.pair_cosine:.3f}", f"{one.after.pair_cosine:.3f}"]
         + [f"{one.before.random_cosine:.3f}", f"{one.after.random_cosine:.3f}"]
         + [f"{100 * one.before.retrieval:.1f}", f"{100 * one.after.retrieval:.1f}"]
@@ -33,7 +33,7 @@ def inspection_rows(inspection: Inspection) -> list[list[str]]:
 
 
 def inspection_summary(inspection: Inspection) -> list[str]:
-    """Return in lines what the last layer shows, for the aligned languages and for each that is held out."""
+    """Return in lines what the last layer shows, for the aligned languages and for each unseen one."""
     lines = []
     for name, layers in _last_layers(inspection).items():
         then, now = _mean([one.before for one in layers]), _mean([one.after for one in layers])
@@ -60,10 +60,10 @@ def write_inspection(inspection: Inspection, directory: Path) -> tuple[Path, ...
 
 
 def _last_layers(inspection: Inspection) -> dict[str, list[InspectedLayer]]:
-    """Return the last layers of the aligned languages together, and of each that is held out."""
+    """Return the last layers of the aligned languages together, and of each unseen one."""
     last = {one.lang: one for one in inspection.layers}
-    groups = {MEAN: [one for one in last.values() if not one.held_out]}
-    groups |= {lang: [one] for lang, one in last.items() if one.held_out}
+    groups = {MEAN: [one for one in last.values() if not one.unseen]}
+    groups |= {lang: [one] for lang, one in last.items() if one.unseen}
     return {name: layers for name, layers in groups.items() if layers}
 
 
@@ -72,7 +72,7 @@ def _mean(seen: Sequence[Closeness]) -> Closeness:
 
 
 def _draw(inspection: Inspection, path: Path) -> Path:
-    """Draw both measures over the layers: a thin line a language, dashed where it is held out."""
+    """Draw both measures over the layers: a thin line a language, dashed where it is unseen."""
     pairs = max(one.pairs for one in inspection.layers)
     subtitle = f"{inspection.model} · one line a language · at most {pairs} held-out training pairs each, no test data"
     figure, panels = new_figure(10, 4.6, "Translations inside the model", subtitle, widths=(1, 1))
@@ -82,7 +82,7 @@ def _draw(inspection: Inspection, path: Path) -> Path:
     for layers in by_language.values():
         for colour, seen in ((SOFT, [one.before for one in layers]), (_colour(layers), [one.after for one in layers])):
             style: dict[str, Any] = {"color": colour, "linewidth": 1.8, "alpha": 0.85}
-            style |= {"linestyle": (0, (4, 2))} if layers[0].held_out else {}
+            style |= {"linestyle": (0, (4, 2))} if layers[0].unseen else {}
             numbers = [one.layer for one in layers]
             panels[0].plot(numbers, [one.pair_cosine - one.random_cosine for one in seen], **style)
             panels[1].plot(numbers, [100 * one.retrieval for one in seen], **style)
@@ -97,11 +97,11 @@ def _draw(inspection: Inspection, path: Path) -> Path:
 
 
 def _colour(layers: Sequence[InspectedLayer]) -> str:
-    return ORANGE if layers[0].held_out else BLUE
+    return ORANGE if layers[0].unseen else BLUE
 
 
 def _legend(inspection: Inspection) -> list[Line2D]:
     handles = [Line2D([], [], color=SOFT, label="before"), Line2D([], [], color=BLUE, label="after")]
-    if names := ", ".join(dict.fromkeys(one.lang for one in inspection.layers if one.held_out)):
-        handles.append(Line2D([], [], color=ORANGE, linestyle=(0, (4, 2)), label=f"after, held out: {names}"))
+    if names := ", ".join(dict.fromkeys(one.lang for one in inspection.layers if one.unseen)):
+        handles.append(Line2D([], [], color=ORANGE, linestyle=(0, (4, 2)), label=f"after, unseen: {names}"))
     return handles

@@ -195,7 +195,7 @@ def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion)
     scores = f"{100 * new.selection_score:.1f} % against {100 * champion.selection_score:.1f} %"
     if new.selection_score > champion.selection_score:
         return True, f"it scores higher than {old} did: {scores}"
-    return False, f"it does not score higher than {old}: {scores}"
+    return False, f"it does not score higher than version {champion.version}, the champion: {scores}"
 
 
 def _create_version(

@@ -141,17 +141,17 @@ def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRow:
-    """One language's test scores; `lang` is `mean` for the mean over the targets, which no `held_out` language is."""
+    """One language's test scores; `lang` is `mean` for the mean over the targets, which no unseen language is."""
 
     lang: str
     zero_shot: Scores
     winner: Scores
-    held_out: bool = False
+    unseen: bool = False
 
     @property
     def label(self) -> str:
         """The language as tables show it."""
-        return language_label(self.lang, held_out=self.held_out)
+        return language_label(self.lang, unseen=self.unseen)
 
     @property
     def gain(self) -> Scores:
@@ -175,9 +175,9 @@ class TrialRow:
     is_winner: bool
 
 
-def language_label(lang: str, *, held_out: bool) -> str:
+def language_label(lang: str, *, unseen: bool) -> str:
     """Return a language as tables and figures show it."""
-    return f"{lang} (held out)" if held_out else lang
+    return f"{lang} (unseen)" if unseen else lang
 
 
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
@@ -186,9 +186,9 @@ def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
         LanguageRow(
-            lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores, held_out=lang in record.held_out
+            lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores, unseen=lang in record.unseen_languages
         )
-        for lang in (record.source, *record.targets, *record.held_out)
+        for lang in (record.source, *record.targets, *record.unseen_languages)
         if (scores := _scores(winner, lang, hidden))
     ]
     targets = [row for row in rows if row.lang in record.targets]
@@ -239,14 +239,14 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
 
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
-{_held_out(record)}{_recipe(record)}
+{_unseen(record)}{_recipe(record)}
 {language_table(languages)}
 ## Trials
 
 {trial_table(trials)}
 ## What mattered
 
-{chr(10).join(lines) or "Too few trials to tell."}
+{chr(10).join(lines) or "Too few trials used their full budget."}
 
 ## Where trials failed
 
@@ -280,9 +280,9 @@ def _recipe(record: SearchRecord) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _held_out(record: SearchRecord) -> str:
-    names = ", ".join(record.held_out)
-    return f"Held out, neither aligned nor selected on: {names}.\n" if names else ""
+def _unseen(record: SearchRecord) -> str:
+    names = ", ".join(record.unseen_languages)
+    return f"Unseen languages, neither aligned nor selected on: {names}.\n" if names else ""
 
 
 def _target_labels(record: SearchRecord) -> str:

@@ -93,11 +93,12 @@ def load_trial_data(
     Raises DataError when nothing would train or be held out, or a target has no pairs.
     """
     source = EncodedTable(table_path(corpus, "train", corpus.source))
-    rows = split_training_rows(source, settings.train_limit, settings.held_out)
+    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
     if not len(rows.train) or not len(rows.held_out):
         raise DataError(
             f"{len(source)} training utterances leave {len(rows.train)} to train and {len(rows.held_out)} held out; "
-            f"raise fixed.train_limit (now {settings.train_limit}) or change fixed.held_out ({settings.held_out})"
+            f"raise fixed.train_limit (now {settings.train_limit}) or change fixed.validation_fraction "
+            f"({settings.validation_fraction})"
         )
     translations = dict(labelled or {}) or {
         lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.targets

@@ -60,7 +60,7 @@ class InspectedLayer:
     """A language in one layer, counted from 1, of the pretrained encoder and of what became of it."""
 
     lang: str
-    held_out: bool
+    unseen: bool
     layer: int
     pairs: int
     before: Closeness
@@ -69,7 +69,7 @@ class InspectedLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What was found inside a model. `closer` tells by language, and as `mean` over those that are not held out, by how
+    """What was found inside a model. `closer` tells by language, and as `mean` over those that are not unseen, by how
     much the last layer's pairs stand out more from random pairs than before: a difference of cosines.
     """
 
@@ -151,13 +151,13 @@ def closeness(sources: torch.Tensor, translations: torch.Tensor) -> tuple[Closen
 
 
 def compare_views(
-    before: Mapping[str, View], after: Mapping[str, View], held_out: Sequence[str]
+    before: Mapping[str, View], after: Mapping[str, View], unseen_languages: Sequence[str]
 ) -> tuple[InspectedLayer, ...]:
     """Put what two encoders see side by side."""
     return tuple(
         InspectedLayer(
             lang=lang,
-            held_out=lang in held_out,
+            unseen=lang in unseen_languages,
             layer=layer,
             pairs=len(view.margins),
             before=then,

@@ -74,7 +74,7 @@ def build_trainer(job: TrialJob) -> Trainer:
     token_ids, labelled = _token_ids(job), None
     if settings.method == "translate_train":
         source = EncodedTable(table_path(job.corpus, "train", job.corpus.source))
-        rows = split_training_rows(source, settings.train_limit, settings.held_out)
+        rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
         labelled = project_translations(job.encoder, job.corpus, token_ids, rows.all, device)
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)

@@ -67,18 +67,18 @@ def finished_trial(home: Path, name: str, trial: int | None, note: Callable[[str
     search = find_search(home, name)
     record = search.best if trial is None else search.trial(trial)
     if record is None or search.plan is None:
-        raise UsageError(f"search {search.search_id} has no finished trial to test; finish it: xa-search run")
+        raise UsageError(f"search {search.search_id} has no finished trial to evaluate; finish it: xa-search run")
     if record.settings.one_model_a_target:
         targets = search.plan.space.targets
         raise UsageError(
-            f"trial {record.number} of {search.search_id} has one model a target; test a registered one: "
+            f"trial {record.number} of {search.search_id} has one model a target; evaluate a registered one: "
             f"{', '.join(f'{PREFIX}{search.plan.space.corpus}-{lang}' for lang in targets)}"
         )
     weights = best_weights(trial_directory(search.directory, record.number))
     if not weights.exists():
         raise ModelError(
             f"trial {record.number} of {search.search_id} has no weights; train it again: "
-            f"xa-search replay {record.number} --search {search.search_id}"
+            f"xa-search replay {record.number} {search.search_id}"
         )
     prepared = prepare_search(search.plan, (record.settings.model_size,), note)
     note(f"trial {record.number} of {search.search_id}")
@@ -107,7 +107,9 @@ def score_on_corpus(bundle: Bundle, corpus: Corpus, label_map: LabelMap | None) 
         if faulty := sum(row.dropped is not None for row in corpus.rows(lang, "test")):
             notes.append(f"{lang}: {faulty} faulty rows are not counted; `xa-search data check` says why")
     if not any(score.rows for score in scores):
-        raise DataError(f"{corpus.name}: no test row has an intent that a label of the model stands for; mend the map")
+        raise DataError(
+            f"{corpus.name}: no test row has an intent that a label of the model stands for; correct the map"
+        )
     notes += _unused(labels, set(known.intents), set(slot_types), intents, types) if label_map else []
     return TransferTest(
         corpus=corpus.name,

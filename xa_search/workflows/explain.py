@@ -18,7 +18,7 @@ MEANINGS: dict[FailureClass, str] = {
     "non_finite": "a loss or a metric was not a finite number: try a lower learning_rate or align_weight",
     "collapsed": "all sentence embeddings became one: try a lower align_weight",
     "oom": "memory ran out: try a smaller batch_size, max_tokens or model_size",
-    "lost_worker": "its process or node died again and again; it was queued to run again under another number",
+    "lost_worker": "its process or node died several times; it was queued to run again under another number",
     "data": "the corpus is missing, unreadable or unfit: `xa-search data check` says more",
     "code": "the code raised an error",
     "interrupted": "it was interrupted; it was queued to run again under another number",
@@ -76,15 +76,19 @@ def _ending(search: SearchHistory, trial: TrialRecord) -> str:
         text = trial.failure_text.removesuffix(f" ({trial.failure_frame})")
         return f"failed after {done} of {epochs} epochs{where}: {text}"
     if search.driver:
-        return f"is {'running' if trial.state == 'RUNNING' else 'waiting to go on'}: {done} of {epochs} epochs done"
+        return (
+            f"is {'running' if trial.state == 'RUNNING' else 'waiting to be resumed'}: {done} of {epochs} epochs done"
+        )
     reason = trial.interruption or "its driver died"
-    return f"waits after {done} of {epochs} epochs ({reason}); the same `xa-search run` goes on with it"
+    return f"waits after {done} of {epochs} epochs ({reason}); the same `xa-search run` resumes it"
 
 
 def _early_stop(trial: TrialRecord) -> str:
     stopped = trial.stopped_at
     if stopped is None:
-        return f"stopped early after {len(trial.scores)} of {trial.settings.epochs} epochs; nobody noted the cut-off"
+        return (
+            f"stopped early after {len(trial.scores)} of {trial.settings.epochs} epochs; the cut-off was not recorded"
+        )
     rung = f"stopped early after epoch {stopped.epoch} of {trial.settings.epochs}"
     score = f"its score, {_percent(stopped.score)}, lay below the cut-off, {_percent(stopped.cutoff)}"
     return f"{rung}: {score}: rank {stopped.rank} of {stopped.competitors} trials of its size that had come so far"

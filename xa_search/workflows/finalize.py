@@ -81,7 +81,7 @@ def _conclude(
         test_metrics=tested,
         importances=importances,
         recipe=plan.space.recipe,
-        held_out=plan.space.held_out,
+        unseen_languages=plan.space.unseen_languages,
     )
 
 

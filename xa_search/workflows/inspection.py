@@ -71,9 +71,9 @@ def inspect_model(
     files = prepared.encoders[settings.model_size]
     encoded = prepared.encoded[files.tokenizer_fingerprint]
     source = EncodedTable(table_path(encoded, "train", encoded.source))
-    rows = split_training_rows(source, settings.train_limit, settings.held_out).held_out
-    held_out = _encode_held_out(plan, prepared, files) if plan.space.held_out else encoded
-    tables = {lang: table_path(found, "translations", lang) for found in (encoded, held_out) for lang in found.targets}
+    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction).held_out
+    unseen = _encode_unseen(plan, prepared, files) if plan.space.unseen_languages else encoded
+    tables = {lang: table_path(found, "translations", lang) for found in (encoded, unseen) for lang in found.targets}
     pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
     pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
     if not pairs:
@@ -84,21 +84,21 @@ def inspect_model(
     after = look_inside(predictor.model.encoder, embedding, predictor.collator, source, pairs)
     aligned = [lang for lang in pairs if lang in encoded.targets]
     groups = {lang: [lang] for lang in pairs} | ({MEAN: aligned} if aligned else {})
-    without = [lang for lang in (*plan.space.targets, *plan.space.held_out) if lang not in pairs]
+    without = [lang for lang in (*plan.space.targets, *plan.space.unseen_languages) if lang not in pairs]
     return Inspection(
         model=model,
         encoder=f"{files.size}, {files.origin}, revision {files.revision}",
         embedding=embedding,
-        layers=compare_views(before, after, plan.space.held_out),
+        layers=compare_views(before, after, plan.space.unseen_languages),
         closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
         notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
     )
 
 
-def _encode_held_out(plan: Plan, prepared: Prepared, files: EncoderFiles) -> EncodedCorpus:
-    """Encode the translations into held-out languages apart: trials are never given them."""
+def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> EncodedCorpus:
+    """Encode the translations into unseen languages apart: trials are never given them."""
     corpus = prepared.corpus
-    languages = tuple(lang for lang in plan.space.held_out if find_translations(corpus, lang) is not None)
+    languages = tuple(lang for lang in plan.space.unseen_languages if find_translations(corpus, lang) is not None)
     return encode_corpus(
         replace(corpus, targets=languages),
         prepared.tokenizers[files.tokenizer_fingerprint],

@@ -97,7 +97,7 @@ def clean_search(search: SearchHistory, keep: int | None, *, rehearse: bool) -> 
     Without `keep`, as many as the search itself was told to keep.
     """
     if not search.is_over:
-        reason = f"process {search.driver} runs it" if search.driver else "it is not over, and can go on"
+        reason = f"process {search.driver} runs it" if search.driver else "it is not over, and can be resumed"
         return Cleaned(place=search.search_id, kept_because=reason)
     try:
         with nullcontext() if rehearse else only_driver(search.directory):
@@ -117,7 +117,7 @@ def clean_shared(home: Path, searches: Sequence[SearchHistory], *, rehearse: boo
         if search.driver:
             return Cleaned(place=str(home), kept_because=f"process {search.driver} runs {search.search_id}")
         if search.folders is None:
-            return Cleaned(place=str(home), kept_because=f"nobody noted what {search.search_id} reads")
+            return Cleaned(place=str(home), kept_because=f"what {search.search_id} reads was not recorded")
     used = {home / folder for search in searches for folder in search.folders or ()}
     folders = [folder for kind in SHARED for folder in sorted((home / kind).glob("*")) if folder not in used]
     garbage = tuple(_garbage(folder, f"unused {folder.parent.name}") for folder in folders)

@@ -161,7 +161,7 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         space.corpus,
         source=space.source,
         targets=space.targets,
-        held_out=space.held_out,
+        unseen_languages=space.unseen_languages,
         data=plan.data,
         home=plan.home,
         progress=download,

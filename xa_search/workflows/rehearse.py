@@ -188,7 +188,7 @@ def _interrupt(driver: Driver, plan: Plan, steps: RehearsalSteps) -> SearchHisto
         driver.end(StoppedEarly.exit_code, f"with {StoppedEarly.exit_code}, resumable, at Ctrl-C")
         search = _search(plan)
         waiting = [trial for trial in search.trials if trial.state == "PAUSED"]
-        said.append(f"Ctrl-C, {search.ended} trials ended, {len(waiting)} to go on")
+        said.append(f"Ctrl-C, {search.ended} trials ended, {len(waiting)} to resume")
     return search
 
 
@@ -201,7 +201,7 @@ def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: RehearsalS
             again = driver.epochs().get(trial.number, [])
             if again[:1] != [len(trial.scores) + 1] and len(trial.scores) < EPOCHS:
                 raise XaSearchError(f"trial {trial.number} reported the epochs {again} after {len(trial.scores)}")
-            said.append(f"trial {trial.number} went on with epoch {len(trial.scores) + 1}")
+            said.append(f"trial {trial.number} resumed with epoch {len(trial.scores) + 1}")
         lost = [trial for trial in search.trials if trial.state not in ("COMPLETE", "PRUNED")]
         if lost or search.ended != plan.space.trials:
             states = ", ".join(f"trial {trial.number} {trial.state} {trial.failure_text}".strip() for trial in lost)

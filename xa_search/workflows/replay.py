@@ -103,7 +103,7 @@ def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
             "libraries; others round otherwise, which grows from epoch to epoch"
         )
     if not then:
-        yield "nobody noted corpus, tokenizer and version of then: the scores agree only if they are the same"
+        yield "the corpus, tokenizer and version of then were not recorded: the scores agree only if they are the same"
 
 
 def _scores(job: TrialJob) -> Generator[float | str, None, None]:

@@ -146,8 +146,11 @@ def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
 def train_alone(
     plan: Plan, params: dict[str, Any], on_epoch: Callable[[EpochReport], None], *, with_test: bool
 ) -> dict[str, float]:
-    """Train one trial in this process; return the test metrics if asked for, else the selection score."""
-    settings = plan.trial_settings(params)
+    """Train one trial in this process; return the test metrics if asked for, else the selection score.
+
+    A searched setting that `params` leave out has the space's own value, where it gives one, before the default.
+    """
+    settings = plan.trial_settings(plan.space.given_params | params)
     prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)

@@ -48,7 +48,7 @@ def translate_corpus(
     another process writes it, and ModelError where the model does not know a language.
     """
     if lang not in corpus.targets:
-        raise UsageError(f"--to {lang}: {corpus.name} has no such target; it has {', '.join(corpus.targets)}")
+        raise UsageError(f"--lang {lang}: {corpus.name} has no such target; it has {', '.join(corpus.targets)}")
     folder = translations_folder(corpus, home)
     path, card = folder / machine_file(lang), folder / f"{lang}.json"
     if not path.exists():
@@ -91,7 +91,7 @@ def _check_model(card: Path, part: Path, begun: dict[str, Any]) -> None:
     if (known["model"], known["revision"]) != (begun["model"], begun["revision"]):
         raise UsageError(
             f"{part} was begun with {known['model']}, revision {known['revision']}, not {begun['revision']} of "
-            f"{begun['model']}; give --model {known['model']}, or delete that file to begin anew"
+            f"{begun['model']}; give --model {known['model']}, or delete that file to begin again"
         )
 
 

@@ -199,14 +199,14 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
 def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[str, float]:
     """Encode the test splits, which nothing has opened before, and score a finished trial's best weights.
 
-    Of several models, each is scored on its own target, on the source and on what is held out.
+    Of several models, each is scored on its own target, on the source and on the unseen languages.
     """
     space = plan.space
     tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
     encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", space.tested_languages)
     return mean_metrics(
         [
-            score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.held_out))
+            score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.unseen_languages))
             for one in jobs_per_target(job)
         ]
     )
