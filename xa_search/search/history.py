@@ -30,7 +30,7 @@ NOT_SET = "not set"
 class SearchHistory:
     """What is known of one search. `ended` trials are those charged to the `wanted` ones; `keep` is its space's.
 
-    `other_version` began the search, and alone goes on with it; empty where this one does.
+    `other_version` began the search, and alone resumes it; empty where this one does.
     `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
     the search, and `folders`, what it reads below its home, where nobody noted them.
     """
