@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from xa_search.cluster.cluster_file import GpuKind, cluster_gpus
-from xa_search.config.plan import make_plan
 from xa_search.corpora.checks import CorpusCheck, TranslationCheck
 from xa_search.errors import UsageError
 from xa_search.records import Asha, Plan
@@ -15,6 +14,7 @@ from xa_search.rehearsal.search_forecast import SearchForecast, estimated_step, 
 from xa_search.rehearsal.setup import TRIALS, rehearsal_changes
 from xa_search.rehearsal.step_time import Dimensions, dimensions_of
 from xa_search.search.sampler import recipe
+from xa_search.workflows.plan import make_plan
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 SPACE = """

@@ -140,9 +140,7 @@ def test_the_best_epoch_is_kept_not_the_last(make_job: MakeJob, monkeypatch: pyt
 
 
 def test_a_diverging_trial_stops_as_non_finite(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "xa_search.training.objective.align_loss", lambda source, *_: source.sum() * torch.tensor(math.nan)
-    )
+    monkeypatch.setattr("xa_search.model.losses.align_loss", lambda source, *_: source.sum() * torch.tensor(math.nan))
     with pytest.raises(NonFiniteError, match="train_loss_total"):
         next(train_trial(make_job()))
 

@@ -69,7 +69,7 @@ def run(
 ) -> None:
     """Search a space; the same command again resumes or extends the search."""
     from xa_search.cli.options import parse_duration, parse_size
-    from xa_search.config.plan import make_plan
+    from xa_search.workflows.plan import make_plan
 
     changes = tuple(change or ()) + (() if trials is None else (f"trials={trials}",))
     plan = make_plan(
@@ -122,7 +122,7 @@ def train(
 ) -> None:
     """Train one trial alone."""
     from xa_search.cli.tables import print_epoch, print_metrics, read_json_object
-    from xa_search.config.plan import make_plan
+    from xa_search.workflows.plan import make_plan
     from xa_search.workflows.run import train_alone
 
     plan = make_plan(

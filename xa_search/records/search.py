@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
-from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
+from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
 PLACEMENT = "placement.txt"
@@ -63,7 +63,7 @@ class SearchSpace(Frozen):
     """Values of searched parameters for the zero-shot trial; what is not given is taken from `published`."""
     published: dict[str, Any] = {}
     """Values of searched parameters in the published recipe."""
-    selection: Selection = "label_free"
+    selection: str = "label_free"
     trials: int = Field(default=20, ge=2)
     keep: int = Field(default=KEEP, ge=1)
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
@@ -96,11 +96,6 @@ class SearchSpace(Frozen):
     def gpus(self, size: str) -> float | None:
         """Return what the space says that a trial of a size takes; none: as much as is measured."""
         return self.resources[size].gpus if size in self.resources else self.gpus_per_trial
-
-    @property
-    def is_zero_shot(self) -> bool:
-        """Whether neither the selection nor any method reads labelled target data."""
-        return self.selection != "target_dev" and not set(self.methods) & set(TARGET_METHODS)
 
 
 class Plan(Frozen):
@@ -140,6 +135,11 @@ class Plan(Frozen):
         return len(self.space.targets) if "each" in choices else 1
 
     @property
+    def max_tokens(self) -> int:
+        """The limit of sub-words an utterance; it is never searched."""
+        return self.trial_settings({}).max_tokens
+
+    @property
     def search_id(self) -> str:
         """The search's name: the space's name and a hash of all that decides its scores."""
         return f"{self.name}-{hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()[:8]}"
@@ -177,7 +177,7 @@ class SearchRecord:
     search_id: str
     source: str
     targets: tuple[str, ...]
-    selection: Selection
+    selection: str
     trials: tuple[TrialRecord, ...]
     winner: int
     baseline: int
@@ -189,11 +189,6 @@ class SearchRecord:
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
-
-    @property
-    def is_zero_shot(self) -> bool:
-        """Whether labelled target data neither chose the winner nor trained it."""
-        return self.selection != "target_dev" and not self.trial(self.winner).settings.reads_target_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

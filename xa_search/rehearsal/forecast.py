@@ -11,7 +11,7 @@ from math import ceil
 from xa_search.corpora import CorpusCheck
 from xa_search.records import Asha, Plan, TrialRole, TrialSettings
 from xa_search.search.sampler import recipe, settings_of
-from xa_search.training.evaluation import reads_target_labels
+from xa_search.training.registry import method_of, one_model_a_target, pair_losses, selection_rule
 
 HOUR = 3600.0
 FORWARD_SHARE = 1 / 3
@@ -90,14 +90,15 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
     limit, targets = settings.train_limit or max(rows.train.values()), plan.space.targets
     source = min(limit, rows.train[rows.source])
     held_out = round(source * settings.held_out)
-    learned = 0 if settings.method == "target" else source - held_out
-    if settings.reads_target_labels:
+    method = method_of(settings)
+    learned = source - held_out if method.source_rows else 0
+    if method.target_rows:
         learned += sum(round(min(limit, rows.train.get(lang, 0)) * (1 - settings.held_out)) for lang in targets)
     share = held_out / max(1, rows.train[rows.source])
     evaluated = sum(round(rows.pairs.get(lang, 0) * share) for lang in targets)
-    read = targets if reads_target_labels(plan.space.selection) else ()
+    read = targets if selection_rule(plan.space.selection).reads_target_labels else ()
     dev = [min(settings.dev_limit or rows.dev.get(lang, 0), rows.dev.get(lang, 0)) for lang in (rows.source, *read)]
-    models = len(targets) if settings.one_model_a_target else 1
+    models = len(targets) if one_model_a_target(settings) else 1
     return Epoch(
         steps=models * ceil(learned / settings.batch_size),
         utterances_a_step=passes(settings) * settings.batch_size,
@@ -107,9 +108,9 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
 
 def passes(settings: TrialSettings) -> int:
     """Return how many texts go through the encoder for each labelled utterance of a step."""
-    if settings.pair_losses:
+    if pair_losses(settings):
         return 3 if settings.pairing == "independent" else 2
-    return 2 if settings.method == "translate_train" else 1
+    return 2 if method_of(settings).labelled_translations else 1
 
 
 def expected_epochs(asha: Asha | None, epochs: int) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xa_search.cluster.cluster_file import ClusterGpus, GpuKind
+from xa_search.corpora import Corpus, CorpusCheck
 from xa_search.records import Plan
 from xa_search.rehearsal.forecast import (
     RowCounts,
@@ -29,7 +30,6 @@ from xa_search.search.budgets import (
     weights_bytes,
 )
 from xa_search.search.resources import slots_here
-from xa_search.workflows.preflight import CheckedCorpus, max_tokens
 
 GPU_SHARE = 0.2
 """The share of its maker's figure that a GPU is assumed to reach."""
@@ -78,10 +78,10 @@ class GpuTerms:
 
 
 def forecast_search(
-    plan: Plan, checked: CheckedCorpus, terms: GpuTerms, user_home: Path, scratch: Path
+    plan: Plan, corpus: Corpus, check: CorpusCheck, terms: GpuTerms, user_home: Path, scratch: Path
 ) -> SearchForecast:
     """Time the steps of each model size, and forecast the search that the plan describes."""
-    rows, texts = row_counts(checked.check), sample_texts(checked.corpus, max_tokens(plan), scratch)
+    rows, texts = row_counts(check), sample_texts(corpus, plan.max_tokens, scratch)
     found: list[SizeForecast] = []
     unknown = []
     for size in plan.space.model_sizes:

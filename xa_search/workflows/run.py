@@ -31,6 +31,7 @@ from xa_search.training.progress import remove_progress
 from xa_search.training.trial import train_trial
 from xa_search.workflows.finalize import finalize_search
 from xa_search.workflows.maintenance import folders_read, remove_weights
+from xa_search.workflows.plan import checked_settings
 from xa_search.workflows.preflight import Prepared, check_search, identity_of, prepare_checked, prepare_search
 from xa_search.workflows.trials import (
     CostMeter,
@@ -146,7 +147,7 @@ def train_alone(
     plan: Plan, params: dict[str, Any], on_epoch: Callable[[EpochReport], None], *, with_test: bool
 ) -> dict[str, float]:
     """Train one trial in this process; return the test metrics if asked for, else the selection score."""
-    settings = plan.trial_settings(params)
+    settings = checked_settings(plan, params)
     prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)

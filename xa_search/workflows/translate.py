@@ -16,13 +16,14 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from xa_search.config.plan import make_plan, space_names
+from xa_search.config.plan import space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import machine_file, translations_folder
 from xa_search.errors import DataError, UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
 from xa_search.records import BETWEEN
 from xa_search.training.device import trial_device
+from xa_search.workflows.plan import make_plan
 
 ROWS_A_WINDOW = 256
 
