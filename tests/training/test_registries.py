@@ -17,6 +17,8 @@ from xa_search.model import registry as losses
 from xa_search.model.losses import COSINE
 from xa_search.model.pairs import Distance, PairLoss, Pairs
 from xa_search.records import EncodedCorpus, TrialJob, TrialSettings, look_up, registered
+from xa_search.search import registry as stopping
+from xa_search.search.stopping_rules import ASHA, StoppingRule
 from xa_search.training import registry as methods
 from xa_search.training.methods import CROSS_ALIGNER, XEROALIGN, Method
 from xa_search.training.objective import compute_losses
@@ -46,10 +48,11 @@ TOY_DISTANCE = Distance(name="farthest", function=lambda source, partner: (sourc
         (losses, PairLoss, losses.PAIR_LOSSES),
         (methods, Method, methods.METHODS),
         (methods, SelectionRule, methods.SELECTION_RULES),
+        (stopping, StoppingRule, stopping.SCHEDULERS),
     ],
 )
 def test_an_import_is_a_registration(module: ModuleType, kind: type[Any], registry: Mapping[str, Any]) -> None:
-    assert len(registry) > 1
+    assert registry
     assert all(name == entry.name for name, entry in registry.items())
     added = replace(next(iter(registry.values())), name="toy")
     assert list(registered(kind, {**vars(module), "TOY": added})) == [*registry, "toy"]
@@ -71,6 +74,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
         ("params.align_distance={choices: [mse, l1]}", "params.align_distance.align_distance: 'l1' is unknown"),
         ("params.method={choices: [xeroalign, x]}", "params.method.method: 'x' is unknown; valid: zero_shot, "),
         ("fixed.toy_weight=1", "fixed.toy_weight: unknown setting; did you mean "),
+        ("scheduler={ashaa: {}}", "scheduler.ashaa: unknown key; did you mean 'asha'?"),
+        ("scheduler={toy: {}}", "scheduler.toy: unknown key; valid: asha"),
         ("params.toy_weight={low: 0.1, high: 1}", "params.toy_weight: unknown setting; did you mean "),
     ],
 )
@@ -189,3 +194,17 @@ def test_the_distances_are_those_of_the_settings() -> None:
     assert losses.DISTANCES[COSINE.name] is COSINE
     assert TrialSettings().align_distance in losses.DISTANCES
     assert TrialSettings().method in methods.METHODS
+
+
+def test_a_registered_scheduler_is_checked_and_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    each = replace(ASHA, name="each", rungs=lambda _, epochs: list(range(1, epochs)))
+    monkeypatch.setitem(stopping.SCHEDULERS, "each", each)
+    plan = make_plan("mtop-mini", ("scheduler={each: {reduction: 2}}",), home=tmp_path)
+    chosen = stopping.chosen_rule(plan.space.scheduler)
+    assert chosen is not None
+    assert (chosen.rungs(4), chosen.one_in) == ([1, 2, 3], 2)
+    faults = {"{each: {reduction: 1}}": "scheduler.each.reduction: 1: ", "{each: {}, asha: {}}": "keep one"}
+    for change, fault in faults.items():
+        with pytest.raises(UsageError, match=fault):
+            make_plan("mtop-mini", (f"scheduler={change}",), home=tmp_path)
+    assert stopping.chosen_rule(make_plan("mtop-mini", ("scheduler={}",), home=tmp_path).space.scheduler) is None

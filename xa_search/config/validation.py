@@ -14,7 +14,6 @@ from xa_search.errors import value_faults
 from xa_search.records import (
     Asha,
     Parameter,
-    Scheduler,
     SearchSpace,
     SizeResources,
     TrialSettings,
@@ -45,7 +44,6 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "params": Parameter,
-        "scheduler": Scheduler,
         "asha": Asha,
         "resources": SizeResources,
     }
@@ -63,6 +61,7 @@ def _suggestion(key: str, known: list[str]) -> str:
 def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
     """Return what is wrong with a space that has the right keys and types."""
     faults = [f"{path}: {fault}" for fault in _name_faults(space, vocabulary)]
+    faults += _scheduler_faults(path, space, vocabulary)
     settings = [*SETTINGS, *(f"{loss}{WEIGHT}" for loss in vocabulary.pair_losses if f"{loss}{WEIGHT}" not in SETTINGS)]
     for section, values in (("params", space.params), ("fixed", space.fixed)):
         for key in values:
@@ -100,6 +99,21 @@ def _name_faults(space: SearchSpace, vocabulary: Vocabulary) -> Iterator[str]:
     for key, (name, names) in known.items():
         if name not in names:
             yield f"{key}: {unknown(name, names)}"
+
+
+def _scheduler_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
+    faults, named = [], space.scheduler.named
+    for name, given in named.items():
+        if name not in vocabulary.schedulers:
+            faults.append(f"{path}: scheduler.{name}: unknown key; {_suggestion(name, list(vocabulary.schedulers))}")
+            continue
+        try:
+            vocabulary.schedulers[name].model_validate(given)
+        except ValidationError as error:
+            faults += value_faults(f"{path}: scheduler.{name}", error)
+    if len(named) > 1:
+        faults.append(f"{path}: scheduler: has {' and '.join(named)}; keep one")
+    return faults
 
 
 def setting_faults(where: str, values: Mapping[str, Any], vocabulary: Vocabulary) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
+from pydantic import BaseModel
+
 from xa_search.errors import UsageError
 
 
@@ -46,7 +48,7 @@ def unknown(name: object, known: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """The names that a search space may use.
+    """The names that a search space may use; of `schedulers` also the types of their settings.
 
     `undivided_losses` are, by method, the losses between pairs that set each pair against all others of a step.
     """
@@ -56,4 +58,5 @@ class Vocabulary:
     selections: tuple[str, ...]
     align_distances: tuple[str, ...]
     pair_losses: tuple[str, ...]
+    schedulers: Mapping[str, type[BaseModel]]
     undivided_losses: Mapping[str, tuple[str, ...]]

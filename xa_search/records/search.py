@@ -40,10 +40,17 @@ class Asha(Frozen):
     reduction: int = Field(default=3, ge=2)
 
 
-class Scheduler(Frozen):
-    """How trials are stopped early; no `asha` lets every trial use its full budget."""
+class Scheduler(BaseModel):
+    """How trials are stopped early: a registered rule with its settings; none lets every trial use its full budget."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     asha: Asha | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The rules that are named, by name, and what settings they are given."""
+        return {name: given for name, given in self if given is not None}
 
 
 class SearchSpace(Frozen):

@@ -9,8 +9,10 @@ from itertools import product
 from math import ceil
 
 from xa_search.corpora import CorpusCheck
-from xa_search.records import Asha, Plan, TrialRole, TrialSettings
+from xa_search.records import Plan, TrialRole, TrialSettings
+from xa_search.search.registry import chosen_rule
 from xa_search.search.sampler import recipe, settings_of
+from xa_search.search.stopping_rules import ChosenRule
 from xa_search.training.registry import method_of, one_model_a_target, pair_losses, selection_rule
 
 HOUR = 3600.0
@@ -113,14 +115,14 @@ def passes(settings: TrialSettings) -> int:
     return 2 if method_of(settings).labelled_translations else 1
 
 
-def expected_epochs(asha: Asha | None, epochs: int) -> float:
-    """Return how many epochs a searched trial takes where, at each comparison, one in `reduction` goes on."""
-    if asha is None:
+def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
+    """Return how many epochs a searched trial takes where, at each comparison, one in `one_in` goes on."""
+    if rule is None:
         return float(epochs)
-    expected, share, done, rung = 0.0, 1.0, 0, asha.grace_epochs
-    while rung < epochs:
+    expected, share, done = 0.0, 1.0, 0
+    for rung in rule.rungs(epochs):
         expected += share * (rung - done)
-        share, done, rung = share / asha.reduction, rung, rung * asha.reduction
+        share, done = share / rule.one_in, rung
     return expected + share * (epochs - done)
 
 
@@ -137,7 +139,7 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
     combinations = list(product(*choices.values()))
     for values in combinations:
         settings = plan.trial_settings(middle | dict(zip(choices, values, strict=True)))
-        epochs = expected_epochs(space.scheduler.asha, settings.epochs)
+        epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
         count = (space.trials - 2) / len(combinations)
         groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))
     return tuple(groups)

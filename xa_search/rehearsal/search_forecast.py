@@ -29,6 +29,7 @@ from xa_search.search.budgets import (
     trials_bytes,
     weights_bytes,
 )
+from xa_search.search.registry import chosen_rule
 from xa_search.search.resources import slots_here
 
 GPU_SHARE = 0.2
@@ -217,10 +218,10 @@ def _disk_lines(outlook: SearchForecast) -> list[str]:
 
 def _grounds(outlook: SearchForecast) -> list[str]:
     """Say which figures are measured and which assumed."""
-    asha = outlook.plan.space.scheduler.asha
+    rule = chosen_rule(outlook.plan.space.scheduler)
     stopping = "no trial is stopped early"
-    if asha is not None:
-        stopping = f"at each comparison 1 searched trial in {asha.reduction} goes on ('at most': all do)"
+    if rule is not None:
+        stopping = f"at each comparison 1 searched trial in {rule.one_in:g} goes on ('at most': all do)"
     assumptions = (
         f"{outlook.mean_tokens:.1f} tokens a text, by its letters",
         stopping,

@@ -1,8 +1,8 @@
 """The plan of a search, checked against all that is registered. In: a search space, changes. Out: one frozen Plan.
 
 The registries stand beside what they name: corpora in `corpora/catalogue.py`, losses and distances in
-`model/registry.py`, methods and selection rules in `training/registry.py`. A model size may be a folder of another
-machine: `preflight` looks it up where the trials will run.
+`model/registry.py`, methods and selection rules in `training/registry.py`, rules of early stopping in
+`search/registry.py`. A model size may be a folder of another machine: `preflight` looks it up where trials will run.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from xa_search.corpora import CORPORA
 from xa_search.errors import UsageError
 from xa_search.model.registry import DISTANCES, PAIR_LOSSES
 from xa_search.records import Plan, TrialSettings, Vocabulary
+from xa_search.search.registry import SCHEDULERS
 from xa_search.training.registry import METHODS, SELECTION_RULES
 
 
@@ -25,6 +26,7 @@ def registered_names() -> Vocabulary:
         selections=tuple(SELECTION_RULES),
         align_distances=tuple(DISTANCES),
         pair_losses=tuple(PAIR_LOSSES),
+        schedulers={name: rule.settings for name, rule in SCHEDULERS.items()},
         undivided_losses={
             name: tuple(loss for loss in undivided if method.adds(loss)) for name, method in METHODS.items()
         },
