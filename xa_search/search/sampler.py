@@ -30,6 +30,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings, is_weight
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
+from xa_search.training.methods import XEROALIGN, ZERO_SHOT
 
 NEAR = 1e-3
 
@@ -52,16 +53,16 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
     }
     if role == "baseline":
         proposal |= {name: _lowest(space.params[name]) for name in proposal if is_weight(name)}
-        if "method" in proposal and "zero_shot" in space.methods:
-            proposal["method"] = "zero_shot"
-    elif "method" in proposal and "method" not in given and "xeroalign" in space.methods:
-        proposal["method"] = "xeroalign"
+        if "method" in proposal and ZERO_SHOT.name in space.methods:
+            proposal["method"] = ZERO_SHOT.name
+    elif "method" in proposal and "method" not in given and XEROALIGN.name in space.methods:
+        proposal["method"] = XEROALIGN.name
     return proposal
 
 
 def settings_of(plan: Plan, role: TrialRole, proposal: Mapping[str, Any]) -> TrialSettings:
     """Return the full settings of a trial; the baseline is zero-shot whatever the space's method."""
-    return plan.trial_settings({**proposal, **({"method": "zero_shot"} if role == "baseline" else {})})
+    return plan.trial_settings({**proposal, **({"method": ZERO_SHOT.name} if role == "baseline" else {})})
 
 
 def is_near(space: SearchSpace, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
