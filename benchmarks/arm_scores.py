@@ -9,10 +9,10 @@ import torch
 from arms import AnyLearner
 from published_step import PublishedLearner, predict_padded
 
-from xa_search.encoding.batches import IGNORED
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
 from xa_search.model.losses import intent_loss, slot_loss
+from xa_search.records import IGNORED
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import evaluation_collator, split_rows
 from xa_search.training.device import trial_device

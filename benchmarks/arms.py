@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from published_step import PublishedLearner, build_published, published_batches
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import UsageError
 from xa_search.model.encoder import prepare_encoder
 from xa_search.model.hub import quiet_transformers
@@ -24,6 +23,7 @@ from xa_search.records import Plan, TrialJob
 from xa_search.training.data import TrialData
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.run import make_trial_job
 

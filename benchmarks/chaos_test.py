@@ -15,9 +15,9 @@ from driver_run import Clock, DriverRun
 from mlflow_server import MlflowServer
 from process_killer import Hit, ProcessKiller, Target
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Plan
 from xa_search.rehearsal.driver import kill_session, processes_of
+from xa_search.workflows.plan import make_plan
 
 HUNG_SECONDS = 240.0
 GONE_SECONDS = 150.0

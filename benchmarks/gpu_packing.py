@@ -24,13 +24,13 @@ from arms import encoder_of
 from machine import describe_machine
 from results_file import command_line, write_json
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import XaSearchError
 from xa_search.records import GpuShare, MemoryProbe, Plan, TrialJob, TrialSettings
 from xa_search.search.memory_profile import measure_memory
 from xa_search.search.resources import Resources, place
 from xa_search.training.device import trial_device
 from xa_search.training.trial import train_trial
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.trials import make_trial_job
 

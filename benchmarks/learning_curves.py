@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import NonFiniteError
 from xa_search.records import Plan
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.trials import make_trial_job
 

@@ -25,12 +25,12 @@ from results_file import command_line, write_json
 from xa_search.claims.evidence import CorpusTests, Evidence, difference, gather, scores
 from xa_search.claims.statements import Comparison, Metric, System
 from xa_search.claims.verdicts import write_claims
-from xa_search.config.plan import make_plan
 from xa_search.search.history import SEARCHES, SearchHistory, find_search, read_search
 from xa_search.training.metrics import Interval
 from xa_search.training.transfer import read_label_map
 from xa_search.workflows.check_claims import check_claims
 from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.translate import corpus_named
 
 KEEP = "keep=18"

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from results_file import command_line, write_json
 
-from xa_search.config.plan import make_plan
 from xa_search.encoding.store import NO_ROW, RowIndex, table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.encoder import load_encoder
 from xa_search.model.labelled_translations import WordEmbeddings, match_words, matching_layer, project_tags
 from xa_search.records import EncodedCorpus
 from xa_search.training.metrics import slot_f1
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import prepare_search
 
 Triple = tuple[EncodedRow, EncodedRow, EncodedRow]

@@ -15,10 +15,9 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LRScheduler
 
-from xa_search.encoding.batches import IGNORED
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.encoder import load_encoder
-from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob, TrialSettings
+from xa_search.records import IGNORED, OUTSIDE, EncodedCorpus, TrialJob, TrialSettings
 from xa_search.training.data import TrialData, load_trial_data
 from xa_search.training.device import trial_device
 from xa_search.training.evaluation import Prediction

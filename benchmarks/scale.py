@@ -21,8 +21,8 @@ import torch
 from machine import anonymous_memory, describe_machine, peak_memory
 from results_file import command_line, write_json
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Plan
+from xa_search.workflows.plan import make_plan
 
 CPU = torch.device("cpu")
 SOURCE = {

@@ -28,10 +28,10 @@ from results_file import command_line, write_json
 from sleeping_trials import make_job, sleeping, steps_of
 from soak import in_process, result_of, summarise
 
-from xa_search.config.plan import make_plan
 from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
+from xa_search.workflows.plan import make_plan
 
 NODES = {"nodes": (1, 2, 4, 8), "gpus": (4,)}
 EPOCHS = 2

@@ -23,8 +23,8 @@ from replayed_search import Found, Search, replay
 from results_file import command_line, write_json
 from time_split import split_of_search, summarise_splits
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Asha
+from xa_search.workflows.plan import make_plan
 
 SHARES = (0.95, 0.99, 0.995)
 WIDTHS = (1, 2)

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Plan
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.run import train_alone
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from xa_search.config.plan import make_plan
 from xa_search.encoding.store import NO_TRANSLATION, encode_split
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob
@@ -29,7 +28,8 @@ from xa_search.training.evaluation import Prediction, Predictor, labelled_metric
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.metrics import accuracy, slot_f1, slot_type_f1, slot_types
 from xa_search.training.trial import best_weights
-from xa_search.workflows.preflight import max_tokens, prepare_search
+from xa_search.workflows.plan import make_plan
+from xa_search.workflows.preflight import prepare_search
 from xa_search.workflows.trials import make_trial_job
 
 BOOTSTRAPS = 2000
@@ -201,7 +201,7 @@ def main() -> None:
             continue
         job = make_trial_job(plan, prepared, trial.settings, str(trial.number))
         tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
-        encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", plan.space.targets)
+        encode_split(job.corpus, prepared.corpus, tokenizer, plan.max_tokens, "test", plan.space.targets)
         scores, truth = measure(job)
         table.append(
             {"trial": trial.number, "role": trial.role, "params": trial.params, "rules": scores, "test": truth}

@@ -25,7 +25,6 @@ from machine import anonymous_memory, describe_machine
 from results_file import command_line, write_json
 
 from xa_search.cli.display import SearchDisplay
-from xa_search.config.plan import make_plan
 from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, Plan, TrialJob, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
@@ -36,6 +35,7 @@ from xa_search.tracking.events import SearchEnded, SearchStarted
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
 from xa_search.tracking.tracker import Tracker
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.trials import CostMeter, Journal
 
 METRICS = 40

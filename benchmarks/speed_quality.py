@@ -25,7 +25,7 @@ from xa_search.encoding.store import encode_split
 from xa_search.errors import UsageError
 from xa_search.records import Plan, TrialJob
 from xa_search.training.device import trial_device
-from xa_search.workflows.preflight import Prepared, max_tokens
+from xa_search.workflows.preflight import Prepared
 
 
 def run_arm(arm: str, job: TrialJob, pad_length: int) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def main(words: list[str]) -> None:
     jobs = jobs_of(options, plan, prepared)
     tokenizer = prepared.tokenizers[jobs[0][1].encoder.tokenizer_fingerprint]
     languages = (plan.space.source, *plan.space.targets)
-    encode_split(jobs[0][1].corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", languages)
+    encode_split(jobs[0][1].corpus, prepared.corpus, tokenizer, plan.max_tokens, "test", languages)
     result: dict[str, Any] = {
         "command": command_line(),
         "machine": describe_machine(trial_device(), options.threads),

@@ -28,13 +28,13 @@ from cluster_nodes import ENVIRONMENT
 from results_file import command_line, spread, write_json
 from tracking_services import Services, services
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Plan
 from xa_search.tracking.events import EpochLogged, SearchEnded, SearchStarted, TrialEnded, TrialStarted, flat_name
 from xa_search.tracking.registration import IsolatedProcess
 from xa_search.tracking.spool import SPOOL, Spool, SpooledEvent
 from xa_search.tracking.store import SEARCH_TAG, TRIAL_TAG
 from xa_search.tracking.tracker import Tracker
+from xa_search.workflows.plan import make_plan
 
 PACED_TRIALS = Path(__file__).parent / "paced_trials"
 SPACE = "mtop-mini"

@@ -1,69 +1,142 @@
-"""The rooms: data flows one way, each big library has few doors, nothing but the command line prints."""
+"""The package's rules, read from its source: who imports whom, which library has which door, what is too long."""
 
 import ast
 import re
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+from structure import ORDER, PACKAGE, ROOT, Module, circles, edges, files_at_the_top, modules, report
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "xa_search"
-ROOMS = ("config", "corpora", "encoding", "model", "training", "search", "tracking", "cluster")
-SHARED = ("records", "errors")
-DOORS = {"optuna": ("search", 2), "ray": ("search", 4), "mlflow": ("tracking", 4), "jsonschema": ("cluster", 1)}
-MODULES = sorted(PACKAGE.rglob("*.py"))
+FOUND = modules()
+DOORS = {"optuna": ("search", 2), "ray": ("search", 3), "mlflow": ("tracking", 3), "jsonschema": ("cluster", 1)}
+SECOND_DOORS = {"ray": ("cluster", 1)}
+"""A library's first door, and its second: a package, and in how many of its modules at most."""
+LATE = {"cli": "a command imports what it needs when it runs, so that --help answers at once"}
+PRINTING = {"print", "console.print", "typer.echo", "sys.stdout.write", "sys.stderr.write"}
+ENDING = {"sys.exit", "exit", "quit", "os._exit"}
+RUNS_AT_IMPORT = {
+    "search/__init__.py": "defaults of Ray's environment, before Ray is imported",
+    "tracking/__init__.py": "defaults of MLflow's environment, before MLflow is imported",
+    "tracking/served_model.py": "MLflow runs this file to load a model, and asks it for the model",
+    "corpora/mini/generate.py": "a program of its own",
+    "__main__.py": "a program of its own",
+    "cli/main.py": "the program is put together",
+}
+LONGEST_MODULE, LONGEST_FUNCTION, MOST_AT_THE_TOP = 400, 50, 5
 
-
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+each_module = pytest.mark.parametrize("module", FOUND, ids=lambda module: module.place)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
-    room = room_of(path)
-    if room not in ROOMS:
-        return
-    allowed = {*ROOMS[: ROOMS.index(room) + 1], *SHARED}
-    used = {name.split(".")[1] for name in imported(path) if name.startswith("xa_search.")}
-    assert used <= allowed
+@each_module
+def test_imports_flow_one_way(module: Module) -> None:
+    above = ORDER[: ORDER.index(module.package) + 1]
+    used = {one.name.split(".")[1] for one in module.imports if one.name.startswith("xa_search.")}
+    assert used <= {*above}, f"{module.package} imports from {', '.join(sorted(used - {*above}))}, which come after it"
+
+
+def test_no_modules_import_one_another() -> None:
+    assert circles(edges(FOUND)) == []
+
+
+@each_module
+def test_imports_stand_at_the_top(module: Module) -> None:
+    late = [one.name for one in module.imports if one.late]
+    assert not late or module.package in (*LATE, "__init__"), f"imported inside a function: {', '.join(late)}"
 
 
 @pytest.mark.parametrize("library", DOORS)
-def test_a_library_has_few_doors_in_one_room(library: str) -> None:
-    room, most = DOORS[library]
-    using = [path for path in MODULES if any(name.split(".")[0] == library for name in imported(path))]
-    assert {room_of(path) for path in using} == {room}
-    assert len(using) <= most
+def test_a_library_has_few_doors(library: str) -> None:
+    doors = [DOORS[library], *([SECOND_DOORS[library]] if library in SECOND_DOORS else [])]
+    using = [module for module in FOUND if any(one.name.split(".")[0] == library for one in module.imports)]
+    assert {module.package for module in using} == {package for package, _ in doors}
+    for package, most in doors:
+        assert sum(module.package == package for module in using) <= most
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_the_command_line_prints_or_exits(path: Path) -> None:
-    if room_of(path) in ("cli", "display", "tables") or path.name == "generate.py":
-        return
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    names = {ast.unparse(call.func) for call in calls}
-    assert not names & {"print", "sys.exit", "exit", "quit", "os._exit"}
+@each_module
+def test_only_the_command_line_prints_or_exits(module: Module) -> None:
+    calls = {ast.unparse(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+    if module.package != "cli" and module.place != "corpora/mini/generate.py":
+        assert not calls & (PRINTING | ENDING)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_module_says_what_comes_in_and_what_goes_out(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert not text.strip() or ast.get_docstring(ast.parse(text))
+@each_module
+def test_nothing_runs_at_import(module: Module) -> None:
+    at_import = [
+        node
+        for node in module.tree.body
+        if isinstance(node, ast.For | ast.While | ast.With | ast.Try)
+        or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant))
+        or (isinstance(node, ast.If) and ast.unparse(node.test) != "TYPE_CHECKING")
+    ]
+    assert not at_import or module.place in RUNS_AT_IMPORT, ast.unparse(at_import[0])
 
 
-def test_the_readme_names_every_room_and_top_level_module() -> None:
+@each_module
+def test_a_module_is_short_and_says_what_it_is(module: Module) -> None:
+    assert ast.get_docstring(module.tree)
+    assert module.lines <= LONGEST_MODULE
+    for function in module.functions():
+        # The options of a command stand in its signature.
+        first = function.body[0].lineno if module.package == "cli" else function.lineno
+        assert function.end_lineno is not None
+        assert function.end_lineno - first < LONGEST_FUNCTION, function.name
+
+
+def test_few_files_lie_at_the_top() -> None:
+    assert len(files_at_the_top()) <= MOST_AT_THE_TOP
+
+
+def test_the_structure_is_printed() -> None:
+    printed = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "structure.py")], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert printed == report()
+    assert [line.split(":")[0] for line in printed] == [
+        "modules", "lines of a module", "files at the top", "circles", "late imports"
+    ]  # fmt: skip
+    assert "circles: 0" in printed
+
+
+def folders() -> list[str]:
+    return sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] not in "_.")
+
+
+def test_every_package_has_its_place_in_the_order() -> None:
+    assert {*folders(), "errors", "__init__", "__main__"} == {*ORDER}
+
+
+def test_the_readme_maps_every_folder_and_no_other() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    present = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir() if path.name[0] not in "_."}
-    mapped = set(re.findall(r"^\s{4,8}(\w+)(?:\.py|/)\s", readme, flags=re.MULTILINE))
-    assert present <= mapped, f"not in the README's file map: {sorted(present - mapped)}"
+    chapter = readme.split("## File map")[1].split("\n## ")[0]
+    at_root, inside = (re.findall(rf"^ {{{indent}}}(\S+)/(?: |$)", chapter, flags=re.MULTILINE) for indent in (4, 6))
+    assert len(re.findall(r"^ {4,6}\S", chapter, flags=re.MULTILINE)) == len(at_root) + len(inside), "only folders"
+    assert inside == [name for name in ORDER if name in folders()]
+    assert all((ROOT / name).is_dir() for name in at_root)
+    assert {*at_root} == {"xa_search", "search_spaces", "label_maps", "cluster", "docs", "benchmarks", "tests"}
+
+
+@pytest.mark.parametrize("package", folders())
+def test_a_package_says_what_its_modules_are_for(package: str) -> None:
+    said = ast.get_docstring(Module(PACKAGE / package / "__init__.py").tree) or ""
+    found = [module for module in FOUND if module.package == package and module.path.name != "__init__.py"]
+    registering = [module for module in found if module.path.stem in REGISTRIES and module.path.parent.name == package]
+    registered = {one.name.split(".")[2] for module in registering for one in module.imports if package in one.name}
+    files = {module.path.relative_to(PACKAGE).parts[1].removesuffix(".py") for module in found}
+    named = {word.strip(",:.") for word in said.split()}
+    assert files <= named | registered, f"not named: {', '.join(sorted(files - named - registered))}"
+
+
+REGISTRIES = ("catalogue", "registry")
+"""What these import needs no word in `__init__`: a registered thing is one new file and one import."""
+
+
+def test_the_page_on_the_architecture_names_what_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    flow = page.split("to its left:")[1].split("\n\n")[1]
+    assert tuple(re.findall(r"`(\w+)`", flow)) == tuple(name for name in ORDER if name[0] != "_")
+    places = {place for place in re.findall(r"`([\w/]+\.(?:py|md))`", page) if not place.endswith("toy.py")}
+    assert len(places) > len(REGISTRIES)
+    assert not [place for place in places if not any((root / place).is_file() for root in (PACKAGE, ROOT))]
+    assert (ROOT / "docs" / "architecture.svg").is_file()

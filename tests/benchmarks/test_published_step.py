@@ -16,14 +16,15 @@ from arms import arm_job, batches_of, draw_rows, train
 from operations import training_operations
 from published_step import Padder, PublishedLearner, build_published, predict_padded, published_batches
 
-from xa_search.config.plan import make_plan
-from xa_search.encoding.batches import IGNORED, Collator
+from xa_search.encoding.batches import Collator
 from xa_search.errors import UsageError
-from xa_search.records import Plan, TrialJob
+from xa_search.records import IGNORED, Plan, TrialJob
 from xa_search.training.data import attended_padding, evaluation_collator, load_trial_data, split_rows
 from xa_search.training.objective import compute_losses
+from xa_search.training.registry import pair_losses
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import build_trainer
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 
 SETTINGS = {"epochs": 2, "train_limit": 60, "learning_rate": 3e-3, "precision": "fp32"}
@@ -93,7 +94,7 @@ def test_the_product_can_take_the_published_step(ground: tuple[Plan, Prepared]) 
     steps = step_batches(trainer.data, collator, settings, 0)
     for published, step in zip(published_batches(trainer.data, trainer.padder, settings, 0), steps, strict=True):
         with torch.no_grad():
-            losses = compute_losses(model, step, settings, settings.pair_losses)
+            losses = compute_losses(model, step, settings, pair_losses(settings))
             assert float(losses.total) == pytest.approx(float(trainer._loss(published)), rel=1e-5)
         assert int(step.batch.lengths.min()) == 128
 

@@ -14,8 +14,8 @@ import search_cost
 from recorded_trials import Pool, read_pool
 from replayed_search import RecordedSampler, ReplayedStudy, Search, replay
 
-from xa_search.config.plan import make_plan
 from xa_search.records import Asha, Plan
+from xa_search.workflows.plan import make_plan
 
 STEPS, EPOCHS = 10.0, 3
 RATES = (6e-6, 2e-5, 6e-5, 2e-4, 4e-4, 9e-4)

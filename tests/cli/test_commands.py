@@ -373,9 +373,9 @@ def test_gc_all_removes_the_runs_that_a_person_deleted(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """A search whose two trials really trained, on another corpus as its notes have it."""
-    from xa_search.config.plan import make_plan
     from xa_search.search.runner import run_trials
     from xa_search.search.study import open_study
+    from xa_search.workflows.plan import make_plan
     from xa_search.workflows.preflight import prepare_search
     from xa_search.workflows.trials import make_trial_job
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from xa_search.cli.main import app
 from xa_search.cli.options import parse_duration, parse_size
 from xa_search.cluster.job import command_of, run_on_cluster, write_space
-from xa_search.config.plan import make_plan
 from xa_search.errors import InfeasibleError, UsageError
+from xa_search.workflows.plan import make_plan
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from tiny_corpora import write_corpus
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, TrialSettings
 from xa_search.search.sampler import recipe, settings_of
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.run import train_alone
 
 

@@ -2,8 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xa_search.encoding.batches import IGNORED, Collator, shuffled_batches, sorted_batches
+from xa_search.encoding.batches import Collator, shuffled_batches, sorted_batches
 from xa_search.encoding.table import EncodedRow
+from xa_search.records import IGNORED
 
 lengths = st.lists(st.integers(3, 90), min_size=1, max_size=300).map(lambda values: np.array(values, dtype=np.int64))
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from xa_search.encoding.batches import IGNORED, Batch, Collator
+from xa_search.encoding.batches import Batch, Collator
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.joint import JointOutput
 from xa_search.model.losses import (
+    COSINE,
+    MSE,
     align_loss,
     contrastive_loss,
     intent_loss,
@@ -17,6 +19,7 @@ from xa_search.model.losses import (
     slot_presence_loss,
     translate_intent_loss,
 )
+from xa_search.records import IGNORED
 
 
 def output_and_batch(slots: list[int]) -> tuple[JointOutput, Batch]:
@@ -54,12 +57,12 @@ TRANSLATION = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
 
 
 def test_mean_squared_error_by_hand() -> None:
-    assert align_loss(SOURCE, TRANSLATION, "mse").item() == pytest.approx((1 + 0 + 0 + 1) / 4)
+    assert align_loss(SOURCE, TRANSLATION, MSE).item() == pytest.approx((1 + 0 + 0 + 1) / 4)
 
 
 def test_cosine_distance_by_hand() -> None:
     translation = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
-    assert align_loss(SOURCE, translation, "cosine").item() == pytest.approx((1 + 0) / 2)
+    assert align_loss(SOURCE, translation, COSINE).item() == pytest.approx((1 + 0) / 2)
 
 
 def test_contrastive_loss_by_hand() -> None:
@@ -101,8 +104,8 @@ def test_without_any_slot_type_the_slot_presence_loss_is_zero() -> None:
 
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "mse": lambda source, partner: align_loss(source, partner, "mse"),
-    "cosine": lambda source, partner: align_loss(source, partner, "cosine"),
+    "mse": lambda source, partner: align_loss(source, partner, MSE),
+    "cosine": lambda source, partner: align_loss(source, partner, COSINE),
     "contrastive": contrastive_loss,
     "slot presence": lambda source, partner: slot_presence_loss(source, partner, torch.eye(2)),
 }

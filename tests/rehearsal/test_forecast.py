@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from xa_search.cluster.cluster_file import GpuKind, cluster_gpus
-from xa_search.config.plan import make_plan
 from xa_search.corpora.checks import CorpusCheck, TranslationCheck
 from xa_search.errors import UsageError
 from xa_search.records import Asha, Plan
@@ -15,6 +14,8 @@ from xa_search.rehearsal.search_forecast import SearchForecast, estimated_step, 
 from xa_search.rehearsal.setup import TRIALS, rehearsal_changes
 from xa_search.rehearsal.step_time import Dimensions, dimensions_of
 from xa_search.search.sampler import recipe
+from xa_search.search.stopping_rules import ASHA, ChosenRule
+from xa_search.workflows.plan import make_plan
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"
 SPACE = """
@@ -41,10 +42,14 @@ def step_of(seconds: float) -> StepTime:
     return StepTime(utterances=60, seconds=seconds, on_gpu=True, source="timed by hand")
 
 
+def asha(grace: int, reduction: int) -> ChosenRule:
+    return ChosenRule(rule=ASHA, settings=Asha(grace_epochs=grace, reduction=reduction))
+
+
 def test_a_third_goes_on_at_each_comparison() -> None:
     """Of 6 epochs, compared after 1 and 3: 1 + 2 x 1/3 + 3 x 1/9."""
-    assert expected_epochs(Asha(grace_epochs=1, reduction=3), 6) == pytest.approx(2.0)
-    assert expected_epochs(Asha(grace_epochs=2, reduction=3), 10) == pytest.approx(2 + 4 / 3 + 4 / 9)
+    assert expected_epochs(asha(1, 3), 6) == pytest.approx(2.0)
+    assert expected_epochs(asha(2, 3), 10) == pytest.approx(2 + 4 / 3 + 4 / 9)
     assert expected_epochs(None, 7) == 7
 
 

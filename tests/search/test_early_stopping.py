@@ -10,9 +10,15 @@ from ray.tune.schedulers import ASHAScheduler
 from xa_search.errors import XaSearchError
 from xa_search.records import Asha, StoppedAt, TrialRecord, TrialRole, TrialSettings, TrialState
 from xa_search.search.early_stopping import EarlyStopping
+from xa_search.search.stopping_rules import ASHA, ChosenRule
 from xa_search.search.winner import choose_winner
 
-HALVING = Asha(grace_epochs=1, reduction=2)
+
+def asha(grace: int = 1, reduction: int = 3) -> ChosenRule:
+    return ChosenRule(rule=ASHA, settings=Asha(grace_epochs=grace, reduction=reduction))
+
+
+HALVING = asha(1, 2)
 
 
 def trial(
@@ -71,14 +77,14 @@ def test_a_paused_trial_that_goes_on_is_counted_once() -> None:
 
 
 def test_a_grace_longer_than_the_budget_never_stops_a_trial() -> None:
-    stopping = EarlyStopping(Asha(grace_epochs=9), [trial(0, scores=(0.9, 0.9, 0.9))])
+    stopping = EarlyStopping(asha(9), [trial(0, scores=(0.9, 0.9, 0.9))])
     assert all(resumed(stopping, trial(1), epoch, 0.1) for epoch in (1, 2, 3))
 
 
 @pytest.mark.parametrize(("grace", "reduction", "epochs"), [(1, 2, 8), (2, 3, 20), (1, 4, 16)])
 def test_the_rule_is_that_of_rays_asha(grace: int, reduction: int, epochs: int) -> None:
     """Forty trials with noisy curves, their epochs in a mixed order."""
-    stopping = EarlyStopping(Asha(grace_epochs=grace, reduction=reduction))
+    stopping = EarlyStopping(asha(grace, reduction))
     theirs = ASHAScheduler("epoch", "score", "max", max_t=epochs, grace_period=grace, reduction_factor=reduction)
     generator = np.random.default_rng(1)
     going = [replace(trial(n), settings=TrialSettings(model_size="small", epochs=epochs)) for n in range(40)]

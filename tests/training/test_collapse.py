@@ -149,7 +149,7 @@ def test_what_follows_a_loss_that_is_not_finite_is_neither_kept_nor_reported(
         calls.append(len(calls) >= 22)
         return align_loss(*given) * (math.nan if calls[-1] else 1.0)
 
-    monkeypatch.setattr("xa_search.training.objective.align_loss", breaks_in_the_second_epoch)
+    monkeypatch.setattr("xa_search.model.losses.align_loss", breaks_in_the_second_epoch)
     job = make_job(batch_size=3, epochs=3)
     trial = train_trial(job)
     report = next(trial)

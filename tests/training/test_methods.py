@@ -20,6 +20,7 @@ from xa_search.records import Split, Translation, TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import load_trial_data
 from xa_search.training.objective import LossTerms, compute_losses
+from xa_search.training.registry import METHODS
 from xa_search.training.steps import StepBatch, step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 from xa_search.training.trial import best_weights, train_trial
@@ -173,7 +174,7 @@ def test_target_methods_learn_from_labelled_utterances_of_these_languages(
     steps = list(step_batches(trainer.data, trainer.collator, trainer.job.settings, 0))
     rows = [row for step in steps for row in step.rows.task]
     assert {lang for row in rows for lang in VERBS["clean"] if row.words[1] in ROOMS[lang]} == languages
-    assert len(rows) == len({tuple(row.words) for row in rows}) == len(trainer.data.task_rows(method))
+    assert len(rows) == len({tuple(row.words) for row in rows}) == len(trainer.data.task_rows(METHODS[method]))
     assert not any(len(step.partners) for step in steps)
     assert all(step.batch.intents.min() >= 0 and step.batch.slots.min() >= 0 for step in steps)
     assert trainer.steps == 3 * len(steps)

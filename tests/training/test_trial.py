@@ -19,6 +19,8 @@ from xa_search.training.checkpoint import build_model, restore_model
 from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import score_test
+from xa_search.training.registry import SELECTION_RULES
+from xa_search.training.selection import SelectionRule
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import build_trainer
 from xa_search.training.trial import best_weights, train_trial
@@ -126,7 +128,8 @@ def test_only_target_dev_scores_target_labels(make_job: MakeJob, selection: str,
 
 def test_the_best_epoch_is_kept_not_the_last(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.5, 0.9, 0.2])
-    monkeypatch.setattr("xa_search.training.trial.selection_score", lambda *_: next(scores))
+    rule = SelectionRule(name="label_free", score=lambda *_: next(scores))
+    monkeypatch.setitem(SELECTION_RULES, "label_free", rule)
     job = make_job(epochs=3)
     reports, kept = [], []
     for report in train_trial(job):
@@ -140,9 +143,7 @@ def test_the_best_epoch_is_kept_not_the_last(make_job: MakeJob, monkeypatch: pyt
 
 
 def test_a_diverging_trial_stops_as_non_finite(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "xa_search.training.objective.align_loss", lambda source, *_: source.sum() * torch.tensor(math.nan)
-    )
+    monkeypatch.setattr("xa_search.model.losses.align_loss", lambda source, *_: source.sum() * torch.tensor(math.nan))
     with pytest.raises(NonFiniteError, match="train_loss_total"):
         next(train_trial(make_job()))
 

@@ -4,21 +4,21 @@ import json
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from tiny_corpora import WRITERS, write_corpus
 
-from xa_search.config.plan import make_plan
 from xa_search.corpora import CORPORA
 from xa_search.errors import DataError, UsageError
-from xa_search.records import EpochReport, Method, Plan
+from xa_search.records import EpochReport, Plan
+from xa_search.training.registry import METHODS
 from xa_search.training.trial import train_trial
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.run import train_alone
 from xa_search.workflows.trials import make_trial_job, score_trial_on_test
 
-METHODS = get_args(Method)
 SPACE = (
     "params.model_size.choices=[tiny]",
     "baseline=null",

@@ -16,7 +16,6 @@ import pytest
 
 from xa_search.cli import main as cli
 from xa_search.cli.display import SearchDisplay
-from xa_search.config.plan import make_plan
 from xa_search.errors import XaSearchError
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
@@ -27,6 +26,7 @@ from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.workflows.evaluate import model_or_trial
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import open_plan_corpus
 from xa_search.workflows.run import SearchResult, run_search
 

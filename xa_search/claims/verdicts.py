@@ -15,6 +15,7 @@ from typing import Any, Literal
 from xa_search.claims.evidence import CorpusTests, Evidence, difference, find_tests, scores
 from xa_search.claims.statements import LANGUAGES, PAPER_SIZE, Claim, Published, find_published
 from xa_search.training.metrics import RESAMPLES, Interval
+from xa_search.training.registry import selection_rule
 
 FOOTNOTES = (
     f"Intervals: 95%, percentile bootstrap over test utterances, {RESAMPLES:,} resamples, fixed seed; the answers of "
@@ -58,7 +59,7 @@ def deviations(claim: Claim, parts: Sequence[CorpusTests]) -> tuple[str, ...]:
         notes.append(f"at most {', '.join(map(str, limits))} training utterances")
     if limits := sorted({one.settings.test_limit for one in tests if one.settings.test_limit is not None}):
         notes.append(f"at most {', '.join(map(str, limits))} test utterances a language")
-    if any(one.selection == "target_dev" for one in tests):
+    if any(selection_rule(one.selection).reads_target_labels for one in tests):
         notes.append("labelled target data chose the trials")
     if absent := [corpus for corpus in claim.corpora if corpus not in {part.corpus for part in parts}]:
         notes.append(f"without {', '.join(absent)}")

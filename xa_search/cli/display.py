@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
-from xa_search.records import WEIGHTS, EpochReport, Plan, TrialRecord
+from xa_search.records import EpochReport, Plan, TrialRecord, is_weight
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -141,7 +141,7 @@ def ended_of(ended: int, wanted: int) -> str:
 def describe(trial: TrialRecord) -> str:
     """Name a trial's role and its searched settings."""
     role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
-    hidden = {"method", *WEIGHTS} if trial.role == "baseline" else set()
+    hidden = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
     return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
 
 

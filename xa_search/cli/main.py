@@ -100,7 +100,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Search a space; the same command again resumes or extends the search."""
-    from xa_search.config.plan import make_plan
+    from xa_search.workflows.plan import make_plan
 
     plan = make_plan(
         space,
@@ -171,7 +171,7 @@ def train(
 ) -> None:
     """Train one trial alone."""
     from xa_search.cli.tables import print_epoch, print_metrics, read_json_object
-    from xa_search.config.plan import make_plan
+    from xa_search.workflows.plan import make_plan
     from xa_search.workflows.run import train_alone
 
     plan = make_plan(

@@ -11,7 +11,7 @@ from xa_search.cli.display import console, percent, short
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.corpora import CorpusCheck, CorpusStats
 from xa_search.errors import UsageError
-from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
+from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.tracking.registry import RegisteredVersion
 from xa_search.tracking.report import (
     COST_COLUMNS,
@@ -23,6 +23,7 @@ from xa_search.tracking.report import (
     language_rows,
     trial_rows,
 )
+from xa_search.training.registry import method_of, selection_rule
 from xa_search.workflows.evaluate import TransferTest
 from xa_search.workflows.run import SearchResult
 
@@ -78,7 +79,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
-        unused = {"method", *WEIGHTS} if trial.role == "baseline" else set()
+        unused = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
         score = "-" if trial.score is None else f"{trial.score:.1f}"
@@ -102,10 +103,10 @@ def _say_findings(record: SearchRecord) -> None:
         say("what mattered: unknown, as too few trials used their full budget")
     for region in failure_regions(record.trials):
         say(str(region))
-    if record.selection == "target_dev":
+    if selection_rule(record.selection).reads_target_labels:
         say("not zero-shot: labelled target dev data chose the winner")
     winner = record.trial(record.winner).settings
-    if winner.reads_target_labels:
+    if method_of(winner).target_rows:
         say(f"not zero-shot: the winner learned from labelled target data, by method {winner.method}")
     if record.winner == record.baseline:
         say("the zero-shot trial itself scored best: in this search, no other setting was better")

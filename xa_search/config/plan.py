@@ -18,7 +18,7 @@ from xa_search.config.shipped import SPACES
 from xa_search.config.validation import shape_faults, space_faults
 from xa_search.config.yaml_files import BrokenYamlError, load_yaml, load_yaml_file
 from xa_search.errors import UsageError
-from xa_search.records import Plan, SearchSpace
+from xa_search.records import Plan, SearchSpace, Vocabulary
 
 EVERYWHERE: dict[str, Any] = {
     "align_weight": 1.0,
@@ -77,7 +77,7 @@ def space_names() -> list[str]:
     return sorted(path.stem for path in SPACES.glob("*.yaml"))
 
 
-def make_plan(space: str, changes: tuple[str, ...] = (), **options: Any) -> Plan:
+def read_plan(space: str, changes: tuple[str, ...], vocabulary: Vocabulary, **options: Any) -> Plan:
     """Read the search space called `space` (a name or a YAML file), apply `KEY=VALUE` changes, and validate.
 
     Raises UsageError with one line a fault.
@@ -95,7 +95,7 @@ def make_plan(space: str, changes: tuple[str, ...] = (), **options: Any) -> Plan
         parsed = SearchSpace.model_validate(raw)
     except ValidationError as error:
         raise UsageError("\n".join(shape_faults(path, error))) from None
-    if faults := space_faults(path, parsed):
+    if faults := space_faults(path, parsed, vocabulary):
         raise UsageError("\n".join(faults))
     if not re.fullmatch(r"[\w.-]+", path.stem):
         raise UsageError(f"{path}: the name {path.stem!r} names the search; use letters, digits, '.', '_' and '-' only")

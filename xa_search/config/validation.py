@@ -1,20 +1,29 @@
-"""What is wrong with a search space. In: its file, and what was read from it. Out: all faults, one a line.
+"""What is wrong with a search space. In: its file, what was read from it, the names it may use. Out: all faults.
 
-Each names file, key, value and what to type.
+Each is one line, and names file, key, value and what to type.
 """
 
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import value_faults
-from xa_search.records import Asha, Method, Parameter, Scheduler, SearchSpace, SizeResources, TrialSettings
+from xa_search.records import (
+    Asha,
+    Parameter,
+    SearchSpace,
+    SizeResources,
+    TrialSettings,
+    Vocabulary,
+    unknown,
+)
 from xa_search.records.stored import RENAMED_KEYS, RENAMED_SETTINGS
+from xa_search.records.trial import WEIGHT
 
-METHODS: tuple[str, ...] = get_args(Method)
 SETTINGS = TrialSettings.model_fields
 NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "validation_fraction", "max_tokens"}
 
@@ -39,7 +48,6 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "params": Parameter,
-        "scheduler": Scheduler,
         "asha": Asha,
         "resources": SizeResources,
     }
@@ -59,17 +67,19 @@ def _line(key: str, value: Any) -> str:
     return str(yaml.safe_dump({key: value}, default_flow_style=None, allow_unicode=True, width=1000)).strip()
 
 
-def space_faults(path: Path, space: SearchSpace) -> list[str]:
+def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
     """Return what is wrong with a space that has the right keys and types."""
-    faults = []
+    faults = [f"{path}: {fault}" for fault in _name_faults(space, vocabulary)]
+    faults += _scheduler_faults(path, space, vocabulary)
+    settings = [*SETTINGS, *(f"{loss}{WEIGHT}" for loss in vocabulary.pair_losses if f"{loss}{WEIGHT}" not in SETTINGS)]
     for section, values in (("params", space.params), ("fixed", space.fixed)):
         for key in values:
             if key == "method" and section == "fixed":
                 faults.append(f"{path}: fixed.method: is no setting of `fixed`; write `method: {values[key]}`")
             elif key in RENAMED_SETTINGS:
                 faults.append(f"{path}: {section}.{key}: was renamed; write {RENAMED_SETTINGS[key]}")
-            elif key not in SETTINGS:
-                faults.append(f"{path}: {section}.{key}: unknown setting; {_suggestion(key, list(SETTINGS))}")
+            elif key not in settings:
+                faults.append(f"{path}: {section}.{key}: unknown setting; {_suggestion(key, settings)}")
     for section, values in (("baseline", space.baseline), ("published", space.published)):
         for key in values:
             if key not in space.params:
@@ -82,14 +92,55 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
     faults += [f"{path}: unseen_languages: {fault}" for fault in _unseen_language_faults(space)]
-    faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space)]
-    if space.method not in METHODS:
-        faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
+    faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space, vocabulary)]
     if faults:
         return faults
     for key, parameter in space.params.items():
         faults += [f"{path}: params.{key}: {fault}" for fault in _parameter_faults(key, parameter)]
-    return faults or _value_faults(path, space)
+    return faults or _value_faults(path, space, vocabulary)
+
+
+def _name_faults(space: SearchSpace, vocabulary: Vocabulary) -> Iterator[str]:
+    """Yield the names that nothing is registered under."""
+    known = {
+        "corpus": (space.corpus, vocabulary.corpora),
+        "method": (space.method, vocabulary.methods),
+        "selection": (space.selection, vocabulary.selections),
+    }
+    for key, (name, names) in known.items():
+        if name not in names:
+            yield f"{key}: {unknown(name, names)}"
+
+
+def _scheduler_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
+    faults, named = [], space.scheduler.named
+    for name, given in named.items():
+        if name not in vocabulary.schedulers:
+            faults.append(f"{path}: scheduler.{name}: unknown key; {_suggestion(name, list(vocabulary.schedulers))}")
+            continue
+        try:
+            vocabulary.schedulers[name].model_validate(given)
+        except ValidationError as error:
+            faults += value_faults(f"{path}: scheduler.{name}", error)
+    if len(named) > 1:
+        faults.append(f"{path}: scheduler: has {' and '.join(named)}; keep one")
+    return faults
+
+
+def setting_faults(where: str, values: Mapping[str, Any], vocabulary: Vocabulary) -> list[str]:
+    """Return what is wrong with values of settings: their types, their limits, and the names among them."""
+    try:
+        TrialSettings.model_validate(values)
+    except ValidationError as error:
+        return value_faults(where, error)
+    named: dict[str, Collection[str]] = {"method": vocabulary.methods, "align_distance": vocabulary.align_distances}
+    faults = [
+        f"{where}.{key}: {unknown(values[key], names)}"
+        for key, names in named.items()
+        if key in values and values[key] not in names
+    ]
+    losses = (key for key in values if key not in SETTINGS and key.removesuffix(WEIGHT) not in vocabulary.pair_losses)
+    return faults + [f"{where}.{key}: weighs no loss; valid: {', '.join(vocabulary.pair_losses)}" for key in losses]
 
 
 def _unseen_language_faults(space: SearchSpace) -> list[str]:
@@ -104,19 +155,27 @@ def _unseen_language_faults(space: SearchSpace) -> list[str]:
     return faults
 
 
-def _resource_faults(space: SearchSpace) -> list[str]:
+def _resource_faults(space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
     sizes = list(space.model_sizes)
     faults = [f"{size}: no trial has this size; {_suggestion(size, sizes)}" for size in space.resources.keys() - sizes]
-    weight = space.params.get("contrastive_weight")
-    most = space.fixed.get("contrastive_weight", 1) if weight is None else max(weight.choices or (weight.high or 0,))
-    if "cross_aligner" in space.methods and most != 0:
-        for size in sizes:
-            if (gpus := space.gpus(size) or 0) > 1:
-                faults.append(
-                    f"{size}: {gpus:g} GPUs: the contrastive loss of cross_aligner sets each pair against all others "
-                    "of a step, and cannot be divided; --set fixed.contrastive_weight=0, or give it 1"
-                )
+    for method in space.methods:
+        for loss in vocabulary.undivided_losses.get(method, ()):
+            several = [size for size in sizes if (space.gpus(size) or 0) > 1 and _highest_weight(space, loss) != 0]
+            faults += [
+                f"{size}: {space.gpus(size):g} GPUs: the {loss} loss of {method} sets each pair against all others "
+                f"of a step, and cannot be divided; --set fixed.{loss}{WEIGHT}=0, or give it 1"
+                for size in several
+            ]
     return faults
+
+
+def _highest_weight(space: SearchSpace, loss: str) -> Any:
+    """Return the highest factor before a loss between pairs that a trial may have."""
+    key = f"{loss}{WEIGHT}"
+    searched = space.params.get(key)
+    if searched is not None:
+        return max(searched.choices or (searched.high or 0,))
+    return space.fixed.get(key, SETTINGS[key].default if key in SETTINGS else 0)
 
 
 def _parameter_faults(key: str, parameter: Parameter) -> list[str]:
@@ -126,7 +185,7 @@ def _parameter_faults(key: str, parameter: Parameter) -> list[str]:
         return [] if parameter.choices else ["choices: [] is empty; name at least one value"]
     if parameter.low is None or parameter.high is None:
         return ["needs `low` and `high`, or `choices`"]
-    if SETTINGS[key].annotation not in (int, float):
+    if TrialSettings.type_of(key) not in (int, float):
         return [f"takes no range; give `choices: [{SETTINGS[key].default}]`"]
     if parameter.low >= parameter.high:
         return [f"empty range: low {parameter.low} is not below high {parameter.high}; swap or widen them"]
@@ -135,7 +194,7 @@ def _parameter_faults(key: str, parameter: Parameter) -> list[str]:
     return []
 
 
-def _value_faults(path: Path, space: SearchSpace) -> list[str]:
+def _value_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
     """Check every value that a trial may get against the settings' own types and limits."""
     faults: list[str] = []
     samples = [("fixed", dict(space.fixed)), ("baseline", dict(space.baseline)), ("published", dict(space.published))]
@@ -143,10 +202,7 @@ def _value_faults(path: Path, space: SearchSpace) -> list[str]:
         values = parameter.choices if parameter.choices is not None else (parameter.low, parameter.high)
         samples += [(f"params.{key}", {key: value}) for value in values]
     for where, sample in samples:
-        try:
-            TrialSettings.model_validate(sample)
-        except ValidationError as error:
-            faults += value_faults(f"{path}: {where}", error)
+        faults += setting_faults(f"{path}: {where}", sample, vocabulary)
     for section in ("baseline", "published"):
         for key, value in getattr(space, section).items():
             if not faults and not _contains(space.params[key], value):

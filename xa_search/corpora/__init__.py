@@ -1,6 +1,10 @@
-"""Corpora: raw files in, one schema out. The rest of the program imports from here."""
+"""Corpora: raw files in, one schema out. The rest of the program imports from here.
 
-from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
+A module a corpus; catalogue: all of them, by name. opening: from a name to files. corpus: a corpus at hand. raw_files,
+rows, spans, repair: what readers share. checks: what is wrong with the files. mini: the bundled corpus.
+"""
+
+from xa_search.corpora.catalogue import CATALOGUE, CORPORA
 from xa_search.corpora.checks import (
     CorpusCheck,
     CorpusStats,
@@ -13,6 +17,7 @@ from xa_search.corpora.checks import (
 )
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.opening import open_corpus
+from xa_search.corpora.rows import CatalogueEntry
 
 __all__ = [
     "CATALOGUE",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, RawFiles
 from xa_search.corpora.repair import split_text
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, RowError, full_lines, line_id
 from xa_search.records import Split
 
 
@@ -101,4 +101,15 @@ LAYOUT = Layout(
     read=read,
     id_translations=id_translations,
     read_translation_rows=read_translation_rows,
+)
+
+JSONL = CatalogueEntry(
+    name="jsonl",
+    title="your own corpus",
+    languages=(),
+    licence="yours",
+    layout=LAYOUT,
+    expects="train.en.jsonl, dev.en.jsonl, test.en.jsonl (or en/train.jsonl), the same for each target, "
+    "and translations.de.jsonl",
+    find_languages=languages,
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
 from xa_search.records import SPLITS, Split
 
@@ -108,3 +108,15 @@ def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool
 
 
 LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+
+MASSIVE = CatalogueEntry(
+    name="massive",
+    title="MASSIVE 1.1 (FitzGerald et al. 2022)",
+    languages=LANGUAGES,
+    licence="CC BY 4.0",
+    layout=LAYOUT,
+    expects="en-US.jsonl (or data/en-US.jsonl) and the same for each target, all splits in one file",
+    address="https://amazon-massive-nlu-dataset.s3.amazonaws.com/amazon-massive-dataset-1.1.tar.gz",
+    # Not published with the download; it is what those who pin the archive agree on.
+    sha256="4cba5faa11c71437928e17cb1b9b3d8b8e727e7ea363a3a9a8045e19c0491577",
+)

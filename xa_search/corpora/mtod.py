@@ -7,7 +7,7 @@ tokens. CoNLL is preferred where both are there. `<lang>/train.tsv` holds one tr
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
 from xa_search.corpora.spans import label_words
 from xa_search.records import OUTSIDE, Split
 
@@ -78,3 +78,15 @@ def _row(block: list[Line], row_id: str) -> Row:
 
 
 LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)
+
+MTOD = CatalogueEntry(
+    name="mtod",
+    title="MTOD, Multilingual Task-Oriented Dialog (Schuster et al. 2019)",
+    languages=("en", "es", "th"),
+    licence="stated in the download itself; not checked here",
+    layout=LAYOUT,
+    expects="en/train-en.conllu (or .tsv), en/dev-en.conllu, en/test-en.conllu, the same for each target, "
+    "and es/train.tsv with one translation for each row of the English training file",
+    # The download holds no translations, and no checksum is published for it: its structure is checked.
+    address="https://fb.me/multilingual_task_oriented_data",
+)

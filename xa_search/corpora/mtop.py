@@ -6,8 +6,9 @@ With ids, the languages are parallel; without, `<lang>/train.tsv` or `translatio
 
 from collections.abc import Iterator
 
+from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
 from xa_search.corpora.spans import label_words
 from xa_search.records import Split
 
@@ -56,4 +57,25 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
 
 LAYOUT = Layout(
     split_files=split_files, read=read, line_translations=line_translations, id_translations=id_translations
+)
+
+MTOP_MINI = CatalogueEntry(
+    name="mtop-mini",
+    title="mtop-mini: sentence frames in MTOP's format, written for this project",
+    languages=("en", "de", "es", "fr", "hi", "th"),
+    licence="Apache-2.0",
+    layout=LAYOUT,
+    expects="en/train.txt, en/eval.txt, en/test.txt, and the same for each target",
+    generate=generate_once,
+)
+
+MTOP = CatalogueEntry(
+    name="mtop",
+    title="MTOP (Li et al. 2021)",
+    languages=("en", "de", "es", "fr", "hi", "th"),
+    licence="CC BY-SA 4.0",
+    layout=LAYOUT,
+    expects="en/train.txt, en/eval.txt, en/test.txt, and the same for each target",
+    address="https://dl.fbaipublicfiles.com/mtop/mtop.zip",
+    sha256="0c086500aed2ed48d3df383c91664b152e4a46e2adef6a635fa16d508ebaec0b",
 )

@@ -7,7 +7,7 @@ by spaces. Languages are parallel by id. Rows with a different number of words a
 from collections.abc import Iterator, Sequence
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
 from xa_search.records import Split
 
 COLUMNS = ("id", "utterance", "slot_labels", "intent")
@@ -60,3 +60,14 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+
+MULTIATIS = CatalogueEntry(
+    name="multiatis",
+    title="MultiATIS++ (Xu et al. 2020)",
+    languages=("en", "de", "es", "fr", "hi", "ja", "pt", "tr", "zh"),
+    licence="LDC (LDC2021T04): not to be downloaded freely",
+    layout=LAYOUT,
+    expects="train_EN.tsv, dev_EN.tsv, test_EN.tsv, and the same for each target (train_DE.tsv); "
+    "columns id, utterance, slot_labels, intent",
+    how_to_get="MultiATIS++ is licensed by the LDC (LDC2021T04) and cannot be downloaded: get it there and give",
+)

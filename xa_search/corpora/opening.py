@@ -17,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from xa_search.corpora import jsonl
-from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
+from xa_search.corpora.catalogue import CATALOGUE, CORPORA
 from xa_search.corpora.corpus import Corpus, find_translations_folder
-from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
+from xa_search.corpora.rows import CatalogueEntry
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
 
@@ -129,7 +128,9 @@ def open_corpus(
         _check_languages(entry.name, source, (*targets, *unseen_languages), entry.languages)
     files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
     if not entry.languages:
-        _check_languages(f"{entry.name} in {files.root}", source, (*targets, *unseen_languages), jsonl.languages(files))
+        _check_languages(
+            f"{entry.name} in {files.root}", source, (*targets, *unseen_languages), entry.languages_in(files)
+        )
     corpus = Corpus(name, source, targets, files, entry.layout)
     if (made := find_translations_folder(corpus, home)) is not None:
         corpus = replace(corpus, machine_translations=RawFiles.open(made))
@@ -163,17 +164,13 @@ def _check_languages(corpus: str, source: str, targets: tuple[str, ...], valid: 
 
 def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Path:
     folder = home / "corpora"
-    if entry.name == "mtop-mini":
-        return generate_once(folder / entry.name)
+    if entry.generate is not None:
+        return entry.generate(folder / entry.name)
     for path in (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS))):
         if path.exists():
             return path
-    if entry.name == "multiatis":
-        raise DataError(
-            f"MultiATIS++ is licensed by the LDC (LDC2021T04) and cannot be downloaded: "
-            f"get it there and give --data PATH, a folder or zip with {entry.expects}"
-        )
     if entry.address is None:
-        raise DataError(f"{entry.name} needs --data PATH, a folder or zip with {entry.expects}")
+        wish = entry.how_to_get or f"{entry.name} needs"
+        raise DataError(f"{wish} --data PATH, a folder or zip with {entry.expects}")
     ending = next((ending for ending in TAR_ENDINGS if entry.address.endswith(ending)), ".zip")
     return download(entry, folder / f"{entry.name}{ending}", progress)

@@ -8,7 +8,7 @@ found nothing to translate, a sentence is `NS` or empty.
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id
 from xa_search.records import BETWEEN, OUTSIDE, Split
 
 COLUMNS = ("id", "sentence1", "sentence2", "label")
@@ -68,3 +68,15 @@ def _words(sentence: str) -> tuple[str, ...]:
 
 
 LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+
+PAWSX = CatalogueEntry(
+    name="pawsx",
+    title="PAWS-X (Yang et al. 2019), sentence pairs: paraphrase or not",
+    languages=("en", "de", "es", "fr", "ja", "ko", "zh"),
+    licence="free for any purpose, with acknowledgement of Google LLC as the source",
+    layout=LAYOUT,
+    expects="en/train.tsv, de/translated_train.tsv for each target, and dev_2k.tsv and test_2k.tsv for all "
+    "(or x-final/en/train.tsv, and so on); columns id, sentence1, sentence2, label",
+    # No checksum is published for it: its structure is checked.
+    address="https://storage.googleapis.com/paws/pawsx/x-final.tar.gz",
+)

@@ -1,4 +1,4 @@
-"""A row as a reader hands it on, and what a corpus format is. In: nothing. Out: the types that each reader fills.
+"""A row as a reader hands it on, a format, a corpus. In: nothing. Out: the types that each corpus's module fills.
 
 `REPAIRS` and `DROPS` name every kind of fault; the policy that acts on them is in `repair`.
 
@@ -7,8 +7,9 @@ A reader takes the lines of one file and yields every row of it, faulty ones too
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from xa_search.corpora.raw_files import Line
+from xa_search.corpora.raw_files import Line, RawFiles
 from xa_search.records import Split
 
 REPAIRS: dict[str, str] = {
@@ -97,6 +98,31 @@ class Layout:
     line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueEntry:
+    """What is known of one corpus; it is registered by its import in `catalogue`. No other place holds an address.
+
+    `languages` is empty where the files themselves tell, by `find_languages`. `sha256` is None where none is published.
+    `generate` makes the files in a folder where nothing is to be had from elsewhere.
+    """
+
+    name: str
+    title: str
+    licence: str
+    layout: Layout
+    expects: str  # what a folder or zip holds, for messages
+    languages: tuple[str, ...] = ()
+    find_languages: Callable[[RawFiles], tuple[str, ...]] | None = None
+    address: str | None = None
+    sha256: str | None = None
+    generate: Callable[[Path], Path] | None = None
+    how_to_get: str = ""  # where to turn to, before `--data PATH`
+
+    def languages_in(self, files: RawFiles) -> tuple[str, ...]:
+        """Return the languages that these files may be asked for."""
+        return self.languages if self.find_languages is None else self.find_languages(files)
 
 
 def line_id(lang: str, split: Split, line: int) -> str:

@@ -7,7 +7,7 @@ English has none, and Lithuanian gives one several times. `translations/<lang>.t
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
-from xa_search.corpora.rows import Layout, Row, line_id
+from xa_search.corpora.rows import CatalogueEntry, Layout, Row, line_id
 from xa_search.records import Split
 
 COLUMNS = 4
@@ -52,3 +52,16 @@ def _row(block: list[Line], row_id: str) -> Row:
 
 
 LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)
+
+XSID = CatalogueEntry(
+    name="xsid",
+    title="xSID 0.7 (van der Goot et al. 2021, Aepli et al. 2023, Winkler et al. 2024)",
+    languages=(
+        *("en", "ar", "da", "de", "de-ba", "de-muc", "de-st", "gsw", "id"),
+        *("it", "ja", "kk", "lt", "nap", "nl", "sr", "tr", "zh"),
+    ),
+    licence="CC BY-SA 4.0",
+    layout=LAYOUT,
+    expects="en.test.conll and the same for each target to test a model; to train one also en.train.conll, "
+    "en.valid.conll and translations/de.txt with one translation for each row of en.train.conll",
+)

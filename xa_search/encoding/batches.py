@@ -12,9 +12,7 @@ import torch
 
 from xa_search.encoding.store import slot_types_of
 from xa_search.encoding.table import EncodedRow
-from xa_search.records import OUTSIDE
-
-IGNORED = -100
+from xa_search.records import IGNORED, OUTSIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The model: encoders on disk and in memory, the joint model of intents and slots, and its losses.
 
-sizes: what a search may name. hub, offline_e5, materialise, encoder: how an encoder's files come to be, and are loaded.
-trimming: only the embedding rows that a corpus needs. packed: encoders without padding. joint: the model with its
-heads. losses: the loss terms and their weights. translator, labelled_translations: machine translation, and slot tags
-carried over to translations.
+sizes: the encoders that a search may name. hub, offline_e5, materialise, encoder: how an encoder's files come to be,
+and are loaded. trimming: only the embedding rows that a corpus needs. packed: encoders without padding. joint: the
+model with its heads. losses: the loss terms and their weights; pairs: what a loss between pairs is; registry: those
+that a search may name. translator, labelled_translations: machine translation, and slot tags carried over to
+translations.
 """

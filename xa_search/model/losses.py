@@ -1,4 +1,4 @@
-"""The loss terms, and the factors before those between pairs. In: model outputs and labels. Out: scalars.
+"""The built-in losses, and the factors before those between pairs. In: model outputs and labels. Out: scalars.
 
 total = cross entropy(intent) + cross entropy(slot tags) + the losses between pairs, each times its factor.
 XeroAlign (arXiv 2105.02472, section 3.2) has one such loss, the distance: its factor is 1, its distance the mean
@@ -10,40 +10,47 @@ longer changes needs no more weight (Groenendijk et al., arXiv 2009.01717).
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from xa_search.encoding.batches import IGNORED, Batch
-from xa_search.model.joint import JointOutput
+from xa_search.model.pairs import Distance, PairLoss, Pairs
+from xa_search.records import IGNORED
+
+if TYPE_CHECKING:
+    from xa_search.encoding.batches import Batch
+    from xa_search.model.joint import JointOutput
 
 CONTRASTIVE_TEMPERATURE = 0.05
 NO_ZERO = 1e-8
 UNIFORM_STEPS = 2
 
 
-def intent_loss(output: JointOutput, batch: Batch) -> torch.Tensor:
+def intent_loss(output: "JointOutput", batch: "Batch") -> torch.Tensor:
     """Cross entropy of the intents, averaged over the batch."""
     return _cross_entropy(output.intent_logits, batch.intents)
 
 
-def slot_loss(output: JointOutput, batch: Batch) -> torch.Tensor:
+def slot_loss(output: "JointOutput", batch: "Batch") -> torch.Tensor:
     """Cross entropy of the slot tags, averaged over the scored words of the batch."""
     return _cross_entropy(output.slot_logits, batch.slots)
 
 
-def align_loss(source: torch.Tensor, partner: torch.Tensor, distance: str) -> torch.Tensor:
-    """Distance between the embeddings of N pairs, both [N, H]; the gradient flows into both sides.
+def mse_distance(source: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
+    """Mean over pairs and dimensions of the squared difference."""
+    return functional.mse_loss(source, partner)
 
-    `mse` is the mean over pairs and dimensions of the squared difference; `cosine` is 1 - cosine, averaged.
-    """
-    source, partner = source.float(), partner.float()
-    if distance == "mse":
-        return functional.mse_loss(source, partner)
-    if distance == "cosine":
-        return 1 - _similarities(source, partner).diagonal().mean()
-    raise AssertionError(f"unknown distance {distance!r}")
+
+def cosine_distance(source: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
+    """1 - cosine, averaged over pairs."""
+    return 1 - _similarities(source, partner).diagonal().mean()
+
+
+def align_loss(source: torch.Tensor, partner: torch.Tensor, distance: Distance) -> torch.Tensor:
+    """Distance between the embeddings of N pairs, both [N, H]; the gradient flows into both sides."""
+    return distance.function(source.float(), partner.float())
 
 
 def contrastive_loss(source: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
@@ -87,6 +94,30 @@ def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     scored = (labels != IGNORED).sum()
     total = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
     return total / scored.clamp(min=1)
+
+
+def _align(pairs: Pairs) -> torch.Tensor:
+    return align_loss(*pairs.sentences, pairs.distance)
+
+
+def _contrastive(pairs: Pairs) -> torch.Tensor:
+    return contrastive_loss(*pairs.sentences)
+
+
+def _translate_intent(pairs: Pairs) -> torch.Tensor:
+    return translate_intent_loss(pairs.partner_intent_logits, pairs.intents)
+
+
+def _slot_presence(pairs: Pairs) -> torch.Tensor:
+    return slot_presence_loss(*pairs.presence_logits, pairs.slot_presence)
+
+
+MSE = Distance(name="mse", function=mse_distance)
+COSINE = Distance(name="cosine", function=cosine_distance)
+ALIGN = PairLoss(name="align", function=_align)
+CONTRASTIVE = PairLoss(name="contrastive", function=_contrastive, divided=False)
+TRANSLATE_INTENT = PairLoss(name="translate_intent", function=_translate_intent, reads_intents=True)
+SLOT_PRESENCE = PairLoss(name="slot_presence", function=_slot_presence, reads_slot_presence=True)
 
 
 class LossWeights(nn.Module):

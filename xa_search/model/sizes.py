@@ -1,4 +1,4 @@
-"""The model sizes a search may name. In: a name. Out: what to load, pinned to a commit where it comes from the hub.
+"""The encoders that a search may name. In: a name. Out: what to load, pinned to a commit where it comes from the hub.
 
 Imports neither torch nor transformers, so that a plan can be checked fast.
 """
@@ -12,6 +12,7 @@ from xa_search.errors import ModelError
 
 EMBEDDINGS = ("cls", "mean", "pooler")
 
+MB = 10**6
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LOOKS_LIKE_PATH = re.compile(r"[./~\\]|[A-Za-z]:")
 
@@ -22,6 +23,8 @@ class ModelSize:
 
     `revision` is the commit that a hub model is pinned to; None means: the commit found at the first download,
     recorded beside the files. `directory` is set for an encoder in a local directory only.
+    `disk` is what its files take, in bytes, and `trial_disk` a trial's weights, whose vocabulary is trimmed to the
+    corpus; None where nobody has measured them.
     """
 
     name: str
@@ -29,29 +32,37 @@ class ModelSize:
     revision: str | None
     embedding: str
     directory: Path | None = None
+    disk: int | None = None
+    trial_disk: int | None = None
 
 
 _BUILT_IN = {
     size.name: size
     for size in (
-        ModelSize(name="tiny", hub_id=None, revision=None, embedding="mean"),
+        ModelSize(name="tiny", hub_id=None, revision=None, embedding="mean", disk=MB, trial_disk=MB),
         ModelSize(
             name="small",
             hub_id="intfloat/multilingual-e5-small",
             revision="614241f622f53c4eeff9890bdc4f31cfecc418b3",
             embedding="mean",
+            disk=480 * MB,
+            trial_disk=120 * MB,
         ),
         ModelSize(
             name="base",
             hub_id="FacebookAI/xlm-roberta-base",
             revision="e73636d4f797dec63c3081bb6ed5c7b0bb3f2089",
             embedding="cls",
+            disk=1120 * MB,
+            trial_disk=400 * MB,
         ),
         ModelSize(
             name="large",
             hub_id="FacebookAI/xlm-roberta-large",
             revision="c23d21b0620b635a76227c604d44e43a9f0ee389",
             embedding="cls",
+            disk=2250 * MB,
+            trial_disk=1300 * MB,
         ),
     )
 }

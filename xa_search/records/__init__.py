@@ -1,7 +1,12 @@
-"""The frozen records that packages exchange; none holds a live handle (a model, a client, an open file)."""
+"""The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
+
+data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
+was found. registry: what a search may name.
+"""
 
 from xa_search.records.data import (
     BETWEEN,
+    IGNORED,
     OUTSIDE,
     SPLITS,
     EncodedCorpus,
@@ -10,6 +15,7 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
+from xa_search.records.registry import Vocabulary, look_up, registered, unknown
 from xa_search.records.search import (
     KEEP,
     Asha,
@@ -22,15 +28,11 @@ from xa_search.records.search import (
     Spent,
 )
 from xa_search.records.trial import (
-    TARGET_METHODS,
-    WEIGHTS,
     Embedding,
     EpochReport,
     FailureClass,
     GpuShare,
     MemoryProbe,
-    Method,
-    Selection,
     SizeResources,
     StoppedAt,
     TrialJob,
@@ -38,11 +40,13 @@ from xa_search.records.trial import (
     TrialRole,
     TrialSettings,
     TrialState,
+    is_weight,
 )
 
 __all__ = [
-    "BETWEEN", "KEEP", "OUTSIDE", "SPLITS", "TARGET_METHODS", "WEIGHTS", "Asha", "Embedding", "EncodedCorpus",
-    "EncoderFiles", "EpochReport", "FailureClass", "GpuShare", "MemoryProbe", "Method", "Parameter", "Plan",
-    "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "Selection", "SizeResources", "Spent", "Split",
+    "BETWEEN", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
+    "EncoderFiles", "EpochReport", "FailureClass", "GpuShare", "MemoryProbe", "Parameter", "Plan",
+    "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
     "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
+    "Vocabulary", "is_weight", "look_up", "registered", "unknown",
 ]  # fmt: skip

@@ -8,6 +8,8 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 OUTSIDE = "O"
+IGNORED = -100
+"""The number of a label that is not scored."""
 BETWEEN = "|||"
 """The word between the two sentences of an utterance that is a pair of them."""
 

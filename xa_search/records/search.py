@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.stored import with_first_names
-from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
+from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
 PLACEMENT = "placement.txt"
@@ -41,10 +41,17 @@ class Asha(Frozen):
     reduction: int = Field(default=3, ge=2)
 
 
-class Scheduler(Frozen):
-    """How trials are stopped early; no `asha` lets every trial use its full budget."""
+class Scheduler(BaseModel):
+    """How trials are stopped early: a registered rule with its settings; none lets every trial use its full budget."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     asha: Asha | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The rules that are named, by name, and what settings they are given."""
+        return {name: given for name, given in self if given is not None}
 
 
 class SearchSpace(Frozen):
@@ -64,7 +71,7 @@ class SearchSpace(Frozen):
     """Values of searched parameters for the zero-shot trial; what is not given is taken from `published`."""
     published: dict[str, Any] = {}
     """Values of searched parameters in the published recipe."""
-    selection: Selection = "label_free"
+    selection: str = "label_free"
     trials: int = Field(default=20, ge=2)
     keep: int = Field(default=KEEP, ge=1)
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
@@ -104,11 +111,6 @@ class SearchSpace(Frozen):
         """Return what the space says that a trial of a size takes; none: as much as is measured."""
         return self.resources[size].gpus if size in self.resources else self.gpus_per_trial
 
-    @property
-    def is_zero_shot(self) -> bool:
-        """Whether neither the selection nor any method reads labelled target data."""
-        return self.selection != "target_dev" and not set(self.methods) & set(TARGET_METHODS)
-
 
 class Plan(Frozen):
     """Everything a search needs to know before it starts; built once, never edited."""
@@ -145,6 +147,11 @@ class Plan(Frozen):
         searched = self.space.params.get("models")
         choices = (self.space.fixed.get("models"),) if searched is None else searched.choices or ()
         return len(self.space.targets) if "each" in choices else 1
+
+    @property
+    def max_tokens(self) -> int:
+        """The limit of sub-words an utterance; it is never searched."""
+        return self.trial_settings({}).max_tokens
 
     @property
     def search_id(self) -> str:
@@ -185,7 +192,7 @@ class SearchRecord:
     search_id: str
     source: str
     targets: tuple[str, ...]
-    selection: Selection
+    selection: str
     trials: tuple[TrialRecord, ...]
     winner: int
     baseline: int
@@ -197,11 +204,6 @@ class SearchRecord:
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
-
-    @property
-    def is_zero_shot(self) -> bool:
-        """Whether labelled target data neither chose the winner nor trained it."""
-        return self.selection != "target_dev" and not self.trial(self.winner).settings.reads_target_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,24 +1,18 @@
 """Records of one trial. In: nothing. Out: its settings, its place on a GPU, its job, its reports, as frozen types."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from xa_search.records.data import EncodedCorpus, EncoderFiles
 
-Method = Literal[
-    "zero_shot", "english_only", "xeroalign", "cross_aligner", "translate_train", "target", "target_english"
-]
-Selection = Literal["label_free", "source_dev", "target_dev"]
 Embedding = Literal["cls", "mean", "pooler"]
-PAIR_LOSSES = ("align", "contrastive", "translate_intent", "slot_presence")
-WEIGHTS = tuple(f"{loss}_weight" for loss in PAIR_LOSSES)
-"""The settings that weight the losses between pairs; a zero-shot trial reads none of them."""
-TARGET_METHODS = ("target", "target_english")
-"""The methods that learn from labelled target data, so that they are not zero-shot."""
+WEIGHT = "_weight"
+"""How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
 TrialRole = Literal["baseline", "published", "searched"]
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
@@ -62,21 +56,16 @@ class GpuShare:
 
 
 class TrialSettings(BaseModel):
-    """Everything that decides how one trial trains. Any field can be fixed or searched in a search space."""
+    """Everything that decides how one trial trains. Any field can be fixed or searched in a search space.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    method: Method = "xeroalign"
-    """How the trial learns.
-
-    `zero_shot`: from the labelled source utterances alone; all others but `target` from these too.
-    `xeroalign`: and aligns them with their translations.
-    `english_only`: and aligns each with itself under another dropout: what alignment gains without a second language.
-    `cross_aligner`: and adds up to four losses between them and their translations.
-    `translate_train`: and from their translations, with the source's intents and the slot tags of the words that match.
-    `target_english`: and from the targets' labelled training utterances, which is not zero-shot.
-    `target`: from the targets' labelled training utterances alone, which is not zero-shot.
+    Besides its fields it takes the weight of any registered loss between pairs, `NAME_weight`; 0 where none is given.
     """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, NonNegativeFloat]
+
+    method: str = "xeroalign"
+    """How the trial learns: a name in `training/methods.py`."""
     models: Literal["joint", "each"] = "joint"
     """One model for all targets, or as published one for each, trained in turn; the score is their mean."""
     model_size: str = "base"
@@ -101,8 +90,8 @@ class TrialSettings(BaseModel):
     """Labelled utterances a step."""
     pairing: Literal["shared", "independent"] = "shared"
     """`shared` aligns the task batch with its translations; `independent` draws the pairs separately."""
-    align_distance: Literal["mse", "cosine"] = "mse"
-    """The distance between the sentence embeddings of a pair."""
+    align_distance: str = "mse"
+    """The distance between the sentence embeddings of a pair: a name in `model/registry.py`."""
     embedding: Embedding | None = None
     """The sentence embedding; none takes the default of the model size."""
     schedule: Literal["one_cycle", "linear"] = "one_cycle"
@@ -134,26 +123,31 @@ class TrialSettings(BaseModel):
     seed: int = Field(default=1, ge=0)
     """Fixes the order of the data, the initialisation of the heads and dropout."""
 
-    @property
-    def pair_losses(self) -> dict[str, float]:
-        """The losses between pairs that the method adds to the task loss, and the factor before each; none is 0."""
-        names: tuple[str, ...] = ()
-        if self.method == "cross_aligner":
-            names = PAIR_LOSSES
-        elif self.method in ("english_only", "xeroalign"):
-            names = ("align",)
-        weights = {name: getattr(self, f"{name}_weight") for name in names}
-        return {name: weight for name, weight in weights.items() if weight > 0}
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_keys(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        extra = [key for key in values if key not in cls.model_fields and not is_weight(key)]
+        faults = [InitErrorDetails(type="extra_forbidden", loc=(key,), input=values[key]) for key in extra]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return values
+
+    @classmethod
+    def type_of(cls, setting: str) -> Any:
+        """Return the type of a setting's values."""
+        return float if setting not in cls.model_fields else cls.model_fields[setting].annotation
 
     @property
-    def one_model_a_target(self) -> bool:
-        """Whether there is a model for each target; what no target teaches is the same for all, and trained once."""
-        return self.models == "each" and self.method not in ("zero_shot", "english_only")
+    def weights(self) -> dict[str, float]:
+        """The factors before the losses between pairs, by loss; a method may read some of them, or none."""
+        return {name.removesuffix(WEIGHT): value for name, value in self if is_weight(name)}
 
-    @property
-    def reads_target_labels(self) -> bool:
-        """Whether the method learns from labelled target data, so that the trial is not zero-shot."""
-        return self.method in TARGET_METHODS
+
+def is_weight(setting: str) -> bool:
+    """Whether a setting is the factor before a loss between pairs; a zero-shot trial reads none of them."""
+    return setting.endswith(WEIGHT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +157,7 @@ class TrialJob:
     settings: TrialSettings
     encoder: EncoderFiles
     corpus: EncodedCorpus
-    selection: Selection
+    selection: str
     directory: Path
     home: Path
     threads: int

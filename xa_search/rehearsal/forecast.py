@@ -9,9 +9,11 @@ from itertools import product
 from math import ceil
 
 from xa_search.corpora import CorpusCheck
-from xa_search.records import Asha, Plan, TrialRole, TrialSettings
+from xa_search.records import Plan, TrialRole, TrialSettings
+from xa_search.search.registry import chosen_rule
 from xa_search.search.sampler import recipe, settings_of
-from xa_search.training.evaluation import reads_target_labels
+from xa_search.search.stopping_rules import ChosenRule
+from xa_search.training.registry import method_of, one_model_a_target, pair_losses, selection_rule
 
 HOUR = 3600.0
 FORWARD_SHARE = 1 / 3
@@ -90,16 +92,17 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
     limit, targets = settings.train_limit or max(rows.train.values()), plan.space.targets
     source = min(limit, rows.train[rows.source])
     held_out = round(source * settings.validation_fraction)
-    learned = 0 if settings.method == "target" else source - held_out
-    if settings.reads_target_labels:
+    method = method_of(settings)
+    learned = source - held_out if method.source_rows else 0
+    if method.target_rows:
         learned += sum(
             round(min(limit, rows.train.get(lang, 0)) * (1 - settings.validation_fraction)) for lang in targets
         )
     share = held_out / max(1, rows.train[rows.source])
     evaluated = sum(round(rows.pairs.get(lang, 0) * share) for lang in targets)
-    read = targets if reads_target_labels(plan.space.selection) else ()
+    read = targets if selection_rule(plan.space.selection).reads_target_labels else ()
     dev = [min(settings.dev_limit or rows.dev.get(lang, 0), rows.dev.get(lang, 0)) for lang in (rows.source, *read)]
-    models = len(targets) if settings.one_model_a_target else 1
+    models = len(targets) if one_model_a_target(settings) else 1
     return Epoch(
         steps=models * ceil(learned / settings.batch_size),
         utterances_a_step=passes(settings) * settings.batch_size,
@@ -109,19 +112,19 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
 
 def passes(settings: TrialSettings) -> int:
     """Return how many texts go through the encoder for each labelled utterance of a step."""
-    if settings.pair_losses:
+    if pair_losses(settings):
         return 3 if settings.pairing == "independent" else 2
-    return 2 if settings.method == "translate_train" else 1
+    return 2 if method_of(settings).labelled_translations else 1
 
 
-def expected_epochs(asha: Asha | None, epochs: int) -> float:
-    """Return how many epochs a searched trial takes where, at each comparison, one in `reduction` goes on."""
-    if asha is None:
+def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
+    """Return how many epochs a searched trial takes where, at each comparison, one in `one_in` goes on."""
+    if rule is None:
         return float(epochs)
-    expected, share, done, rung = 0.0, 1.0, 0, asha.grace_epochs
-    while rung < epochs:
+    expected, share, done = 0.0, 1.0, 0
+    for rung in rule.rungs(epochs):
         expected += share * (rung - done)
-        share, done, rung = share / asha.reduction, rung, rung * asha.reduction
+        share, done = share / rule.one_in, rung
     return expected + share * (epochs - done)
 
 
@@ -138,7 +141,7 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
     combinations = list(product(*choices.values()))
     for values in combinations:
         settings = plan.trial_settings(middle | dict(zip(choices, values, strict=True)))
-        epochs = expected_epochs(space.scheduler.asha, settings.epochs)
+        epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
         count = (space.trials - 2) / len(combinations)
         groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))
     return tuple(groups)

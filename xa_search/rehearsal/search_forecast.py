@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xa_search.cluster.cluster_file import ClusterGpus, GpuKind
+from xa_search.corpora import Corpus, CorpusCheck
 from xa_search.records import Plan
 from xa_search.rehearsal.forecast import (
     RowCounts,
@@ -28,8 +29,8 @@ from xa_search.search.budgets import (
     trials_bytes,
     weights_bytes,
 )
+from xa_search.search.registry import chosen_rule
 from xa_search.search.resources import slots_here
-from xa_search.workflows.preflight import CheckedCorpus, max_tokens
 
 GPU_SHARE = 0.2
 """The share of its maker's figure that a GPU is assumed to reach."""
@@ -78,10 +79,10 @@ class GpuTerms:
 
 
 def forecast_search(
-    plan: Plan, checked: CheckedCorpus, terms: GpuTerms, user_home: Path, scratch: Path
+    plan: Plan, corpus: Corpus, check: CorpusCheck, terms: GpuTerms, user_home: Path, scratch: Path
 ) -> SearchForecast:
     """Time the steps of each model size, and forecast the search that the plan describes."""
-    rows, texts = row_counts(checked.check), sample_texts(checked.corpus, max_tokens(plan), scratch)
+    rows, texts = row_counts(check), sample_texts(corpus, plan.max_tokens, scratch)
     found: list[SizeForecast] = []
     unknown = []
     for size in plan.space.model_sizes:
@@ -217,10 +218,10 @@ def _disk_lines(outlook: SearchForecast) -> list[str]:
 
 def _grounds(outlook: SearchForecast) -> list[str]:
     """Say which figures are measured and which assumed."""
-    asha = outlook.plan.space.scheduler.asha
+    rule = chosen_rule(outlook.plan.space.scheduler)
     stopping = "no trial is stopped early"
-    if asha is not None:
-        stopping = f"at each comparison 1 searched trial in {asha.reduction} continues ('at most': all do)"
+    if rule is not None:
+        stopping = f"at each comparison 1 searched trial in {rule.one_in:g} continues ('at most': all do)"
     assumptions = (
         f"{outlook.mean_tokens:.1f} tokens a text, by its letters",
         stopping,

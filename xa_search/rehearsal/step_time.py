@@ -30,6 +30,7 @@ from xa_search.training.data import attended_padding, training_collator
 from xa_search.training.device import resolve_precision, trial_device
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
+from xa_search.training.registry import pair_losses
 from xa_search.training.steps import StepRows
 
 LETTERS_A_TOKEN = 3.2
@@ -175,13 +176,13 @@ def _mean_seconds(settings: TrialSettings, dimensions: Dimensions, texts: Texts,
         device=device,
         precision=resolve_precision(settings.precision, device, threads, home),
     )
-    weights = LossWeights(settings.pair_losses, by_variation=False).to(device)
+    weights = LossWeights(pair_losses(settings), by_variation=False).to(device)
     micro_batches = MicroBatches(predictor=predictor, collator=collator, settings=settings, weights=weights)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
     seconds = []
     for rows in _steps(texts, settings.batch_size):
         begin = time.perf_counter()
-        micro_batches.accumulate_gradients(rows.collate(collator, settings.pair_losses))
+        micro_batches.accumulate_gradients(rows.collate(collator, pair_losses(settings)))
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         if device.type == "cuda":

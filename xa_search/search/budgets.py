@@ -18,9 +18,8 @@ from xa_search.model.sizes import resolve_size
 from xa_search.records import Plan, Spent, TrialRecord
 
 MB, GB = 10**6, 10**9
-WEIGHTS = {"tiny": MB, "small": 120 * MB, "base": 400 * MB, "large": 1300 * MB}
-"""A trial's weights, whose vocabulary is trimmed to the corpus."""
-ENCODERS = {"tiny": MB, "small": 480 * MB, "base": 1120 * MB, "large": 2250 * MB}
+UNKNOWN = resolve_size("large")
+"""What an encoder of unknown size is taken for."""
 WEIGHTS_OF_RUNNING = 7
 COPIES_OF_WINNER = 3
 """The winner with its full vocabulary: as a bundle, as MLflow's model, and in the store."""
@@ -31,15 +30,15 @@ BETWEEN_NOTES = 60.0
 
 def encoder_bytes(size: str) -> int:
     """Return what an encoder takes; one of unknown size is taken for a large one. Raises ModelError as it is named."""
-    directory = resolve_size(size).directory
-    if directory is not None:
-        return folder_bytes(directory)
-    return ENCODERS.get(size, ENCODERS["large"])
+    found = resolve_size(size)
+    if found.directory is not None:
+        return folder_bytes(found.directory)
+    return found.disk or UNKNOWN.disk or 0
 
 
 def weights_bytes(size: str) -> int:
     """Return what the weights of a trial take."""
-    return WEIGHTS.get(size, min(WEIGHTS["large"], encoder_bytes(size)))
+    return resolve_size(size).trial_disk or min(UNKNOWN.trial_disk or 0, encoder_bytes(size))
 
 
 def shared_bytes(sizes: Collection[str], models: int) -> int:

@@ -17,6 +17,7 @@ from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialSta
 from xa_search.search.budgets import Budget, DiskBudget, epoch_seconds
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.failures import Failure
+from xa_search.search.registry import chosen_rule
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrialEvent
 
@@ -110,7 +111,9 @@ class SearchController:
         self._budget = Budget(plan, study.spent(), clock)
         self._disk = DiskBudget(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
-        self._early_stopping = EarlyStopping(plan.space.scheduler.asha, () if plan.deterministic else study.trials())
+        self._early_stopping = EarlyStopping(
+            chosen_rule(plan.space.scheduler), () if plan.deterministic else study.trials()
+        )
         self._running: dict[int, TrialRecord] = {}
         self._seconds_before: dict[int, float] = {}
         self._started: set[int] = set()

@@ -22,6 +22,7 @@ from xa_search.search.controller import MakeJob, SearchCallback
 from xa_search.search.resources import Placement
 from xa_search.search.study import SearchStudy
 from xa_search.training.evaluation import TOKENS_A_BATCH
+from xa_search.training.registry import method_of, pair_losses
 from xa_search.training.steps import StepBatch, StepRows
 from xa_search.training.trainer import Trainer, build_trainer
 
@@ -48,16 +49,18 @@ def measure_memory(job: TrialJob) -> MemoryProbe | None:
 
 def largest_step(trainer: Trainer) -> StepBatch:
     """Return a step that takes as much memory as any that the trial may draw."""
-    settings, task_rows = trainer.job.settings, trainer.data.task_rows(trainer.job.settings.method)
+    settings = trainer.job.settings
+    method, losses = method_of(settings), pair_losses(settings)
+    task_rows = trainer.data.task_rows(method)
     task = task_rows.read(_longest(task_rows.lengths, settings.batch_size))
     labelled, sources, partners = task, list[EncodedRow](), list[EncodedRow]()
-    if settings.method == "translate_train":
+    if method.labelled_translations:
         labelled = [*task, *longest_translations(trainer, len(task))]
-    if settings.pair_losses:
-        partners = task if settings.method == "english_only" else longest_translations(trainer, len(task))
+    if losses:
+        partners = task if method.partner == "itself" else longest_translations(trainer, len(task))
         sources = task[: len(partners)] if settings.pairing == "independent" else []
     rows = StepRows(task=labelled, places=list(range(len(partners))), sources=sources, partners=partners)
-    return rows.collate(trainer.collator, settings.pair_losses)
+    return rows.collate(trainer.collator, losses)
 
 
 def longest_translations(trainer: Trainer, count: int) -> list[EncodedRow]:

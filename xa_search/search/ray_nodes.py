@@ -96,10 +96,12 @@ def _kind(resources: Mapping[str, float]) -> str:
     return next((name.removeprefix(KIND) for name in sorted(resources) if name.startswith(KIND)), "GPU")
 
 
-def measure_on_nodes(wanted: Mapping[tuple[str, str], TrialJob]) -> dict[str, MemoryProbe | str]:
+def measure_on_nodes(
+    measure_memory: Callable[[TrialJob], MemoryProbe | None], wanted: Mapping[tuple[str, str], TrialJob]
+) -> dict[str, MemoryProbe | str]:
     """Measure each job in a fresh process that has a GPU of its kind to itself. Return probes by key, or why not."""
     nodes = gpu_kinds()
-    measure = ray.remote(num_gpus=1, max_retries=0, max_calls=1)(_measure)
+    measure = ray.remote(num_gpus=1, max_retries=0, max_calls=1)(measure_memory)
     asked = {
         measure.options(scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[kind], soft=False)).remote(job): key
         for (kind, key), job in wanted.items()
@@ -109,12 +111,6 @@ def measure_on_nodes(wanted: Mapping[tuple[str, str], TrialJob]) -> dict[str, Me
         ray.cancel(one, force=True)
     found = {asked[one]: _measured(one) for one in answered}
     return found | {asked[one]: f"no answer in {MEASURE_SECONDS:.0f} s" for one in silent}
-
-
-def _measure(job: TrialJob) -> MemoryProbe | None:
-    from xa_search.search.memory_profile import measure_memory
-
-    return measure_memory(job)
 
 
 def _measured(reference: Any) -> MemoryProbe | str:

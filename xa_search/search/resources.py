@@ -8,6 +8,8 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from xa_search.errors import InfeasibleError
 from xa_search.records import GpuShare, MemoryProbe, SearchSpace, TrialJob
 
@@ -126,8 +128,6 @@ def gpu_share(gpus: float, probes: Sequence[MemoryProbe]) -> GpuShare:
 
 def slots_here(space: SearchSpace) -> int:
     """Return how many trials run at a time on this machine at most, as long as nothing else does."""
-    import torch
-
     here = Resources(cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count())
     least = min(1 / MOST_A_GPU if gpus is None else gpus for gpus in map(space.gpus, space.model_sizes))
     return max(1, here.fit(Resources(cpus=space.cpus_per_trial, gpus=least if here.gpus else 0.0)))
@@ -135,8 +135,6 @@ def slots_here(space: SearchSpace) -> int:
 
 def gpus_here(space: SearchSpace) -> dict[str, float]:
     """Return the GPUs that a trial in this process has, one after the other, by model size."""
-    import torch
-
     return dict.fromkeys(space.model_sizes, float(torch.cuda.is_available()))
 
 

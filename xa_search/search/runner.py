@@ -24,7 +24,7 @@ from xa_search.records import Plan
 from xa_search.records.search import RAY
 from xa_search.search.controller import MakeJob, SearchCallback, SearchController
 from xa_search.search.driver import own_signals, quiet_log
-from xa_search.search.memory_profile import MemoryProfile
+from xa_search.search.memory_profile import MemoryProfile, measure_memory
 from xa_search.search.node_check import (
     Expected,
     check_address,
@@ -146,7 +146,7 @@ def _placement(
     kinds = gpu_kinds()
     faults = []
     if missing := memory.missing(kinds):
-        for key, found in measure_on_nodes(missing).items():
+        for key, found in measure_on_nodes(measure_memory, missing).items():
             if isinstance(found, str):
                 faults.append(f"{key}: not measured ({found})")
             else:

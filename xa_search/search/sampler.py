@@ -28,8 +28,9 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from xa_search.records import WEIGHTS, Parameter, Plan, SearchSpace, TrialRole, TrialSettings
+from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings, is_weight
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
+from xa_search.training.methods import XEROALIGN, ZERO_SHOT
 
 NEAR = 1e-3
 
@@ -40,7 +41,7 @@ FEWEST_FOR_IMPORTANCES = 4
 
 def is_integer(name: str) -> bool:
     """Tell whether a range of this setting holds whole numbers only."""
-    return TrialSettings.model_fields[name].annotation is int
+    return TrialSettings.type_of(name) is int
 
 
 def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
@@ -51,17 +52,17 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
         for name, parameter in space.params.items()
     }
     if role == "baseline":
-        proposal |= {name: _lowest(space.params[name]) for name in WEIGHTS if name in proposal}
-        if "method" in proposal and "zero_shot" in space.methods:
-            proposal["method"] = "zero_shot"
-    elif "method" in proposal and "method" not in given and "xeroalign" in space.methods:
-        proposal["method"] = "xeroalign"
+        proposal |= {name: _lowest(space.params[name]) for name in proposal if is_weight(name)}
+        if "method" in proposal and ZERO_SHOT.name in space.methods:
+            proposal["method"] = ZERO_SHOT.name
+    elif "method" in proposal and "method" not in given and XEROALIGN.name in space.methods:
+        proposal["method"] = XEROALIGN.name
     return proposal
 
 
 def settings_of(plan: Plan, role: TrialRole, proposal: Mapping[str, Any]) -> TrialSettings:
     """Return the full settings of a trial; the baseline is zero-shot whatever the space's method."""
-    return plan.trial_settings({**proposal, **({"method": "zero_shot"} if role == "baseline" else {})})
+    return plan.trial_settings({**proposal, **({"method": ZERO_SHOT.name} if role == "baseline" else {})})
 
 
 def is_near(space: SearchSpace, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

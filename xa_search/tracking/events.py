@@ -11,6 +11,7 @@ from typing import Literal
 
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
 from xa_search.search.failures import TRACEBACK
+from xa_search.training.registry import SELECTION_RULES, is_zero_shot, method_of
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None
@@ -87,19 +88,20 @@ def search_tags(space: SearchSpace) -> dict[str, str]:
         "corpus": space.corpus,
         "method": ", ".join(space.methods),
         "selection": space.selection,
-        "zero_shot": "yes" if space.is_zero_shot else "no",
+        "zero_shot": "yes" if is_zero_shot(space.selection, space.methods) else "no",
     }
 
 
 def trial_tags(search: Mapping[str, str], trial: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a trial's run: the search's, then its own; nothing is zero-shot that target labels chose."""
-    chosen_by_labels = {"zero_shot": "no"} if search.get("selection") == "target_dev" else {}
-    return {**search, **trial, **chosen_by_labels}
+    rule = SELECTION_RULES.get(search.get("selection", ""))
+    chosen_by_labels = rule is not None and rule.reads_target_labels
+    return {**search, **trial, **({"zero_shot": "no"} if chosen_by_labels else {})}
 
 
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
-    zero_shot = "no" if trial.settings.reads_target_labels else "yes"
+    zero_shot = "no" if method_of(trial.settings).target_rows else "yes"
     return TrialStarted(
         number=trial.number,
         params=trial.settings.model_dump(),

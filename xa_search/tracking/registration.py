@@ -40,7 +40,7 @@ from xa_search.tracking.registry import (
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
-from xa_search.training.evaluation import selection_score
+from xa_search.training.registry import is_zero_shot, selection_rule
 
 LOAD_SECONDS = 1800
 PROGRAM = """
@@ -210,7 +210,7 @@ def _create_version(
         "corpus_fingerprint": corpus_fingerprint,
         "method": winner.settings.method,
         "selection": record.selection,
-        "zero_shot": "yes" if record.is_zero_shot else "no",
+        "zero_shot": "yes" if is_zero_shot(record.selection, [winner.settings.method]) else "no",
         "selection_score": repr(score),
         "tokenizer_fingerprint": job.encoder.tokenizer_fingerprint,
     }
@@ -242,7 +242,7 @@ def _own_scores(record: SearchRecord, job: TrialJob) -> tuple[float | None, dict
     found = {name: value for name, value in tests.items() if name.endswith(f"_{target}")}
     means = {f"{name.removesuffix(target)}mean": value for name, value in found.items()}
     source = {name: value for name, value in tests.items() if name.endswith(f"_{record.source}")}
-    return selection_score(winner.metrics, record.selection, job.corpus), source | found | means
+    return selection_rule(record.selection).score(winner.metrics, job.corpus), source | found | means
 
 
 @contextmanager

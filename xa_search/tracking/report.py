@@ -15,16 +15,16 @@ from pathlib import Path
 from statistics import fmean
 
 from xa_search.records import (
-    TARGET_METHODS,
-    WEIGHTS,
     FailureClass,
     SearchCost,
     SearchRecord,
     TrialRecord,
     TrialRole,
     TrialState,
+    is_weight,
 )
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
+from xa_search.training.registry import method_of, one_model_a_target, selection_rule
 
 Value = float | int | str | bool
 COST_COLUMNS = ("part", "seconds", "percent")
@@ -87,7 +87,7 @@ def _values(trials: Sequence[TrialRecord], name: str) -> tuple[Value, ...]:
 
 
 def _is_idle(trial: TrialRecord, name: str) -> bool:
-    return name in WEIGHTS and trial.role == "baseline"
+    return is_weight(name) and trial.role == "baseline"
 
 
 def _span(values: tuple[Value, ...]) -> str:
@@ -275,7 +275,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 def _recipe(record: SearchRecord) -> str:
     """Say what is not as in other searches."""
     lines = [f"Recipe: `{record.recipe}`; neighbouring slots of one type are scored as one."] if record.recipe else []
-    if record.trial(record.winner).settings.one_model_a_target:
+    if one_model_a_target(record.trial(record.winner).settings):
         lines.append(f"The winner has one model a target: {record.source} is the mean of their scores.")
     return "".join(f"{line}\n" for line in lines)
 
@@ -287,10 +287,11 @@ def _unseen(record: SearchRecord) -> str:
 
 def _target_labels(record: SearchRecord) -> str:
     """Say where labelled target data came in; nothing where the winner is zero-shot."""
-    method = record.trial(record.winner).settings.method
-    parts = [", which reads labelled target data"] if record.selection == "target_dev" else []
-    parts += [f", trained by `{method}` on labelled target data"] if method in TARGET_METHODS else []
-    return "".join(parts) + ("" if record.is_zero_shot else ": not zero-shot")
+    method = method_of(record.trial(record.winner).settings)
+    chosen_by_labels = selection_rule(record.selection).reads_target_labels
+    parts = [", which reads labelled target data"] if chosen_by_labels else []
+    parts += [f", trained by `{method.name}` on labelled target data"] if method.target_rows else []
+    return "".join(parts) + (": not zero-shot" if parts else "")
 
 
 def _scores(metrics: dict[str, float], lang: str, hidden: str) -> Scores:

@@ -10,6 +10,8 @@ from typing import Any
 import mlflow
 import pandas as pd
 
+from xa_search.tracking.bundle import load_bundle
+
 
 class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     """Answers a list of texts, or a table of one column, for example `text`.
@@ -19,8 +21,6 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
     def load_context(self, context: Any) -> None:
         """Load the bundle that lies among the model's artifacts."""
-        from xa_search.tracking.bundle import load_bundle
-
         self._bundle = load_bundle(Path(context.artifacts["bundle"]))
 
     def predict(self, model_input: pd.DataFrame) -> list[dict[str, Any]]:

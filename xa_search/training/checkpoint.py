@@ -15,8 +15,10 @@ from xa_search.encoding.store import slot_types_of
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel, SlotPresence
 from xa_search.model.packed import replace_dropout
+from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.trimming import load_trimmed_encoder, restore_vocabulary, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
+from xa_search.training.registry import pair_losses
 
 KEPT_IDS = "kept_token_ids"
 PRESENCE_HEAD = "presence_head."
@@ -29,7 +31,7 @@ def build_model(
     files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
     encoder, kept_ids = load_trimmed_encoder(files, token_ids, corpus.directory)
     model = _joint_model(encoder, files.embedding, corpus, settings)
-    if "slot_presence" in settings.pair_losses:
+    if any(PAIR_LOSSES[name].reads_slot_presence for name in pair_losses(settings)):
         types = len(slot_types_of(corpus.slot_tags))
         model.presence_head = SlotPresence(settings.max_tokens, len(corpus.slot_tags), types)
     return model, kept_ids

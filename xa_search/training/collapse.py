@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from xa_search.encoding.batches import IGNORED
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import CollapsedError
 from xa_search.model.losses import intent_loss, slot_loss
+from xa_search.records import IGNORED
 from xa_search.training.evaluation import Predictor
 from xa_search.training.trainer import Trainer
 

@@ -18,7 +18,9 @@ from xa_search.encoding.store import (
 )
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError
-from xa_search.records import EncodedCorpus, Method, Split, TrialSettings
+from xa_search.records import EncodedCorpus, Split, TrialSettings
+from xa_search.training.methods import Method
+from xa_search.training.registry import method_of
 
 CPU_ROWS_A_BLOCK = 16
 
@@ -66,7 +68,7 @@ class TrialData:
 
     def task_rows(self, method: Method) -> TaskRows:
         """Return the labelled utterances that a method learns from, apart from translations."""
-        source = [] if method == "target" else [(self.source, self.train)]
+        source = [(self.source, self.train)] if method.source_rows else []
         return TaskRows([*source, *self.target_train.values()])
 
     def paired_translations(self, indices: np.ndarray, epoch: int) -> list[EncodedRow | None]:
@@ -109,7 +111,7 @@ def load_trial_data(
         if (train_pairs[lang] == NO_TRANSLATION).all() or (held_out_pairs[lang] == NO_TRANSLATION).all():
             raise DataError(f"no {lang} translations of the training utterances; `xa-search data check` shows which")
     target_train = {}
-    if settings.reads_target_labels:
+    if method_of(settings).target_rows:
         target_train = {
             lang: _target_train(corpus, lang, settings.train_limit, _shares(translations[lang], held_out_pairs[lang]))
             for lang in corpus.targets

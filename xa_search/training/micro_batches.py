@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import torch
 
-from xa_search.encoding.batches import IGNORED, Collator
+from xa_search.encoding.batches import Collator
 from xa_search.errors import is_out_of_memory
 from xa_search.model.losses import LossWeights
-from xa_search.records import TrialSettings
+from xa_search.model.registry import PAIR_LOSSES
+from xa_search.records import IGNORED, TrialSettings
 from xa_search.training.distributed import own_part, sum_gradients, sum_losses
 from xa_search.training.evaluation import Predictor
 from xa_search.training.objective import Factors, LossTerms, compute_losses, no_losses, total_loss
+from xa_search.training.registry import pair_losses
 from xa_search.training.steps import StepBatch, StepRows
 
 
@@ -52,7 +54,8 @@ class MicroBatches:
 
     def _most_pieces(self, rows: StepRows) -> int:
         """One utterance a piece; but a contrastive loss sets each pair against all others of the step."""
-        whole = "contrastive" in self.settings.pair_losses and len(rows.partners) > 0
+        divided = all(PAIR_LOSSES[name].divided for name in pair_losses(self.settings))
+        whole = not divided and len(rows.partners) > 0
         return 1 if whole else max(1, len(rows.task))
 
     def _summed(self, losses: LossTerms, step: StepBatch) -> LossTerms:
@@ -70,9 +73,8 @@ class MicroBatches:
             return no_losses(factors, self.predictor.device)
         if pieces == 1 and own is step.rows:
             return self._backward(step, step, factors)
-        parts = (
-            own.piece(number, pieces).collate(self.collator, self.settings.pair_losses) for number in range(pieces)
-        )
+        names = pair_losses(self.settings)
+        parts = (own.piece(number, pieces).collate(self.collator, names) for number in range(pieces))
         losses = [self._backward(part, step, factors) for part in parts]
         return LossTerms(
             total=torch.stack([one.total for one in losses]).sum(),

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from xa_search.model.joint import JointModel, JointOutput
-from xa_search.model.losses import (
-    align_loss,
-    contrastive_loss,
-    intent_loss,
-    slot_loss,
-    slot_presence_loss,
-    translate_intent_loss,
-)
-from xa_search.records import TrialSettings
+from xa_search.model.losses import intent_loss, slot_loss
+from xa_search.model.pairs import Pairs
+from xa_search.model.registry import DISTANCES, PAIR_LOSSES
+from xa_search.records import TrialSettings, look_up
+from xa_search.training.registry import pair_losses
 from xa_search.training.steps import StepBatch
 
 Factors = Mapping[str, float | torch.Tensor]
@@ -53,15 +49,12 @@ def total_loss(terms: Mapping[str, torch.Tensor], factors: Factors) -> torch.Ten
 
 
 def _pair_losses(output: JointOutput, step: StepBatch, settings: TrialSettings) -> dict[str, torch.Tensor]:
-    sources, partners = step.sources, step.partners
-    losses = {}
-    if "align" in settings.pair_losses:
-        losses["align"] = align_loss(output.sentence[sources], output.sentence[partners], settings.align_distance)
-    if "contrastive" in settings.pair_losses:
-        losses["contrastive"] = contrastive_loss(output.sentence[sources], output.sentence[partners])
-    if "translate_intent" in settings.pair_losses:
-        losses["translate_intent"] = translate_intent_loss(output.intent_logits[partners], step.intents)
-    if output.presence_logits is not None:
-        presence = output.presence_logits
-        losses["slot_presence"] = slot_presence_loss(presence[sources], presence[partners], step.slot_presence)
-    return losses
+    pairs = Pairs(
+        output=output,
+        sources=step.sources,
+        partners=step.partners,
+        intents=step.intents,
+        slot_presence=step.slot_presence,
+        distance=look_up(DISTANCES, "align_distance", settings.align_distance),
+    )
+    return {name: PAIR_LOSSES[name].function(pairs) for name in pair_losses(settings)}

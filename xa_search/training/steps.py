@@ -3,7 +3,7 @@
 Source utterances and what they are aligned with go through the encoder in one pass.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -12,8 +12,11 @@ import torch
 
 from xa_search.encoding.batches import Batch, Collator, shuffled_batches
 from xa_search.encoding.table import EncodedRow
-from xa_search.records import Method, TrialSettings
+from xa_search.model.registry import PAIR_LOSSES
+from xa_search.records import TrialSettings
 from xa_search.training.data import TaskRows, TrialData
+from xa_search.training.methods import Method
+from xa_search.training.registry import method_of
 
 BATCHES_A_READ = 16
 
@@ -41,13 +44,13 @@ class StepRows:
             partners=[self.partners[pair] for pair in own],
         )
 
-    def collate(self, collator: Collator, losses: Container[str]) -> "StepBatch":
+    def collate(self, collator: Collator, losses: Collection[str]) -> "StepBatch":
         """Return the step's input: all its rows in one batch, with what these losses between pairs read."""
         pairs = [*self.sources, *self.partners]
-        if "slot_presence" in losses:
-            batch = collator([*self.task, *map(_without_labels, pairs)])
-        else:
-            batch = collator(self.task, pairs)
+        read = [PAIR_LOSSES[name] for name in losses]
+        intents, presence = any(one.reads_intents for one in read), any(one.reads_slot_presence for one in read)
+        scored, unscored = ([*self.task, *map(_without_labels, pairs)], []) if presence else (self.task, pairs)
+        batch = collator(scored, unscored)
         before_partners = len(self.task) + len(self.sources)
         sources = torch.arange(len(self.task), before_partners) if self.sources else torch.tensor(self.places)
         labelled = self.sources or [self.task[place] for place in self.places]
@@ -56,8 +59,8 @@ class StepRows:
             batch=batch,
             sources=sources.to(torch.int64),
             partners=torch.arange(len(self.partners)) + before_partners,
-            intents=collator.intents(labelled if "translate_intent" in losses else []),
-            slot_presence=collator.slot_presence(labelled if "slot_presence" in losses else []),
+            intents=collator.intents(labelled if intents else []),
+            slot_presence=collator.slot_presence(labelled if presence else []),
         )
 
 
@@ -90,23 +93,24 @@ class StepBatch:
 
 def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, epoch: int) -> Iterator[StepBatch]:
     """Yield the batches of an epoch, in the order that the settings' seed decides."""
-    task_rows = data.task_rows(settings.method)
+    method = method_of(settings)
+    task_rows, losses = data.task_rows(method), method.weights(settings)
     independent = settings.pairing == "independent"
     task_batches = _order(task_rows, settings, epoch, 0)
     pair_batches = _order(task_rows, settings, epoch, 1) if independent else task_batches
     for start in range(0, len(task_batches), BATCHES_A_READ):
         read = slice(start, start + BATCHES_A_READ)
         tasks = _read(task_rows, task_batches[read])
-        if settings.method == "translate_train":
+        if method.labelled_translations:
             tasks = _with_translations(data, tasks, task_batches[read], epoch)
-        if not settings.pair_losses:
+        if not losses:
             steps = [StepRows(task=task, places=[], sources=[], partners=[]) for task in tasks]
         else:
             sources = _read(task_rows, pair_batches[read]) if independent else tasks
-            partners = _partners(data, sources, pair_batches[read], settings.method, epoch)
+            partners = _partners(data, sources, pair_batches[read], method, epoch)
             steps = [_pair_up(task, source, partners, independent) for task, source in zip(tasks, sources, strict=True)]
         for rows in steps:
-            yield rows.collate(collator, settings.pair_losses)
+            yield rows.collate(collator, losses)
 
 
 def _without_labels(row: EncodedRow) -> EncodedRow:
@@ -135,7 +139,7 @@ def _partners(
     data: TrialData, sources: list[list[EncodedRow]], batches: list[np.ndarray], method: Method, epoch: int
 ) -> Iterator[EncodedRow | None]:
     """Yield what each source utterance of some batches is aligned with."""
-    if method == "english_only":
+    if method.partner == "itself":
         return chain.from_iterable(sources)
     return iter(data.paired_translations(np.concatenate(batches), epoch))
 

@@ -17,9 +17,10 @@ from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
 from xa_search.training.data import TrialData, attended_padding, evaluation_collator, load_trial_data, training_collator
 from xa_search.training.device import resolve_precision, trial_device
-from xa_search.training.evaluation import Predictor, reads_target_labels
+from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
+from xa_search.training.registry import method_of, pair_losses, selection_rule
 from xa_search.training.steps import StepBatch
 
 NUDGE = 1e-6
@@ -70,9 +71,10 @@ class Trainer:
 def build_trainer(job: TrialJob) -> Trainer:
     """Load a trial's data and model. Sets the thread count and the random state of this process."""
     settings, device = job.settings, trial_device()
+    method = method_of(settings)
     torch.set_num_threads(job.threads)
     token_ids, labelled = _token_ids(job), None
-    if settings.method == "translate_train":
+    if method.labelled_translations:
         source = EncodedTable(table_path(job.corpus, "train", job.corpus.source))
         rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
         labelled = project_translations(job.encoder, job.corpus, token_ids, rows.all, device)
@@ -81,7 +83,7 @@ def build_trainer(job: TrialJob) -> Trainer:
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
     model.to(device)
     optimizer = _optimizer(model, settings)
-    steps = settings.epochs * -(-len(data.task_rows(settings.method)) // settings.batch_size)
+    steps = settings.epochs * -(-len(data.task_rows(method)) // settings.batch_size)
     padding = attended_padding(settings, model.encoder)
     predictor = Predictor(
         model=model,
@@ -91,9 +93,8 @@ def build_trainer(job: TrialJob) -> Trainer:
         precision=resolve_precision(settings.precision, device, job.threads, job.home),
     )
     collator = training_collator(job.corpus, device, padding)
-    weights = LossWeights(settings.pair_losses, by_variation=settings.loss_weighting == "coefficient_of_variation").to(
-        device
-    )
+    by_variation = settings.loss_weighting == "coefficient_of_variation"
+    weights = LossWeights(pair_losses(settings), by_variation=by_variation).to(device)
     return Trainer(
         job=job,
         data=data,
@@ -124,8 +125,8 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
     tables += [("translations", lang) for lang in corpus.targets]
-    if job.settings.reads_target_labels:
+    if method_of(job.settings).target_rows:
         tables += [("train", lang) for lang in corpus.targets]
-    if reads_target_labels(job.selection):
+    if selection_rule(job.selection).reads_target_labels:
         tables += [("dev", lang) for lang in corpus.targets]
     return distinct_token_ids(corpus, tables)

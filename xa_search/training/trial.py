@@ -33,10 +33,9 @@ from xa_search.training.evaluation import (
     label_free_metrics,
     labelled_metrics,
     mean_over_targets,
-    reads_target_labels,
-    selection_score,
 )
 from xa_search.training.progress import load_progress, load_report, restore_progress, save_progress, save_report
+from xa_search.training.registry import one_model_a_target, selection_rule
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
@@ -48,7 +47,7 @@ BEST_WEIGHTS = "best.safetensors"
 
 def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:
     """Return the job of each model of a trial: the trial's own, or one for each target in a folder of its own."""
-    if not job.settings.one_model_a_target:
+    if not one_model_a_target(job.settings):
         return (job,)
     settings = job.settings.model_copy(update={"models": "joint"})
     return tuple(
@@ -114,7 +113,7 @@ def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
     train = partial(train_in_processes, train=_train) if job.processes > 1 else _train
-    return train_per_target(job, train) if job.settings.one_model_a_target else train(job)
+    return train_per_target(job, train) if one_model_a_target(job.settings) else train(job)
 
 
 def _train(job: TrialJob) -> Iterator[EpochReport]:
@@ -163,7 +162,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
 def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
     """Return the report of an epoch: its selection score, and which epoch is the best now."""
     job = trainer.job
-    score = selection_score(metrics, job.selection, job.corpus)
+    score = selection_rule(job.selection).score(metrics, job.corpus)
     is_best = before is None or score > before.best_score or job.settings.kept_epoch == "last"
     return EpochReport(
         epoch=epoch,
@@ -236,7 +235,7 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
         metrics |= label_free_metrics(
             data.source.rows(data.held_out[has_pair]), predictions, lang, has_slots=corpus.has_slots
         )
-    targets_seen = corpus.targets if reads_target_labels(job.selection) else ()
+    targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
     for lang in (corpus.source, *targets_seen):
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
         metrics |= labelled_metrics(rows, predictor.predict(rows), "dev", lang, has_slots=corpus.has_slots)

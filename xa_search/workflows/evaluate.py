@@ -15,6 +15,7 @@ from xa_search.records.search import trial_directory
 from xa_search.search.history import find_search
 from xa_search.tracking.bundle import CARD, Bundle, load_bundle, trial_bundle
 from xa_search.tracking.registry import MODELS, PREFIX
+from xa_search.training.registry import one_model_a_target
 from xa_search.training.transfer import LabelMap, LanguageScore, OpenLabels, same_labels, score_language
 from xa_search.training.trial import best_weights
 from xa_search.workflows.predict import named_bundle
@@ -68,7 +69,7 @@ def finished_trial(home: Path, name: str, trial: int | None, note: Callable[[str
     record = search.best if trial is None else search.trial(trial)
     if record is None or search.plan is None:
         raise UsageError(f"search {search.search_id} has no finished trial to evaluate; finish it: xa-search run")
-    if record.settings.one_model_a_target:
+    if one_model_a_target(record.settings):
         targets = search.plan.space.targets
         raise UsageError(
             f"trial {record.number} of {search.search_id} has one model a target; evaluate a registered one: "

@@ -23,6 +23,7 @@ from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.inspection import FINDINGS
+from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights, best_weights, jobs_per_target
 from xa_search.workflows.inspection import inspect_model, trial_inspection
 from xa_search.workflows.preflight import Prepared
@@ -105,7 +106,7 @@ def _look_inside(
 ) -> tuple[Path, ...]:
     """Compare a trial's model with the encoder that it began with, on held-out training data; return its files."""
     settings = record.trial(number).settings
-    if settings.one_model_a_target:
+    if one_model_a_target(settings):
         reporter.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
         return ()
     job = make_trial_job(plan, prepared, settings, number)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from xa_search.config.plan import make_plan
 from xa_search.corpora.corpus import find_translations
 from xa_search.encoding.store import encode_corpus, split_training_rows, table_path
 from xa_search.encoding.table import EncodedTable
@@ -30,7 +29,8 @@ from xa_search.training.inspection import (
     look_inside,
 )
 from xa_search.workflows.evaluate import finished_trial, given_model
-from xa_search.workflows.preflight import Prepared, max_tokens, prepare_search
+from xa_search.workflows.plan import make_plan
+from xa_search.workflows.preflight import Prepared, prepare_search
 
 
 def inspect_named(
@@ -103,7 +103,7 @@ def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> Encod
         replace(corpus, targets=languages),
         prepared.tokenizers[files.tokenizer_fingerprint],
         files.tokenizer_fingerprint,
-        max_tokens=max_tokens(plan),
+        max_tokens=plan.max_tokens,
         with_target_dev=False,
         with_target_train=False,
         home=plan.home,

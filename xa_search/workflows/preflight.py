@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 from xa_search import __version__
@@ -14,20 +15,21 @@ from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
+from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.sizes import resolve_size
 from xa_search.records import (
-    TARGET_METHODS,
     EncodedCorpus,
     EncoderFiles,
     Plan,
     TrialSettings,
 )
+from xa_search.records.trial import WEIGHT
 from xa_search.search.budgets import encoder_bytes, folder_bytes, format_bytes, shared_bytes, trials_bytes
 from xa_search.search.node_check import check_address
 from xa_search.search.resources import slots_here
 from xa_search.tracking.store import check_access
-from xa_search.training.evaluation import reads_target_labels
 from xa_search.training.progress import PROGRESS
+from xa_search.training.registry import METHODS, learn_from_target_labels, selection_rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def check_search(
 ) -> CheckedCorpus:
     """Check disk (for so many trials to come), tracker (at `uri`), model sizes, data. Raises all faults at once."""
     methods = plan.space.methods if only is None else (only.method,)
-    with_target_train = not {*TARGET_METHODS}.isdisjoint(methods)
+    with_target_train = learn_from_target_labels(methods)
     faults: list[XaSearchError] = []
     if plan.address is not None:
         _collect(faults, partial(check_address, plan.address))
@@ -130,16 +132,19 @@ def _raise_all(faults: list[XaSearchError]) -> None:
 
 
 def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
-    """Raise UsageError where a trial could get the one loss that nothing but slots can teach."""
-    weight = (only or plan.trial_settings({})).slot_presence_weight
-    searched = plan.space.params.get("slot_presence_weight") if only is None else None
-    if searched is not None:
-        weight = max(searched.choices or (searched.high,))
-    if weight > 0 and "cross_aligner" in (plan.space.methods if only is None else (only.method,)):
-        raise UsageError(
-            f"{plan.space.corpus} has no slots, so that cross_aligner cannot learn which an utterance has "
-            f"(slot_presence_weight is {weight:g}): --set fixed.slot_presence_weight=0"
-        )
+    """Raise UsageError where a trial could get a loss that nothing but slots can teach."""
+    methods = plan.space.methods if only is None else (only.method,)
+    of_slots = [name for name, loss in PAIR_LOSSES.items() if loss.reads_slot_presence]
+    for loss, method in product(of_slots, methods):
+        weight = (only or plan.trial_settings({})).weights.get(loss, 0)
+        searched = plan.space.params.get(f"{loss}{WEIGHT}") if only is None else None
+        if searched is not None:
+            weight = max(searched.choices or (searched.high,))
+        if weight > 0 and METHODS[method].adds(loss):
+            raise UsageError(
+                f"{plan.space.corpus} has no slots, so that {method} cannot learn which an utterance has "
+                f"({loss}{WEIGHT} is {weight:g}): --set fixed.{loss}{WEIGHT}=0"
+            )
 
 
 def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:
@@ -147,8 +152,8 @@ def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_
         corpus,
         tokenizer,
         fingerprint,
-        max_tokens=max_tokens(plan),
-        with_target_dev=reads_target_labels(plan.space.selection),
+        max_tokens=plan.max_tokens,
+        with_target_dev=selection_rule(plan.space.selection).reads_target_labels,
         with_target_train=with_target_train,
         home=plan.home,
     )
@@ -166,11 +171,6 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         home=plan.home,
         progress=download,
     )
-
-
-def max_tokens(plan: Plan) -> int:
-    """Return the plan's limit of sub-words an utterance; it is never searched."""
-    return plan.trial_settings({}).max_tokens
 
 
 def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import ClusterGpus, cluster_gpus
-from xa_search.config.plan import make_plan
 from xa_search.errors import DataError, StoppedEarly, UsageError, XaSearchError
 from xa_search.model.sizes import resolve_size
 from xa_search.records import Plan
@@ -24,6 +23,7 @@ from xa_search.rehearsal.driver import Driver
 from xa_search.rehearsal.search_forecast import GpuTerms, SearchForecast, forecast_search
 from xa_search.rehearsal.setup import EPOCHS, LOG, environment, own_home, rehearsal_changes
 from xa_search.search.history import SearchHistory, read_search
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import CheckedCorpus, check_search
 
 WIDTH = 15
@@ -103,7 +103,7 @@ def rehearse(request: RehearsalRequest, note: Callable[[str], None]) -> SearchFo
             _conclude(driver, steps)
         with steps.step("forecast") as said:
             terms = GpuTerms(cluster=found.gpus, steps=request.gpu_steps, price=request.gpu_price)
-            outlook = forecast_search(found.plan, found.checked, terms, request.home, home)
+            outlook = forecast_search(found.plan, found.checked.corpus, found.checked.check, terms, request.home, home)
             said.append("steps timed, see below")
     return outlook
 

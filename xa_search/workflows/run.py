@@ -31,6 +31,7 @@ from xa_search.training.progress import remove_progress
 from xa_search.training.trial import train_trial
 from xa_search.workflows.finalize import finalize_search
 from xa_search.workflows.maintenance import folders_read, remove_weights
+from xa_search.workflows.plan import checked_settings
 from xa_search.workflows.preflight import Prepared, check_search, identity_of, prepare_checked, prepare_search
 from xa_search.workflows.trials import (
     CostMeter,
@@ -150,7 +151,7 @@ def train_alone(
 
     A searched setting that `params` leave out has the space's own value, where it gives one, before the default.
     """
-    settings = plan.trial_settings(plan.space.given_params | params)
+    settings = checked_settings(plan, plan.space.given_params | params)
     prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from xa_search import __version__
-from xa_search.config.plan import make_plan, space_names
+from xa_search.config.plan import space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import machine_file, translations_folder
 from xa_search.encoding.locks import holder_of, note_holder, try_lock
@@ -24,6 +24,7 @@ from xa_search.errors import DataError, UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
 from xa_search.records import BETWEEN
 from xa_search.training.device import trial_device
+from xa_search.workflows.plan import make_plan
 
 ROWS_A_WINDOW = 256
 

@@ -20,7 +20,7 @@ from xa_search.tracking.tracker import Tracker
 from xa_search.training.final_test import score_test
 from xa_search.training.progress import remove_progress
 from xa_search.training.trial import all_weights, best_weights, jobs_per_target, mean_metrics
-from xa_search.workflows.preflight import Prepared, max_tokens
+from xa_search.workflows.preflight import Prepared
 
 TRIAL_PARTS = {
     "start_seconds": "start",
@@ -203,7 +203,7 @@ def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[s
     """
     space = plan.space
     tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
-    encode_split(job.corpus, prepared.corpus, tokenizer, max_tokens(plan), "test", space.tested_languages)
+    encode_split(job.corpus, prepared.corpus, tokenizer, plan.max_tokens, "test", space.tested_languages)
     return mean_metrics(
         [
             score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.unseen_languages))

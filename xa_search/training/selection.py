@@ -1,0 +1,52 @@
+"""The rules that rank trials. In: an epoch's metrics. Out: the selection score.
+
+`label_free` sees the held-out source utterances and their translations, `source_dev` the source dev split, `target_dev`
+the targets' labelled dev splits (not zero-shot). No rule sees a test split. A new rule stands here, or in a module of
+its own, and is registered by its import in `registry`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from xa_search.records import EncodedCorpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRule:
+    """`score` takes the metrics of an epoch, by their flat names, and the corpus; the highest wins.
+
+    With `reads_target_labels` the targets' labelled dev splits are scored too, and the search is not zero-shot.
+    """
+
+    name: str
+    score: Callable[[Mapping[str, float], EncodedCorpus], float]
+    reads_target_labels: bool = False
+
+
+def label_free_names(corpus: EncodedCorpus, lang: str) -> list[str]:
+    """Return the names of what is measured on the translations into a target of held-out source utterances."""
+    kinds = ("intent_acc", "slot_type_f1") if corpus.has_slots else ("accuracy",)
+    return [f"held_out_{kind}_{lang}" for kind in kinds]
+
+
+def dev_names(corpus: EncodedCorpus, lang: str) -> list[str]:
+    """Return the names of what is measured on a labelled dev split."""
+    return [f"dev_{kind}_{lang}" for kind in (("intent_acc", "slot_f1") if corpus.has_slots else ("accuracy",))]
+
+
+def _label_free(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
+    return fmean(metrics[name] for lang in corpus.targets for name in label_free_names(corpus, lang))
+
+
+def _source_dev(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
+    return fmean(metrics[name] for name in dev_names(corpus, corpus.source))
+
+
+def _target_dev(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
+    return fmean(metrics[name] for lang in corpus.targets for name in dev_names(corpus, lang))
+
+
+LABEL_FREE = SelectionRule(name="label_free", score=_label_free)
+SOURCE_DEV = SelectionRule(name="source_dev", score=_source_dev)
+TARGET_DEV = SelectionRule(name="target_dev", score=_target_dev, reads_target_labels=True)
