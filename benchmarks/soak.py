@@ -36,7 +36,7 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
 from xa_search.tracking.tracker import Tracker
 from xa_search.workflows.plan import make_plan
-from xa_search.workflows.trials import CostMeter, Journal
+from xa_search.workflows.trials import CostMeter, TrackingCallback
 
 METRICS = 40
 WINDOW = 50
@@ -54,8 +54,8 @@ def only_reporting(job: TrialJob) -> Iterator[EpochReport]:
         )
 
 
-class Gauge(Journal):
-    """A journal that also reads the driver's clocks and memory each time that a trial has ended."""
+class Gauge(TrackingCallback):
+    """A callback that also reads the driver's clocks and memory each time that a trial has ended."""
 
     def __init__(self, plan: Plan, tracker: Tracker) -> None:
         super().__init__(plan.directory, tracker, SearchDisplay(plan), CostMeter(trials_run_here=False))

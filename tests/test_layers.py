@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from structure import ORDER, PACKAGE, ROOT, Module, circles, edges, files_at_the_top, modules, report
@@ -140,3 +141,24 @@ def test_the_page_on_the_architecture_names_what_is_there() -> None:
     assert len(places) > len(REGISTRIES)
     assert not [place for place in places if not any((root / place).is_file() for root in (PACKAGE, ROOT))]
     assert (ROOT / "docs" / "architecture.svg").is_file()
+
+
+def defined(module: Module) -> set[str]:
+    """The names at the top of a module."""
+    names = {one.name.rpartition(".")[2] for one in module.imports if not one.late}
+    for node in module.tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.name)
+def test_a_benchmark_imports_what_is_there(path: Path) -> None:
+    known = {module.name: defined(module) for module in FOUND}
+    for one in Module(path).imports:
+        module, _, name = one.name.rpartition(".")
+        if module.startswith("xa_search"):
+            assert name in known.get(module, ()) or one.name in known, one.name
