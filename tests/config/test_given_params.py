@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import DataError
 from xa_search.records import TrialSettings
 from xa_search.workflows import run
+from xa_search.workflows.plan import make_plan
 
 ONLY_SMALL = ("params.model_size.choices=[small]", "baseline={learning_rate: 3.0e-5}", "published={align_weight: 0.5}")
 

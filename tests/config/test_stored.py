@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from xa_search.config.plan import make_plan
 from xa_search.records.stored import stored_settings, with_first_names, with_new_names
+from xa_search.workflows.plan import make_plan
 
 
 def test_a_stored_space_is_read_under_new_names_and_named_by_the_first() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from xa_search.claims.statements import read_literature
 from xa_search.cluster.check import check_text
-from xa_search.config.plan import make_plan
 from xa_search.config.yaml_files import BrokenYamlError, dump_yaml, load_yaml
 from xa_search.errors import UsageError
 from xa_search.training.transfer import read_label_map
+from xa_search.workflows.plan import make_plan
 
 TWICE = {
     make_plan: "extends: mtop-mini\ntrials: 4\ntrials: 8\n",

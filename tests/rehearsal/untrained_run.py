@@ -14,12 +14,12 @@ from fake_trainers import report
 from searches import job_maker
 
 from xa_search.cli.display import SearchDisplay
-from xa_search.config.plan import make_plan
 from xa_search.errors import StoppedEarly
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
+from xa_search.workflows.plan import make_plan
 
 GOES_ON = "goes_on"
 
