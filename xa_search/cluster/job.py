@@ -35,11 +35,8 @@ from xa_search.search.node_check import remedy_of_refusal
 
 SEARCH = "xa-search"
 """The key under which a job says which search it runs."""
-TALKATIVE = (
-    "ray.dashboard.modules.dashboard_sdk",
-    "ray.dashboard.modules.job.sdk",
-    "ray._private.runtime_env.packaging",
-)
+TALKATIVE = ("ray", "ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
+"""The logs of Ray that tell of each file it sends; the latter two have a level of their own."""
 ENDS = {kind.exit_code: kind for kind in (UsageError, DataError, InfeasibleError, StoppedEarly)}
 DASHBOARD = "RAY_API_SERVER_ADDRESS"
 TUNNEL_SECONDS = 60.0
