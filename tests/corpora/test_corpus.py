@@ -129,9 +129,9 @@ def test_check(write_zip):
     corpus = opened(write_zip(mtod_files()), "mtod", ("es",))
     check = check_corpus(corpus)
     train, dev, test, spanish = check.splits
-    assert (train.rows, train.repaired, train.dropped) == (3, 2, 1)
-    assert train.reasons == {"stray_inside_tag": 2, "wrong_columns": 1}
-    assert [fault.where for fault in train.first_faults] == ["en/train-en.conllu:1", "en/train-en.conllu:13"]
+    assert (train.rows, train.repaired, train.dropped) == (3, 0, 1)
+    assert (train.tags, train.converted, train.reasons) == ("IO", 2, {"wrong_columns": 1})
+    assert [fault.where for fault in train.first_faults] == ["en/train-en.conllu:13"]
     assert (dev.rows, dev.reasons, test.split) == (1, {}, "test")
     assert (spanish.lang, spanish.unseen_intents, spanish.unseen_slot_types) == ("es", ("nuevo",), ("otro",))
     assert check.absent == (("train", "es"), ("dev", "es"))

@@ -156,9 +156,12 @@ def print_corpus_check(check: CorpusCheck) -> None:
     ]
     print_table(f"{check.name}: source {check.source}", columns, rows)
     for split in check.splits:
+        if split.converted:
+            say(f"{split.split} {split.lang}: tags: {split.tags}, converted in {split.converted} rows")
         for fault in split.first_faults:
             count = split.reasons.get(fault.reason, 0)
-            say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
+            example = f", {fault.example!r}" if fault.example else ""
+            say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}{example}")
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")

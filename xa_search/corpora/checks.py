@@ -22,6 +22,7 @@ class Fault:
     reason: str  # a key of REPAIRS or DROPS
     meaning: str
     where: str  # file:line
+    example: str = ""  # what stands there, where that says more than the meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class SplitCheck:
     unseen_intents: tuple[str, ...]  # not in the source training set; none where there is no such set
     unseen_slot_types: tuple[str, ...]
     first_faults: tuple[Fault, ...]
+    tags: str = ""  # the scheme of the file's tags, where they were not IOB2
+    converted: int = 0  # rows whose tags were converted from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def _training_labels(corpus: Corpus) -> _Known:
 
 
 def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
-    rows = repaired = dropped = 0
+    rows = repaired = dropped = converted = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
     intents: set[str] = set()
@@ -120,11 +123,13 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         rows += 1
         dropped += row.dropped is not None
         repaired += row.dropped is None and bool(row.repairs)
+        converted += row.dropped is None and row.converted
         for reason in _reasons(row):
             reasons[reason] += 1
             if reason not in faults:
                 meaning = (REPAIRS | DROPS)[reason]
-                faults[reason] = Fault(reason=reason, meaning=meaning, where=f"{name}:{row.line}")
+                where = f"{name}:{row.line}"
+                faults[reason] = Fault(reason=reason, meaning=meaning, where=where, example=row.example)
         if row.dropped is None:
             intents.add(row.intent)
             types.update(slot_types(row.tags))
@@ -138,6 +143,8 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         unseen_intents=tuple(sorted(intents - known.intents)) if known else (),
         unseen_slot_types=tuple(sorted(types - known.types)) if known else (),
         first_faults=tuple(faults.values()),
+        tags=str(corpus.tag_scheme(lang, split)) if converted else "",
+        converted=converted,
     )
 
 
@@ -163,7 +170,15 @@ def check_as_markdown(check: CorpusCheck) -> str:
         unseen = ", ".join((*split.unseen_intents, *split.unseen_slot_types))
         counts = f"{split.rows} | {split.repaired} | {split.dropped}"
         lines.append(f"| {split.split} | {split.lang} | {counts} | {reasons} | {unseen} |")
-    lines += ["", *(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
+    lines += [
+        "",
+        *(
+            f"- {s.split} {s.lang}: tags: {s.tags}, converted in {s.converted} rows"
+            for s in check.splits
+            if s.converted
+        ),
+    ]
+    lines += [*(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
     return "\n".join(lines) + "\n"
 
 

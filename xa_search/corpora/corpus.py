@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags
 from xa_search.corpora.raw_files import RawFiles
-from xa_search.corpora.repair import clean_words, repair, split_text
+from xa_search.corpora.repair import clean_words, split_text
 from xa_search.corpora.rows import Layout, Row
+from xa_search.corpora.tags import TagScheme
 from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
 
@@ -155,6 +157,7 @@ class Corpus:
     files: RawFiles = field(repr=False)
     layout: Layout = field(repr=False)
     machine_translations: RawFiles | None = field(default=None, repr=False)
+    found: FoundInFiles = field(default_factory=FoundInFiles, repr=False, compare=False)
 
     def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
         """Yield the utterances of a split, repaired; dropped rows are left out."""
@@ -172,13 +175,26 @@ class Corpus:
         if name is None:
             raise DataError(self._no_file(lang, split))
         seen: set[str] = set()
-        for row in self.layout.read(name, self.files.lines(name), lang, split):
-            row = repair(row)
+        for row in read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split)):
             if row.own_id:
                 if row.id in seen:
                     row = replace(row, dropped=row.dropped or "duplicate_id")
                 seen.add(row.id)
             yield row
+
+    def tag_scheme(self, lang: str, split: Split) -> TagScheme | None:
+        """Return the scheme in which a file writes its tags, over all its rows; none where they come from spans."""
+        name = self.file_of(lang, split)
+        if name is None or not self.layout.tagged(name):
+            return None
+        known = self.found.schemes
+        key = (name, lang, split)
+        if key not in known:
+            known[key] = survey_tags(self._rows_as_read(name, lang, split))
+        return known[key]
+
+    def _rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
+        return self.layout.read(name, self.files.lines(name), lang, split)
 
     def file_of(self, lang: str, split: Split) -> str | None:
         """Find the file of a split without opening it."""

@@ -8,9 +8,10 @@ A row whose split cannot be told is counted with the training rows.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
 from xa_search.records import SPLITS, Split
 
@@ -87,12 +88,12 @@ def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, lang: s
     if found.get("partition") not in SPLITS:
         return Row(line=line, id=row_id, own_id=own_id, dropped="unknown_split")
     words = tuple(CHARACTER_WORDS.findall(utterance) if lang in BY_CHARACTER else utterance.split())
+    row = Row(line=line, id=row_id, own_id=True, words=words, had_slots="[" in annotated)
     try:
         tags, snapped = _tags(words, annotated)
     except RowError as fault:
-        return Row(line=line, id=row_id, own_id=True, words=words, dropped=fault.reason)
-    repairs = ("snapped_span",) if snapped else ()
-    return Row(line=line, id=row_id, own_id=True, words=words, tags=tags, intent=intent, repairs=repairs)
+        return replace(row, dropped=fault.reason)
+    return replace(row, tags=tags, intent=intent, repairs=("snapped_span",) if snapped else ())
 
 
 def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool]:
@@ -107,4 +108,4 @@ def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool
     return tags_from_spans(tuple(tokens), spans)
 
 
-LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+LAYOUT = Layout(split_files=split_files, read=read, tagged=no_file, id_translations=id_translations)

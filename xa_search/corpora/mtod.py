@@ -31,7 +31,12 @@ def line_translations(lang: str) -> tuple[str, ...]:
 
 def read(name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Read a file by its ending."""
-    return read_tsv(lines, lang, split) if name.endswith(".tsv") else read_conll(lines, lang, split)
+    return read_conll(lines, lang, split) if is_conll(name) else read_tsv(lines, lang, split)
+
+
+def is_conll(name: str) -> bool:
+    """Tell by a file's ending that its tags stand in it; in the TSV files they are spans."""
+    return not name.endswith(".tsv")
 
 
 def read_conll(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
@@ -59,6 +64,7 @@ def read_tsv(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
             intent=intent,
             repairs=found.repairs,
             dropped=found.fault,
+            had_slots=bool(slots.strip()),
         )
 
 
@@ -77,4 +83,4 @@ def _row(block: list[Line], row_id: str) -> Row:
     )
 
 
-LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)
+LAYOUT = Layout(split_files=split_files, read=read, tagged=is_conll, line_translations=line_translations)

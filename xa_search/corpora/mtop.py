@@ -7,7 +7,7 @@ With ids, the languages are parallel; without, `<lang>/train.tsv` or `translatio
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id, no_file
 from xa_search.corpora.spans import label_words
 from xa_search.records import Split
 
@@ -51,9 +51,14 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
             intent=intent.strip().removeprefix(INTENT_PREFIX),
             repairs=found.repairs,
             dropped=found.fault,
+            had_slots=bool(slots.strip()),
         )
 
 
 LAYOUT = Layout(
-    split_files=split_files, read=read, line_translations=line_translations, id_translations=id_translations
+    split_files=split_files,
+    read=read,
+    tagged=no_file,
+    line_translations=line_translations,
+    id_translations=id_translations,
 )

@@ -8,7 +8,7 @@ found nothing to translate, a sentence is `NS` or empty.
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.records import BETWEEN, OUTSIDE, Split
 
 COLUMNS = ("id", "sentence1", "sentence2", "label")
@@ -67,4 +67,4 @@ def _words(sentence: str) -> tuple[str, ...]:
     return words
 
 
-LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+LAYOUT = Layout(split_files=split_files, read=read, tagged=no_file, id_translations=id_translations)

@@ -16,6 +16,7 @@ REPAIRS: dict[str, str] = {
     "empty_word": "a word without a visible character, taken out with its tag",
     "split_word": "a word with a space inside, split in two",
     "stray_inside_tag": "an I- tag that continues nothing, made B-",
+    "broken_slot": "a slot begun or ended against the tag scheme of its file, taken as it stands",
     "snapped_span": "a slot that begins or ends inside a word, widened to the word",
     "nested_slot": "a slot inside another slot, left out",
     "byte_offsets": "slot offsets that count bytes, turned into characters",
@@ -36,7 +37,7 @@ DROPS: dict[str, str] = {
     "not_translated": "a sentence that is NS: its translators left it out",
     "pair_mark": "a sentence with the word that stands between two sentences",
     "bad_label": "a label that is neither 0 nor 1",
-    "bad_tag": "a tag that is neither O, B-X nor I-X",
+    "bad_tag": "a tag that fits no scheme of its file",
     "bad_span": "a slot that is not start:end:label",
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
     "duplicate_id": "an id that an earlier row of the file has",
@@ -69,6 +70,9 @@ class Row:
     repairs: tuple[str, ...] = ()
     dropped: str | None = None
     running_text: bool = False
+    had_slots: bool = False  # its file gives it slots, whatever becomes of the row
+    converted: bool = False  # its tags stood in another scheme than IOB2
+    example: str = ""  # what is wrong with it, for a message: the tag that fits no scheme
 
 
 def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
@@ -83,6 +87,16 @@ def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
         yield line
 
 
+def every_file(_name: str) -> bool:
+    """Tell that the rows of each file have the tags that stand in it."""
+    return True
+
+
+def no_file(_name: str) -> bool:
+    """Tell that tags are made of spans, or that there are none."""
+    return False
+
+
 def no_files(_lang: str) -> tuple[str, ...]:
     """Name no file."""
     return ()
@@ -94,6 +108,7 @@ class Layout:
 
     split_files: Callable[[str, Split], tuple[str, ...]]
     read: Callable[[str, Iterator[Line], str, Split], Iterator[Row]]  # file, lines, language, split
+    tagged: Callable[[str], bool] = every_file  # whether the tags of its rows stand in a file, in a scheme of its own
     line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None

@@ -49,7 +49,7 @@ class TagSurvey:
 
     def add(self, tags: Sequence[str]) -> None:
         """Enter the tags of one row."""
-        found = [tag for tag in tags if not is_outside(tag)]
+        found = [tag for tag in tags if tag and not is_outside(tag)]
         if not found:
             return
         self.tagged += len(found)
@@ -62,7 +62,7 @@ class TagSurvey:
         """Return the scheme: the form that most tags have, and the scheme that their letters and neighbours show."""
         if not self.tagged:
             return TagScheme("prefix", "none")
-        if not max(self.prefixed, self.suffixed):
+        if 2 * max(self.prefixed, self.suffixed) < self.tagged:
             return TagScheme("bare", "IO")
         form: Form = "prefix" if self.prefixed >= self.suffixed else "suffix"
         return TagScheme(form, self.by_form[form].scheme())
@@ -146,7 +146,7 @@ def _is_cut_off(scheme: TagScheme, before: str, ended: bool) -> bool:
 def _parted(tag: str, form: Form) -> tuple[str, str] | None:
     """Part a tag into its letter and its type; None where it has no letter in this form."""
     if form == "bare":
-        return "I", tag
+        return ("I", tag) if tag else None
     if form == "prefix":
         found = PREFIX.fullmatch(tag)
         letter, kind = (found[1], found[2]) if found else ("", "")

@@ -30,7 +30,7 @@ from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Uttera
 NO_ROW = -1
 SAMPLE_SEED = 20210505
 NO_TRANSLATION = -1
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tuple[str, ...]]:
