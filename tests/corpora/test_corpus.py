@@ -107,11 +107,31 @@ def test_ids_that_are_not_shared(write):
         list(corpus.translations("de"))
 
 
-def test_an_id_given_twice_is_dropped(write):
-    corpus = opened(write(mtop_files() | {"en/train.txt": mtop_line("a", row_id="1") + mtop_line("b", row_id="1")}))
-    assert [utterance.words for utterance in corpus.utterances("en", "train")] == [("a",)]
+def test_a_row_given_twice_is_dropped_and_other_words_of_its_id_stay(write):
+    rows = [("a", "1"), ("b", "1"), ("a", "1"), ("b", "1"), ("c", "1"), ("d", "1#2"), ("e", "2")]
+    corpus = opened(write(mtop_files() | {"en/train.txt": "".join(mtop_line(text, row_id=own) for text, own in rows)}))
+    kept = [(row.id, row.words) for row in corpus.utterances("en", "train")]
+    assert kept == [("1", ("a",)), ("1#2", ("b",)), ("1#3", ("c",)), ("1#2#2", ("d",)), ("2", ("e",))]
     train = check_corpus(corpus).splits[0]
-    assert (train.rows, train.dropped, train.reasons) == (2, 1, {"duplicate_id": 1})
+    assert (train.rows, train.dropped, train.reasons) == (7, 2, {"duplicate_id": 2})
+
+
+def test_of_several_translations_of_an_utterance_a_pair_takes_the_first(write):
+    german = mtop_line("weck mich", row_id="1") + mtop_line("wecke mich", row_id="1") + mtop_line("halt", row_id="2")
+    corpus = opened(write(mtop_files() | {"de/train.txt": german}))
+    assert [row.id for row in corpus.utterances("de", "train")] == ["1", "1#2", "2"]
+    assert [(pair.source_id, pair.words) for pair in corpus.translations("de")] == [
+        ("1", ("weck", "mich")), ("2", ("halt",))
+    ]  # fmt: skip
+
+
+def test_rows_of_files_put_together_all_train(write):
+    """Ids that restart are no reason to drop: each row keeps its words, and pairs go by the first."""
+    lines = "".join(mtop_line(f"row {n}", row_id=str(n % 10)) for n in range(80))
+    corpus = opened(write(mtop_files() | {"en/train.txt": lines, "de/train.txt": lines.replace("row", "zeile")}))
+    read = list(corpus.utterances("en", "train"))
+    assert (len(read), len({row.id for row in read})) == (80, 80)
+    assert [pair.words[1] for pair in corpus.translations("de")] == [str(n) for n in range(10)]
 
 
 def mtod_files():
@@ -183,16 +203,20 @@ def test_massive_as_a_tar_a_zip_and_a_folder(write, write_zip, write_tar):
         write(flat),
     ):
         corpus = opened(root, "massive")
-        assert [utterance.words for utterance in corpus.utterances("en", "train")] == [("wake", "me"), ("stop", "now")]
+        assert [utterance.words for utterance in corpus.utterances("en", "train")] == [
+            ("wake", "me"),
+            ("stop", "now"),
+            ("stop", "it"),
+        ]
         assert [utterance.id for utterance in corpus.utterances("de", "test")] == ["4"]
         pairs = {pair.source_id: pair.words for pair in corpus.translations("de")}
         assert pairs["1"] == ("weck", "mich")
         assert pairs.keys() == {"1", "2"}
         check = check_corpus(corpus)
         assert [(split.rows, split.dropped, split.reasons) for split in check.splits[:2]] == [
-            (3, 1, {"duplicate_id": 1}), (2, 1, {"bad_markup": 1})
+            (3, 0, {}), (2, 1, {"bad_markup": 1})
         ]  # fmt: skip
-        assert (check.translations[0].translations, check.translations[0].missing) == (2, 0)
+        assert (check.translations[0].translations, check.translations[0].missing) == (2, 1)
 
 
 PAWSX = {
@@ -342,3 +366,16 @@ def test_multiatis_pairs(write):
         corpus = opened(root, "multiatis")
         assert [pair.words for pair in corpus.translations("de")] == [("halt", "ein")]
         assert check_corpus(corpus).splits[1].reasons == {"different_lengths": 1}
+
+
+def test_multiatis_intents_joined_by_a_space_are_those_of_english(write):
+    rows = {"EN": "atis_flight#atis_airfare", "HI": "atis_flight airfare", "TR": "atis_flight unknown"}
+    files = {
+        f"{split}_{lang}.tsv": f"1\tgo\tO\t{intent}\n" for lang, intent in rows.items() for split in ("train", "test")
+    }
+    corpus = opened(write(files | {"dev_EN.tsv": "1\tgo\tO\tx\n"}), "multiatis", ("hi", "tr"))
+    found = {lang: next(corpus.rows(lang, "test")) for lang in ("en", "hi", "tr")}
+    assert {lang: row.intent for lang, row in found.items()} == {
+        "en": "atis_flight#atis_airfare", "hi": "atis_flight#atis_airfare", "tr": "atis_flight unknown"
+    }  # fmt: skip
+    assert {lang: row.repairs for lang, row in found.items()} == {"en": (), "hi": ("joined_intent",), "tr": ()}

@@ -7,7 +7,8 @@ First choice: what `xa-search data translate` made; second: a file of translatio
 training file, or rows with its ids); third: the target's training file where it shares ids with the source's. Its
 labels are not looked at.
 
-Utterances are read as they are asked for; only the ids of a file that states ids are kept, to find those given twice.
+Utterances are read as they are asked for; of a file that states ids, these and a number a row are kept, to find those
+given twice.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags
+from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
 from xa_search.corpora.repair import clean_words, split_text
 from xa_search.corpora.rows import Layout, Row
@@ -174,13 +175,26 @@ class Corpus:
         name = self.file_of(lang, split)
         if name is None:
             raise DataError(self._no_file(lang, split))
-        seen: set[str] = set()
-        for row in read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split)):
-            if row.own_id:
-                if row.id in seen:
-                    row = replace(row, dropped=row.dropped or "duplicate_id")
-                seen.add(row.id)
-            yield row
+        rows = read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split))
+        yield from with_ids_told_apart(self._with_known_intents(rows, lang, split))
+
+    def _with_known_intents(self, rows: Iterator[Row], lang: str, split: Split) -> Iterator[Row]:
+        """Write intents as the source training set does, where the layout knows another way of writing them."""
+        same_intent = self.layout.same_intent
+        if same_intent is None or (lang, split) == (self.source, "train"):
+            yield from rows
+            return
+        for row in rows:
+            known = None if row.dropped else same_intent(row.intent, self._source_intents())
+            yield row if known is None else replace(row, intent=known, repairs=(*row.repairs, "joined_intent"))
+
+    def _source_intents(self) -> frozenset[str]:
+        """Return the intents of the source training set; none where there is no such file."""
+        if self.found.source_intents is None:
+            there = self.file_of(self.source, "train") is not None
+            rows = self.rows(self.source, "train") if there else ()
+            self.found.source_intents = frozenset(row.intent for row in rows if row.dropped is None)
+        return self.found.source_intents
 
     def tag_scheme(self, lang: str, split: Split) -> TagScheme | None:
         """Return the scheme in which a file writes its tags, over all its rows; none where they come from spans."""

@@ -1,6 +1,10 @@
 """The rows of one file under the one policy. In: rows as read, and what is known of their file. Out: rows to use.
 
-In this order: tags are read as what their file's scheme says, then the row is repaired or dropped.
+In this order: tags are read as what their file's scheme says, the row is repaired or dropped, and a row whose id an
+earlier one has is told apart from it. Same id, words and labels: one row given twice. Same id, other words: both stay.
+
+A pair takes the first row of an id, as the readers of translations do. The others keep the id with a number behind it,
+so that ids stay unique: `7`, `7#2`, `7#3`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +23,7 @@ class FoundInFiles:
     """What was found in the files of a corpus: each is looked through once a process."""
 
     schemes: dict[tuple[str, str, Split], TagScheme] = field(default_factory=dict)
+    source_intents: frozenset[str] | None = None
 
 
 def survey_tags(rows: Iterable[Row]) -> TagScheme:
@@ -33,6 +38,32 @@ def read_rows(rows: Iterable[Row], scheme: TagScheme | None) -> Iterator[Row]:
     """Yield every row after the policy, dropped ones too; `scheme` is none where the tags come from spans."""
     for row in rows:
         yield repair(_with_known_tags(row, scheme))
+
+
+def with_ids_told_apart(rows: Iterable[Row]) -> Iterator[Row]:
+    """Drop a row that is given twice, and give each other one an id of its own; ids that a reader made are so."""
+    ids: set[str] = set()
+    contents: set[int] = set()
+    for row in rows:
+        if not row.own_id or row.dropped is not None:
+            ids.update((row.id,) if row.own_id else ())
+            yield row
+            continue
+        content = hash((row.id, row.words, row.tags, row.intent))
+        if content in contents:
+            row = replace(row, dropped="duplicate_id")
+        elif row.id in ids:
+            row = replace(row, id=_free_id(row.id, ids))
+        contents.add(content)
+        ids.add(row.id)
+        yield row
+
+
+def _free_id(given: str, ids: set[str]) -> str:
+    number = 2
+    while f"{given}#{number}" in ids:
+        number += 1
+    return f"{given}#{number}"
 
 
 def _with_known_tags(row: Row, scheme: TagScheme | None) -> Row:

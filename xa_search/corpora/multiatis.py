@@ -11,6 +11,8 @@ from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
 from xa_search.records import Split
 
 COLUMNS = ("id", "utterance", "slot_labels", "intent")
+PREFIX = "atis_"
+JOINED = "#"
 
 
 def split_files(lang: str, split: Split) -> tuple[str, ...]:
@@ -26,6 +28,15 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
 def id_translations(lang: str) -> tuple[str, ...]:
     """Name the target training file: its ids, never its labels, are used."""
     return split_files(lang, "train")
+
+
+def same_intent(stated: str, known: frozenset[str]) -> str | None:
+    """Return the intent that Hindi's and Turkish's "atis_flight airfare" means: "atis_flight#atis_airfare", if known."""
+    parts = stated.replace(JOINED, " ").split()
+    if stated in known or len(parts) < 2:
+        return None
+    wanted = {part if part.startswith(PREFIX) else PREFIX + part for part in parts}
+    return next((intent for intent in sorted(known) if set(intent.split(JOINED)) == wanted), None)
 
 
 def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
@@ -59,4 +70,4 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(" ") if part)
 
 
-LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+LAYOUT = Layout(split_files=split_files, read=read, same_intent=same_intent, id_translations=id_translations)

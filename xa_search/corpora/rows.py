@@ -21,6 +21,7 @@ REPAIRS: dict[str, str] = {
     "nested_slot": "a slot inside another slot, left out",
     "byte_offsets": "slot offsets that count bytes, turned into characters",
     "unescaped_quote": "a quotation mark that breaks the JSON, escaped",
+    "joined_intent": "two intents joined otherwise than in the source's training set, written as there",
     "odd_intent": "words that state another intent than the row's header, which counts",
 }
 DROPS: dict[str, str] = {
@@ -40,7 +41,7 @@ DROPS: dict[str, str] = {
     "bad_tag": "a tag that fits no scheme of its file",
     "bad_span": "a slot that is not start:end:label",
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
-    "duplicate_id": "an id that an earlier row of the file has",
+    "duplicate_id": "a row given twice: its id, words and labels are those of an earlier one",
 }
 SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
@@ -109,6 +110,7 @@ class Layout:
     split_files: Callable[[str, Split], tuple[str, ...]]
     read: Callable[[str, Iterator[Line], str, Split], Iterator[Row]]  # file, lines, language, split
     tagged: Callable[[str], bool] = every_file  # whether the tags of its rows stand in a file, in a scheme of its own
+    same_intent: Callable[[str, frozenset[str]], str | None] | None = None  # which of the source's intents one means
     line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
