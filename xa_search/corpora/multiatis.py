@@ -31,7 +31,10 @@ def id_translations(lang: str) -> tuple[str, ...]:
 
 
 def same_intent(stated: str, known: frozenset[str]) -> str | None:
-    """Return the intent that Hindi's and Turkish's "atis_flight airfare" means: "atis_flight#atis_airfare", if known."""
+    """Return the known intent that "atis_flight airfare" means, as Hindi and Turkish write "atis_flight#atis_airfare".
+
+    None where it is known as it stands, or means no known one.
+    """
     parts = stated.replace(JOINED, " ").split()
     if stated in known or len(parts) < 2:
         return None
