@@ -242,7 +242,7 @@ def test_pawsx_pairs_go_by_id_and_what_is_not_translated_is_counted(write, write
         assert pairs == [("4", "los ||| halt")]
         check = check_corpus(corpus)
         english, german = check.splits[:2]
-        assert english.reasons == {"not_translated": 1, "no_words": 1}
+        assert english.reasons == {"not_translated": 2}
         assert english.first_faults[0].where == f"{corpus.file_of('en', 'train')}:3"
         assert (german.reasons, german.unseen_slot_types) == ({"bad_label": 1, "not_translated": 1}, ())
         assert (check.translations[0].translations, check.translations[0].missing) == (1, 1)

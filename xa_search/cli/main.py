@@ -133,7 +133,9 @@ def train(
         seed=seed,
         local=True,
     )
-    metrics = train_alone(plan, read_json_object(params, "--params"), print_epoch, with_test=test)
+    metrics = train_alone(
+        plan, read_json_object(params, "--params"), print_epoch, with_test=test, note=partial(typer.echo, err=True)
+    )
     print_metrics(metrics)
 
 

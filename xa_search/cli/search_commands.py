@@ -115,6 +115,9 @@ def score_elsewhere(
     ] = None,
     languages: Annotated[str | None, typer.Option(metavar="de,th", help="Test these only.")] = None,
     trial: Annotated[int | None, typer.Option(min=0, help="A search's trial; its best unless given.")] = None,
+    max_lost: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of a language's rows that may be lost to faults.")
+    ] = 0.02,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -127,7 +130,7 @@ def score_elsewhere(
     home, wanted = absolute(home), tuple(lang.strip() for lang in (languages or "").split(",") if lang.strip())
     labels = None if label_map is None else read_label_map(label_map)
     opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted)
-    print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels))
+    print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels, max_lost))
 
 
 @search_commands.command()

@@ -10,8 +10,10 @@ from rich.table import Table
 from xa_search.cli.display import console, percent, short
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.corpora import CorpusCheck, CorpusStats
+from xa_search.corpora.losses import losses_above
 from xa_search.errors import UsageError
 from xa_search.records import WEIGHTS, EpochReport, Plan, SearchRecord
+from xa_search.records.search import MAX_LOST
 from xa_search.tracking.registry import RegisteredVersion
 from xa_search.tracking.report import (
     COST_COLUMNS,
@@ -162,6 +164,8 @@ def print_corpus_check(check: CorpusCheck) -> None:
             count = split.reasons.get(fault.reason, 0)
             example = f", {fault.example!r}" if fault.example else ""
             say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}{example}")
+    for line in losses_above(check, MAX_LOST):
+        say(f"a search refuses this: {line}")
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
-from xa_search.corpora.rows import DROPS, REPAIRS, Row
+from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, NOT_LOST, REPAIRS, Row
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 
@@ -40,6 +40,10 @@ class SplitCheck:
     first_faults: tuple[Fault, ...]
     tags: str = ""  # the scheme of the file's tags, where they were not IOB2
     converted: int = 0  # rows whose tags were converted from it
+    lost: int = 0  # rows dropped, less those left out as published or given twice
+    left_out: int = 0  # rows left out as published
+    slotted: int = 0  # rows to which the file gives slots, dropped or not
+    slotted_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ class CorpusCheck:
     translations: tuple[TranslationCheck, ...]
 
 
-def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
+def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS, *, with_pairs: bool = True) -> CorpusCheck:
     """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
     known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
     found: list[SplitCheck] = []
@@ -82,7 +86,7 @@ def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCh
         splits=tuple(found),
         absent=tuple(absent),
         translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
-        if known
+        if known and with_pairs
         else (),
     )
 
@@ -113,7 +117,7 @@ def _training_labels(corpus: Corpus) -> _Known:
 
 
 def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
-    rows = repaired = dropped = converted = 0
+    rows = repaired = dropped = converted = slotted = slotted_lost = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
     intents: set[str] = set()
@@ -124,6 +128,8 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         dropped += row.dropped is not None
         repaired += row.dropped is None and bool(row.repairs)
         converted += row.dropped is None and row.converted
+        slotted += row.had_slots
+        slotted_lost += row.had_slots and row.dropped is not None and row.dropped not in NOT_LOST
         for reason in _reasons(row):
             reasons[reason] += 1
             if reason not in faults:
@@ -145,6 +151,10 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         first_faults=tuple(faults.values()),
         tags=str(corpus.tag_scheme(lang, split)) if converted else "",
         converted=converted,
+        lost=sum(count for reason, count in reasons.items() if reason in DROPS and reason not in NOT_LOST),
+        left_out=sum(reasons[reason] for reason in LEFT_OUT_AS_PUBLISHED),
+        slotted=slotted,
+        slotted_lost=slotted_lost,
     )
 
 

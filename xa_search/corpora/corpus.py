@@ -12,6 +12,7 @@ given twice.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
 from xa_search.corpora.repair import clean_words, split_text
-from xa_search.corpora.rows import Layout, Row
+from xa_search.corpora.rows import DROPS, Layout, Row
 from xa_search.corpora.tags import TagScheme
 from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
@@ -81,7 +82,7 @@ def read_translations(corpus: "Corpus", lang: str) -> Iterator[Translation]:
     """Yield one translation at most for each source training utterance; raises DataError where there are none."""
     found = find_translations(corpus, lang)
     if found is None:
-        raise DataError(_no_translations(corpus, lang))
+        raise DataError(_nothing_usable(corpus) or _no_translations(corpus, lang))
     yield from _by_line(corpus, lang, found) if found.by_line else _by_id(corpus, lang, found.name)
 
 
@@ -134,6 +135,24 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
 def _source_has_ids(corpus: "Corpus") -> bool:
     first = next((row for row in corpus.rows(corpus.source, "train") if row.dropped is None), None)
     return first is not None and first.own_id
+
+
+def _nothing_usable(corpus: "Corpus") -> str:
+    """Say why no source training row can be used; nothing where one can."""
+    reasons: Counter[str] = Counter()
+    first = ""
+    for row in corpus.rows(corpus.source, "train"):
+        if row.dropped is None:
+            return ""
+        reasons[row.dropped] += 1
+        first = first or f"the first at line {row.line}{f', {row.example!r}' if row.example else ''}"
+    name = corpus.file_of(corpus.source, "train") or ""
+    counts = ", ".join(f"{count} x {DROPS[reason]}" for reason, count in reasons.most_common())
+    why = f"{counts}; {first}" if counts else "it has none"
+    return (
+        f"{corpus.files.where(name)}: none of its {reasons.total()} rows can be used ({why}), so that there is nothing "
+        "to pair: mend that file; `xa-search data check` shows more"
+    )
 
 
 def _no_translations(corpus: "Corpus", lang: str) -> str:

@@ -35,7 +35,7 @@ DROPS: dict[str, str] = {
     "unknown_split": "a row of no split: its partition is neither train, dev nor test",
     "bad_markup": "slot brackets that are not [label : words], or do not pair",
     "text_differs": "a text that differs from its annotated form",
-    "not_translated": "a sentence that is NS: its translators left it out",
+    "not_translated": "a sentence that is NS or empty: its translators left it out, as published",
     "pair_mark": "a sentence with the word that stands between two sentences",
     "bad_label": "a label that is neither 0 nor 1",
     "bad_tag": "a tag that fits no scheme of its file",
@@ -43,6 +43,9 @@ DROPS: dict[str, str] = {
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
     "duplicate_id": "a row given twice: its id, words and labels are those of an earlier one",
 }
+LEFT_OUT_AS_PUBLISHED = frozenset({"not_translated"})
+"""Drops that the corpus's own documents tell of: no row is lost by them."""
+NOT_LOST = LEFT_OUT_AS_PUBLISHED | {"duplicate_id"}
 SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
     "dev": ("dev", "eval", "valid"),

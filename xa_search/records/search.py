@@ -12,6 +12,8 @@ from xa_search.errors import UsageError, value_faults
 from xa_search.records.trial import TARGET_METHODS, Gpus, Selection, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
+MAX_LOST = 0.02
+"""The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
 PLACEMENT = "placement.txt"
 """The file in a search's folder that says what trials take of a GPU."""
 RAY = "ray"
@@ -67,6 +69,8 @@ class SearchSpace(Frozen):
     trials: int = Field(default=20, ge=2)
     keep: int = Field(default=KEEP, ge=1)
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
+    max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
+    """The share of the rows of a split, and of those with slots, that may be lost to faults in the data."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
@@ -127,7 +131,7 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "keep", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         return decisive | ({"deterministic": True} if self.deterministic else {})

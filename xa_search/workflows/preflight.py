@@ -5,12 +5,13 @@ All faults that can be found are reported at once.
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
+from xa_search.corpora.losses import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
@@ -90,6 +91,8 @@ def check_search(
     check = None
     if corpus is not None:
         check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
+        if check is not None:
+            _collect(faults, partial(_tell_losses, check, plan, note))
         for lang in plan.space.targets:
             _collect(faults, partial(_first_translation, corpus, lang))
             if with_target_train:
@@ -179,6 +182,20 @@ def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:
     except XaSearchError as error:
         faults.append(error)
         return None
+
+
+def check_test_splits(plan: Plan, corpus: Corpus, note: Callable[[str], None]) -> CorpusCheck:
+    """Check what a chosen winner is tested on, and nothing has opened before. Raises DataError at too great losses."""
+    _, *others = plan.space.tested_languages
+    check = check_corpus(replace(corpus, targets=tuple(others)), ("test",), with_pairs=False)
+    _tell_losses(check, plan, note)
+    return check
+
+
+def _tell_losses(check: CorpusCheck, plan: Plan, note: Callable[[str], None]) -> None:
+    for line in told_losses(check):
+        note(line)
+    refuse_losses(check, plan.space.max_lost)
 
 
 def _first_translation(corpus: Corpus, lang: str) -> None:
