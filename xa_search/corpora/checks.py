@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
+from xa_search.corpora.pairs import Agreement, check_pairs
 from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, NOT_LOST, REPAIRS, Row
 from xa_search.records import OUTSIDE, SPLITS, Split
 
@@ -54,6 +55,8 @@ class TranslationCheck:
     translations: int
     missing: int
     where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
+    agreements: tuple[Agreement, ...] = ()
+    fault: str = ""  # why these are no pairs: what of them agrees no better than by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +171,24 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
         return TranslationCheck(lang=lang, translations=0, missing=usable, where="")
     count = sum(1 for _ in corpus.translations(lang))
     where = found.name if found.files is corpus.files else found.files.where(found.name)
-    return TranslationCheck(lang=lang, translations=count, missing=usable - count, where=where)
+    pairs = check_pairs(corpus, lang)
+    return TranslationCheck(
+        lang=lang,
+        translations=count,
+        missing=usable - count,
+        where=where,
+        agreements=pairs.agreements,
+        fault=pairs.fault,
+    )
+
+
+def told_pairs(check: CorpusCheck) -> str:
+    """Say how many source training utterances have a translation, by language."""
+    counts = [
+        f"{one.lang} {one.translations:,}" + (f" of {one.translations + one.missing:,}" if one.missing else "")
+        for one in check.translations
+    ]
+    return f"pairs: {', '.join(counts)}" if counts else "pairs: none"
 
 
 def check_as_markdown(check: CorpusCheck) -> str:
@@ -189,6 +209,8 @@ def check_as_markdown(check: CorpusCheck) -> str:
         ),
     ]
     lines += [*(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
+    lines += [f"- {t.lang}: {one}" for t in check.translations for one in t.agreements]
+    lines += [f"- {t.fault}" for t in check.translations if t.fault]
     return "\n".join(lines) + "\n"
 
 

@@ -23,7 +23,7 @@ TOKENS_A_BATCH = 4096
 def scored_metrics(selection: Selection, corpus: EncodedCorpus) -> list[str]:
     """The names of the metrics whose mean is the selection score."""
     if selection == "label_free":
-        split, languages, slots = "held_out", corpus.targets, "slot_type_f1"
+        split, languages, slots = "held_out", corpus.aligned, "slot_type_f1"
     else:
         split, slots = "dev", "slot_f1"
         languages = (corpus.source,) if selection == "source_dev" else corpus.targets

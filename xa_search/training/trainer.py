@@ -123,7 +123,7 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     """The distinct tokens of all tables that the trial reads; the test splits are not among them."""
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
-    tables += [("translations", lang) for lang in corpus.targets]
+    tables += [("translations", lang) for lang in corpus.aligned]
     if job.settings.reads_target_labels:
         tables += [("train", lang) for lang in corpus.targets]
     if reads_target_labels(job.selection):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xa_search.corpora import Corpus
 from xa_search.corpora.checks import check_as_markdown
+from xa_search.corpora.corpus import find_translations
 from xa_search.errors import DataError, TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
@@ -184,6 +185,6 @@ def _register(
 def _texts_to_compare(corpus: Corpus, targets: tuple[str, ...]) -> list[str]:
     """Return raw texts in the model's languages, on which the registered model must answer as the trial's."""
     texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
-    for lang in targets:
+    for lang in (lang for lang in targets if find_translations(corpus, lang) is not None):
         texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
     return texts

@@ -73,7 +73,7 @@ def inspect_model(
     source = EncodedTable(table_path(encoded, "train", encoded.source))
     rows = split_training_rows(source, settings.train_limit, settings.held_out).held_out
     held_out = _encode_held_out(plan, prepared, files) if plan.space.held_out else encoded
-    tables = {lang: table_path(found, "translations", lang) for found in (encoded, held_out) for lang in found.targets}
+    tables = {lang: table_path(found, "translations", lang) for found in (encoded, held_out) for lang in found.aligned}
     pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
     pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
     if not pairs:

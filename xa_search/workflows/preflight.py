@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
+from xa_search.corpora.checks import told_pairs
 from xa_search.corpora.losses import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
@@ -93,10 +94,13 @@ def check_search(
         check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
         if check is not None:
             _collect(faults, partial(_tell_losses, check, plan, note))
-        for lang in plan.space.targets:
-            _collect(faults, partial(_first_translation, corpus, lang))
-            if with_target_train:
-                _collect(faults, partial(corpus.require, lang, "train"))
+        if check is None or not _paired(check) or (_unpaired(check) and plan.models_a_trial > 1):
+            for lang in plan.space.targets:
+                _collect(faults, partial(_first_translation, corpus, lang))
+        else:
+            _collect(faults, partial(_tell_pairs, check, note))
+        for lang in plan.space.targets if with_target_train else ():
+            _collect(faults, partial(corpus.require, lang, "train"))
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
@@ -114,7 +118,10 @@ def prepare_checked(
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
-    encoded = {name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers}
+    encoded = {
+        name: _encoded(plan, corpus, name, tokenizers[name], with_target_train, _unpaired(checked.check))
+        for name in tokenizers
+    }
     if not all(one.has_slots for one in encoded.values()):
         _check_without_slots(plan, checked.only)
     return Prepared(
@@ -145,7 +152,9 @@ def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
         )
 
 
-def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:
+def _encoded(
+    plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool, unpaired: tuple[str, ...]
+) -> EncodedCorpus:
     return encode_corpus(
         corpus,
         tokenizer,
@@ -154,6 +163,7 @@ def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_
         with_target_dev=reads_target_labels(plan.space.selection),
         with_target_train=with_target_train,
         home=plan.home,
+        unpaired=unpaired,
     )
 
 
@@ -196,6 +206,26 @@ def _tell_losses(check: CorpusCheck, plan: Plan, note: Callable[[str], None]) ->
     for line in told_losses(check):
         note(line)
     refuse_losses(check, plan.space.max_lost)
+
+
+def _paired(check: CorpusCheck) -> tuple[str, ...]:
+    return tuple(one.lang for one in check.translations if one.where)
+
+
+def _unpaired(check: CorpusCheck) -> tuple[str, ...]:
+    """Return the targets that have no file of translations."""
+    return tuple(one.lang for one in check.translations if not one.where)
+
+
+def _tell_pairs(check: CorpusCheck, note: Callable[[str], None]) -> None:
+    """Say how many pairs each target has. Raises DataError where pairs are joined wrongly."""
+    note(told_pairs(check))
+    for lang in _unpaired(check):
+        note(
+            f"no pairs: {lang} is left out of alignment, and tested all the same; `xa-search data translate` makes some"
+        )
+    if faults := [one.fault for one in check.translations if one.fault]:
+        raise DataError("\n".join(faults))
 
 
 def _first_translation(corpus: Corpus, lang: str) -> None:
