@@ -310,9 +310,11 @@ def test_the_options_are_those_we_know() -> None:
             "--local",
             "--new",
         ),
-        *("--seed", "--set", "--time-budget", "--trials"),
+        *("--seed", "--set", "--time-budget", "--translations", "--trials"),
     ]
-    assert options["train"] == ["--data", "--debug", "--home", "--params", "--seed", "--set", "--test"]
+    assert options["train"] == [
+        *("--data", "--debug", "--home", "--params", "--seed", "--set", "--test", "--translations")
+    ]
     assert options["predict"] == ["--debug", "--home", "--model"]
     assert options["test"] == [
         *("--corpus", "--data", "--debug", "--home", "--label-map", "--languages"),

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 from raw_samples import conll_block, massive_line, mtop_line, pawsx_lines, xsid_block
+from tiny_corpora import WRITERS, write_corpus
 
 from xa_search.corpora import check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.raw_files import RawFiles
@@ -69,7 +70,7 @@ def test_labels_of_the_target_training_file_are_not_looked_at(write):
     assert [pair.words for pair in found] == [("hör", "auf")]
 
 
-@pytest.mark.parametrize("name", ["de/train.tsv", "translations/de.txt"])
+@pytest.mark.parametrize("name", ["de/train.tsv", "translations/de.txt", "translations.de.txt"])
 def test_pairs_by_line(write, name):
     lines = "weck\u00a0mich bitte\r\n\r\nspiel\u200b was\r\n"
     found = list(opened(write(mtop_files(ids=False, **{name: lines}))).translations("de"))
@@ -89,7 +90,7 @@ def test_a_dropped_row_keeps_its_line(write):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({}, r"no translations of mtop into de in .*: add translations/de.txt, one line for each row of the en train"),
+        ({}, r"no translations of mtop into de in .*: add translations.de.txt, one line for each row of the en train"),
         ({"de/train.tsv": "eins\nzwei\n"}, r"de/train.tsv has fewer lines than en training rows .*line 3"),
         ({"de/train.tsv": "1\n2\n3\n4\n"}, r"de/train.tsv:4: a line too many, the en training file has 3 rows"),
     ],
@@ -379,3 +380,48 @@ def test_multiatis_intents_joined_by_a_space_are_those_of_english(write):
         "en": "atis_flight#atis_airfare", "hi": "atis_flight#atis_airfare", "tr": "atis_flight unknown"
     }  # fmt: skip
     assert {lang: row.repairs for lang, row in found.items()} == {"en": (), "hi": ("joined_intent",), "tr": ()}
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_every_corpus_takes_translations_by_line(tmp_path, name):
+    """Beside the data or in a folder of their own; they come before rows that share an id."""
+    root = tmp_path / "raw"
+    (target,) = write_corpus(name, root)
+    corpus = open_corpus(name, source="en", targets=(target,), data=root, home=tmp_path / "none")
+    rows = list(corpus.rows("en", "train"))
+    lines = "".join(f"zeile {number}\n" for number, _ in enumerate(rows))
+    usable = [number for number, row in enumerate(rows) if row.dropped is None]
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / f"{target}.txt").write_text(lines)
+    given = open_corpus(
+        name, source="en", targets=(target,), data=root, home=tmp_path / "none", translations=tmp_path / "given"
+    )
+    (root / f"translations.{target}.txt").write_text(lines)
+    beside = open_corpus(name, source="en", targets=(target,), data=root, home=tmp_path / "none")
+    for one in (given, beside):
+        assert [pair.words[1] for pair in one.translations(target)] == [str(number) for number in usable]
+        assert one.fingerprint() != corpus.fingerprint()
+
+
+def test_a_folder_without_translations_is_an_error(write):
+    root, empty = write(mtop_files()), write({"fr.txt": "un\n"}, "given")
+    with pytest.raises(DataError, match=r"--translations .*given: holds none of de.txt"):
+        open_corpus("mtop", source="en", targets=("de",), data=root, home=root, translations=empty)
+
+
+def test_multiatis_as_the_authors_of_xeroalign_give_it(write, write_zip):
+    """`train.tsv` is no training set there, but one translation a line."""
+    header = "id\tutterance\tslot_labels\tintent\n"
+    english = header + "1\tgo home\tO B-place\tfly\n" + "2\tstop\tO\thalt\n"
+    files = {f"en/{split}.txt": english for split in ("train", "dev", "test")}
+    files |= {"hi/test.txt": header + "1\tghar jao\tB-place O\tfly\n", "hi/train.tsv": "ghar jao\nruko\n"}
+    files |= {"tr/test.txt": files["hi/test.txt"], "tr/train.txt": header + "2\tdur\tO\thalt\n"}
+    for root in (write(files), write_zip({f"m/atis/{name}": text for name, text in files.items()})):
+        corpus = opened(root, "multiatis", ("hi", "tr"))
+        assert [row.intent for row in corpus.utterances("en", "train")] == ["fly", "halt"]
+        assert [row.slots for row in corpus.utterances("hi", "test")] == [("B-place", "O")]
+        assert corpus.file_of("hi", "train") is None
+        assert [(pair.source_id, pair.words) for pair in corpus.translations("hi")] == [
+            ("1", ("ghar", "jao")), ("2", ("ruko",))
+        ]  # fmt: skip
+        assert [pair.words for pair in corpus.translations("tr")] == [("dur",)]

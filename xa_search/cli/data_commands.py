@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xa_search.cli.options import DEFAULT_HOME, Data, Debug, Home, absolute
+from xa_search.cli.options import DEFAULT_HOME, Data, Debug, Home, Translations, absolute
 
 data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,12 +19,18 @@ PROGRESS_LINES = 20
 
 
 @data_commands.command("check")
-def data_check(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def data_check(
+    corpus: Corpus,
+    data: Data = None,
+    translations: Translations = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
     """Print rows, repaired, dropped and unseen labels by split and language."""
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    print_corpus_check(checked_corpus(corpus, data, absolute(home)))
+    print_corpus_check(checked_corpus(corpus, data, absolute(home), translations))
 
 
 @data_commands.command("stats")

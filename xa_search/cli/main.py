@@ -15,7 +15,17 @@ import typer
 
 from xa_search.cli.data_commands import data_commands
 from xa_search.cli.machine_commands import cluster_app, machine_commands, rehearsal_commands
-from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    Change,
+    Data,
+    Debug,
+    Home,
+    Space,
+    Translations,
+    absolute,
+    absolute_or_none,
+)
 from xa_search.cli.search_commands import search_commands
 
 INTERRUPTED = 130
@@ -42,6 +52,7 @@ def run(
     context: typer.Context,
     space: Space,
     data: Data = None,
+    translations: Translations = None,
     home: Home = DEFAULT_HOME,
     trials: Annotated[int | None, typer.Option(min=2, help="Number of trials; more extends a finished search.")] = None,
     time_budget: Annotated[str | None, typer.Option(metavar="90s|30m|8h", help="Stop after this long.")] = None,
@@ -77,6 +88,7 @@ def run(
         changes,
         home=absolute(home),
         data=data if data is None or cluster is not None else absolute(data),
+        translations=translations if cluster is not None else absolute_or_none(translations),
         seed=seed,
         time_budget=None if time_budget is None else parse_duration(time_budget),
         gpu_hours=gpu_hours,
@@ -114,6 +126,7 @@ def train(
     space: Space,
     params: Annotated[str, typer.Option(metavar="JSON", help='The searched settings: {"learning_rate": 2e-4}.')] = "{}",
     data: Data = None,
+    translations: Translations = None,
     home: Home = DEFAULT_HOME,
     seed: Seed = 1,
     change: Change = None,
@@ -130,6 +143,7 @@ def train(
         tuple(change or ()),
         home=absolute(home),
         data=None if data is None else absolute(data),
+        translations=absolute_or_none(translations),
         seed=seed,
         local=True,
     )

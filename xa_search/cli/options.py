@@ -21,6 +21,10 @@ Change = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
+Translations = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="LANG.txt for targets, one line for each row of the English training file."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -48,6 +52,11 @@ def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:
     if amount <= 0:
         raise UsageError(f"{option} {text!r}: write a number above 0 and {hint}")
     return amount
+
+
+def absolute_or_none(path: Path | None) -> Path | None:
+    """Return the same of an option that may be missing."""
+    return None if path is None else absolute(path)
 
 
 def absolute(path: Path) -> Path:

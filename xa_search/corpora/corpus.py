@@ -3,9 +3,9 @@
 One file a language, `fr.txt`, with one line for each row of the training file; the folder's name has that file's hash,
 so that translations of other rows are never taken for these.
 
-First choice: what `xa-search data translate` made; second: a file of translations (one line for each row of the source
-training file, or rows with its ids); third: the target's training file where it shares ids with the source's. Its
-labels are not looked at.
+First choice: what is given by --translations; then what `xa-search data translate` made; then a file of translations
+(one line for each row of the source training file, or rows with its ids); last: the target's training file where it
+shares ids with the source's. Its labels are not looked at.
 
 Utterances are read as they are asked for; of a file that states ids, these and a number a row are kept, to find those
 given twice.
@@ -26,7 +26,7 @@ from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
 
 
-def machine_file(lang: str) -> str:
+def translations_file(lang: str) -> str:
     """Name the file of a language in the folder."""
     return f"{lang}.txt"
 
@@ -69,9 +69,9 @@ def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
     """Find the translations into a language; only the source training file may be opened for this."""
     if corpus.file_of(corpus.source, "train") is None:
         return None
-    made = corpus.machine_translations
-    if made is not None and (name := made.find((machine_file(lang),))) is not None:
-        return TranslationFile(made, name, by_line=True)
+    for files in (corpus.given_translations, corpus.machine_translations):
+        if files is not None and (name := files.find((translations_file(lang),))) is not None:
+            return TranslationFile(files, name, by_line=True)
     if (name := corpus.files.find(corpus.layout.line_translations(lang))) is not None:
         return TranslationFile(corpus.files, name, by_line=True)
     name = corpus.files.find(corpus.layout.id_translations(lang))
@@ -157,10 +157,9 @@ def _nothing_usable(corpus: "Corpus") -> str:
 
 def _no_translations(corpus: "Corpus", lang: str) -> str:
     by_line, by_id = corpus.layout.line_translations(lang), corpus.layout.id_translations(lang)
-    if by_line:
-        advice = f"add {by_line[0]}, one line for each row of the {corpus.source} training file"
-    else:
-        advice = f"add {by_id[0]}, with the ids of the {corpus.source} training file"
+    advice = f"add {by_line[0]}, one line for each row of the {corpus.source} training file"
+    if by_id:
+        advice += f", or {by_id[0]} with its ids"
     return (
         f"no translations of {corpus.name} into {lang} in {corpus.files.root}: {advice}, "
         f"or type `xa-search data translate` with --to {lang}"
@@ -176,6 +175,7 @@ class Corpus:
     targets: tuple[str, ...]
     files: RawFiles = field(repr=False)
     layout: Layout = field(repr=False)
+    given_translations: RawFiles | None = field(default=None, repr=False)
     machine_translations: RawFiles | None = field(default=None, repr=False)
     found: FoundInFiles = field(default_factory=FoundInFiles, repr=False, compare=False)
 

@@ -7,7 +7,7 @@ tokens. CoNLL is preferred where both are there. `<lang>/train.tsv` holds one tr
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id, lines_beside
 from xa_search.corpora.spans import label_words
 from xa_search.records import OUTSIDE, Split
 
@@ -26,7 +26,7 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
 
 def line_translations(lang: str) -> tuple[str, ...]:
     """Name the files that may hold the translations of the English training set."""
-    return (f"{lang}/train.tsv", f"translations/{lang}.txt")
+    return (*lines_beside(lang), f"{lang}/train.tsv")
 
 
 def read(name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:

@@ -7,7 +7,7 @@ With ids, the languages are parallel; without, `<lang>/train.tsv` or `translatio
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id, no_file
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id, lines_beside, no_file
 from xa_search.corpora.spans import label_words
 from xa_search.records import Split
 
@@ -23,7 +23,7 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
 
 def line_translations(lang: str) -> tuple[str, ...]:
     """Name the files that may hold the translations of the English training set."""
-    return (f"translations/{lang}.txt", f"{lang}/train.tsv")
+    return (*lines_beside(lang), f"{lang}/train.tsv")
 
 
 def id_translations(lang: str) -> tuple[str, ...]:

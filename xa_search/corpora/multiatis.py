@@ -1,13 +1,16 @@
 """MultiATIS++. In: `train_EN.tsv`, `dev_EN.tsv`, `test_EN.tsv`, and so on. Out: rows.
 
 Tab-separated: id, utterance, slot_labels, intent, with a header line that names them; words and labels are separated
-by spaces. Languages are parallel by id. Rows with a different number of words and labels occur.
+by spaces. Languages are parallel by id, as far as the pairs' check agrees. XeroAlign's authors give `en/train.txt`,
+`en/dev.txt`, `en/test.txt`, and `de/train.tsv` with one translation a line.
+
+Rows with a different number of words and labels occur.
 """
 
 from collections.abc import Iterator, Sequence
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, Layout, Row, full_lines, line_id, lines_beside
 from xa_search.records import Split
 
 COLUMNS = ("id", "utterance", "slot_labels", "intent")
@@ -23,6 +26,21 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
             both = f"{stem}_{code}.tsv"
             names += [both, f"{stem}/{both}", f"{code}/{stem}.tsv", f"{code}/{both}"]
     return tuple(names)
+
+
+def authors_files(lang: str, split: Split) -> tuple[str, ...]:
+    """Name the files that may hold a split as XeroAlign's authors give the corpus."""
+    return tuple(f"{code}/{stem}.txt" for code in (lang, lang.upper()) for stem in SPLIT_STEMS[split])
+
+
+def authors_translations(lang: str) -> tuple[str, ...]:
+    """Name the files that may hold translations there: `train.tsv` is no table, but one translation a line."""
+    return (*lines_beside(lang), f"{lang}/train.tsv", f"{lang.upper()}/train.tsv")
+
+
+def authors_ids(lang: str) -> tuple[str, ...]:
+    """Name the target training file there: its ids, never its labels, are used."""
+    return authors_files(lang, "train")
 
 
 def id_translations(lang: str) -> tuple[str, ...]:
@@ -73,4 +91,17 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(" ") if part)
 
 
-LAYOUT = Layout(split_files=split_files, read=read, same_intent=same_intent, id_translations=id_translations)
+AUTHORS_LAYOUT = Layout(
+    split_files=authors_files,
+    read=read,
+    same_intent=same_intent,
+    line_translations=authors_translations,
+    id_translations=authors_ids,
+)
+LAYOUT = Layout(
+    split_files=split_files,
+    read=read,
+    same_intent=same_intent,
+    others=(AUTHORS_LAYOUT,),
+    id_translations=id_translations,
+)

@@ -19,9 +19,10 @@ from typing import BinaryIO
 
 from xa_search.corpora import jsonl
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
-from xa_search.corpora.corpus import Corpus, find_translations_folder
+from xa_search.corpora.corpus import Corpus, find_translations_folder, translations_file
 from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
+from xa_search.corpora.rows import Layout
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
 
@@ -115,11 +116,13 @@ def open_corpus(
     home: Path,
     progress: Progress | None = None,
     to_train: bool = True,
+    translations: Path | None = None,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
     To train, every split of the source and the test split of each target and of each `held_out` language, which is
     only tested in, must be there; else any test file will do.
+    `translations` is a folder with `LANG.txt` for some targets, one line for each row of the source training file.
     `progress` is called with the bytes so far and the total (None where unknown) during a download.
     """
     entry = CATALOGUE.get(name)
@@ -130,7 +133,9 @@ def open_corpus(
     files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
     if not entry.languages:
         _check_languages(f"{entry.name} in {files.root}", source, (*targets, *held_out), jsonl.languages(files))
-    corpus = Corpus(name, source, targets, files, entry.layout)
+    corpus = Corpus(name, source, targets, files, _layout(entry, source, files))
+    if translations is not None:
+        corpus = replace(corpus, given_translations=_given_translations(translations, (*targets, *held_out)))
     if (made := find_translations_folder(corpus, home)) is not None:
         corpus = replace(corpus, machine_translations=RawFiles.open(made))
     if not to_train:
@@ -142,6 +147,24 @@ def open_corpus(
     for lang in (*targets, *held_out):
         corpus.require(lang, "test")
     return corpus
+
+
+def _layout(entry: CatalogueEntry, source: str, files: RawFiles) -> Layout:
+    """Return the layout that the source's files have, the catalogue's where they have none."""
+
+    def fits(layout: Layout) -> bool:
+        return any(files.find(layout.split_files(source, split)) is not None for split in SPLITS)
+
+    return next((other for other in entry.layout.others if fits(other)), entry.layout)
+
+
+def _given_translations(folder: Path, languages: tuple[str, ...]) -> RawFiles:
+    """Open a folder of translations; raises DataError where it has none for any of the languages."""
+    files = RawFiles.open(folder)
+    names = tuple(translations_file(lang) for lang in languages)
+    if files.find(names) is None:
+        raise DataError(f"--translations {folder}: holds none of {', '.join(names)}; one line for each training row")
+    return files
 
 
 def did_you_mean(word: str, choices: tuple[str, ...]) -> str:

@@ -106,6 +106,11 @@ def no_files(_lang: str) -> tuple[str, ...]:
     return ()
 
 
+def lines_beside(lang: str) -> tuple[str, ...]:
+    """Name the files that may hold translations by line beside the data of any corpus."""
+    return (f"translations.{lang}.txt", f"translations/{lang}.txt")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """One format. Each function that names files gives the candidates in order of preference."""
@@ -114,7 +119,10 @@ class Layout:
     read: Callable[[str, Iterator[Line], str, Split], Iterator[Row]]  # file, lines, language, split
     tagged: Callable[[str], bool] = every_file  # whether the tags of its rows stand in a file, in a scheme of its own
     same_intent: Callable[[str, frozenset[str]], str | None] | None = None  # which of the source's intents one means
-    line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
+    line_translations: Callable[[str], tuple[str, ...]] = (
+        lines_beside  # one line for each row of the source training file
+    )
+    others: tuple["Layout", ...] = ()  # other layouts in which the corpus is given, which come before this one
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
 

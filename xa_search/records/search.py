@@ -114,6 +114,8 @@ class Plan(Frozen):
     space: SearchSpace
     home: Path
     data: Path | None = None
+    translations: Path | None = None
+    """A folder with `LANG.txt` for some targets, one line for each row of the source training file."""
     seed: int = 1
     time_budget: float | None = None
     """The seconds of this run."""
@@ -134,6 +136,7 @@ class Plan(Frozen):
         not_decisive = {"trials", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
+        decisive |= {} if self.translations is None else {"translations": str(self.translations)}
         return decisive | ({"deterministic": True} if self.deterministic else {})
 
     @property

@@ -178,6 +178,7 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         data=plan.data,
         home=plan.home,
         progress=download,
+        translations=plan.translations,
     )
 
 
