@@ -22,7 +22,7 @@ from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
 from xa_search.corpora.corpus import Corpus, find_translations_folder, translations_file
 from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
-from xa_search.corpora.rows import Layout
+from xa_search.corpora.rows import Layout, by_its_name
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
 
@@ -129,7 +129,7 @@ def open_corpus(
     if entry is None:
         raise UsageError(f"unknown corpus {name!r}{did_you_mean(name, CORPORA)}; there are {', '.join(CORPORA)}")
     if entry.languages:
-        _check_languages(entry.name, source, (*targets, *held_out), entry.languages)
+        _check_languages(entry.name, source, (*targets, *held_out), entry.languages, entry.layout.language_of)
     files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
     if not entry.languages:
         _check_languages(f"{entry.name} in {files.root}", source, (*targets, *held_out), jsonl.languages(files))
@@ -173,15 +173,28 @@ def did_you_mean(word: str, choices: tuple[str, ...]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-def _check_languages(corpus: str, source: str, targets: tuple[str, ...], valid: tuple[str, ...]) -> None:
+def _check_languages(
+    corpus: str,
+    source: str,
+    targets: tuple[str, ...],
+    valid: tuple[str, ...],
+    language_of: Callable[[str], str] = by_its_name,
+) -> None:
     for lang in (source, *targets):
-        if lang not in valid:
-            near = did_you_mean(lang, valid)
+        if language_of(lang) not in valid:
+            near = _same_language(lang, valid) or did_you_mean(lang, valid)
             raise DataError(f"{corpus} has no language {lang!r}{near}; it has {', '.join(valid) or 'none'}")
-    if source in targets:
+    names = {lang: language_of(lang) for lang in targets}
+    if language_of(source) in names.values():
         raise UsageError(f"{source} is the source language and cannot be a target too; take it out of targets")
-    if len(set(targets)) < len(targets):
+    if len(set(names.values())) < len(targets):
         raise UsageError(f"a target language is given twice in {', '.join(targets)}; give each once")
+
+
+def _same_language(lang: str, valid: tuple[str, ...]) -> str:
+    """Propose what is the same language elsewhere: zh or zh-TW for zh-HK; nothing where there is none."""
+    same = [other for other in valid if other.split("-")[0].lower() == lang.replace("_", "-").split("-")[0].lower()]
+    return f": did you mean {' or '.join(same)}?" if same else ""
 
 
 def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Path:

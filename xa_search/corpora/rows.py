@@ -106,6 +106,11 @@ def no_files(_lang: str) -> tuple[str, ...]:
     return ()
 
 
+def by_its_name(lang: str) -> str:
+    """Return a language as it is given."""
+    return lang
+
+
 def lines_beside(lang: str) -> tuple[str, ...]:
     """Name the files that may hold translations by line beside the data of any corpus."""
     return (f"translations.{lang}.txt", f"translations/{lang}.txt")
@@ -122,6 +127,7 @@ class Layout:
     line_translations: Callable[[str], tuple[str, ...]] = (
         lines_beside  # one line for each row of the source training file
     )
+    language_of: Callable[[str], str] = by_its_name  # the name by which the catalogue lists a language
     others: tuple["Layout", ...] = ()  # other layouts in which the corpus is given, which come before this one
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
