@@ -306,10 +306,26 @@ def test_the_options_are_those_we_know() -> None:
     }
     common = {"--debug", "--home"}
     run = {"--data", "--seed", "--set", "--trials", "--time-budget", "--gpu-hours", "--disk-budget", "--deterministic"}
-    assert options["run"] == common | run | {"--new", "--local", "--address", "--cluster", "--dry-run", "--json"}
-    assert options["train"] == common | {"--data", "--params", "--seed", "--set", "--test"}
+    assert options["run"] == common | run | {
+        "--translations",
+        "--new",
+        "--local",
+        "--address",
+        "--cluster",
+        "--dry-run",
+        "--json",
+    }
+    assert options["train"] == common | {"--data", "--params", "--seed", "--set", "--test", "--translations"}
     assert options["predict"] == common | {"--model"}
-    assert options["evaluate"] == common | {"--corpus", "--data", "--json", "--label-map", "--lang", "--trial"}
+    assert options["evaluate"] == common | {
+        "--corpus",
+        "--data",
+        "--json",
+        "--label-map",
+        "--lang",
+        "--max-lost",
+        "--trial",
+    }
     assert options["claims"] == common | {"--json", "--literature", "--out"}
     assert options["inspect"] == common | {"--data", "--json", "--out", "--space", "--trial"}
     assert options["ui"] == common | {"--port"}

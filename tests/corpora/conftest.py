@@ -40,10 +40,11 @@ def write_zip(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def write_tar(tmp_path: Path) -> Write:
-    """Write files into a new tar.gz below tmp_path."""
+    """Write files into a new tar below tmp_path, packed as its name says."""
 
     def _write(files: Mapping[str, str | bytes], name: str = "raw.tar.gz") -> Path:
-        with tarfile.open(tmp_path / name, "w:gz") as archive:
+        packing = {"gz": "w:gz", "tgz": "w:gz", "xz": "w:xz", "bz2": "w:bz2", "tar": "w"}[name.split(".")[-1]]
+        with tarfile.open(tmp_path / name, packing) as archive:  # type: ignore[call-overload]
             for member, content in files.items():
                 raw = content if isinstance(content, bytes) else content.encode()
                 header = tarfile.TarInfo(member)

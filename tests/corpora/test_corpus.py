@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 from raw_samples import conll_block, massive_line, mtop_line, pawsx_lines, xsid_block
+from tiny_corpora import WRITERS, write_corpus
 
 from xa_search.corpora import check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.raw_files import RawFiles
@@ -69,7 +70,7 @@ def test_labels_of_the_target_training_file_are_not_looked_at(write):
     assert [pair.words for pair in found] == [("hör", "auf")]
 
 
-@pytest.mark.parametrize("name", ["de/train.tsv", "translations/de.txt"])
+@pytest.mark.parametrize("name", ["de/train.tsv", "translations/de.txt", "translations.de.txt"])
 def test_pairs_by_line(write, name):
     lines = "weck\u00a0mich bitte\r\n\r\nspiel\u200b was\r\n"
     found = list(opened(write(mtop_files(ids=False, **{name: lines}))).translations("de"))
@@ -89,7 +90,7 @@ def test_a_dropped_row_keeps_its_line(write):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({}, r"no translations of mtop into de in .*: add translations/de.txt, one line for each row of the en train"),
+        ({}, r"no translations of mtop into de in .*: add translations.de.txt, one line for each row of the en train"),
         ({"de/train.tsv": "eins\nzwei\n"}, r"de/train.tsv has fewer lines than en training rows .*line 3"),
         ({"de/train.tsv": "1\n2\n3\n4\n"}, r"de/train.tsv:4: a line too many, the en training file has 3 rows"),
     ],
@@ -107,11 +108,31 @@ def test_ids_that_are_not_shared(write):
         list(corpus.translations("de"))
 
 
-def test_an_id_given_twice_is_dropped(write):
-    corpus = opened(write(mtop_files() | {"en/train.txt": mtop_line("a", row_id="1") + mtop_line("b", row_id="1")}))
-    assert [utterance.words for utterance in corpus.utterances("en", "train")] == [("a",)]
+def test_a_row_given_twice_is_dropped_and_other_words_of_its_id_stay(write):
+    rows = [("a", "1"), ("b", "1"), ("a", "1"), ("b", "1"), ("c", "1"), ("d", "1#2"), ("e", "2")]
+    corpus = opened(write(mtop_files() | {"en/train.txt": "".join(mtop_line(text, row_id=own) for text, own in rows)}))
+    kept = [(row.id, row.words) for row in corpus.utterances("en", "train")]
+    assert kept == [("1", ("a",)), ("1#2", ("b",)), ("1#3", ("c",)), ("1#2#2", ("d",)), ("2", ("e",))]
     train = check_corpus(corpus).splits[0]
-    assert (train.rows, train.dropped, train.reasons) == (2, 1, {"duplicate_id": 1})
+    assert (train.rows, train.dropped, train.reasons) == (7, 2, {"duplicate_id": 2})
+
+
+def test_of_several_translations_of_an_utterance_a_pair_takes_the_first(write):
+    german = mtop_line("weck mich", row_id="1") + mtop_line("wecke mich", row_id="1") + mtop_line("halt", row_id="2")
+    corpus = opened(write(mtop_files() | {"de/train.txt": german}))
+    assert [row.id for row in corpus.utterances("de", "train")] == ["1", "1#2", "2"]
+    assert [(pair.source_id, pair.words) for pair in corpus.translations("de")] == [
+        ("1", ("weck", "mich")), ("2", ("halt",))
+    ]  # fmt: skip
+
+
+def test_rows_of_files_put_together_all_train(write):
+    """Ids that restart are no reason to drop: each row keeps its words, and pairs go by the first."""
+    lines = "".join(mtop_line(f"row {n}", row_id=str(n % 10)) for n in range(80))
+    corpus = opened(write(mtop_files() | {"en/train.txt": lines, "de/train.txt": lines.replace("row", "zeile")}))
+    read = list(corpus.utterances("en", "train"))
+    assert (len(read), len({row.id for row in read})) == (80, 80)
+    assert [pair.words[1] for pair in corpus.translations("de")] == [str(n) for n in range(10)]
 
 
 def mtod_files():
@@ -129,9 +150,9 @@ def test_check(write_zip):
     corpus = opened(write_zip(mtod_files()), "mtod", ("es",))
     check = check_corpus(corpus)
     train, dev, test, spanish = check.splits
-    assert (train.rows, train.repaired, train.dropped) == (3, 2, 1)
-    assert train.reasons == {"stray_inside_tag": 2, "wrong_columns": 1}
-    assert [fault.where for fault in train.first_faults] == ["en/train-en.conllu:1", "en/train-en.conllu:13"]
+    assert (train.rows, train.repaired, train.dropped) == (3, 0, 1)
+    assert (train.tags, train.converted, train.reasons) == ("IO", 2, {"wrong_columns": 1})
+    assert [fault.where for fault in train.first_faults] == ["en/train-en.conllu:13"]
     assert (dev.rows, dev.reasons, test.split) == (1, {}, "test")
     assert (spanish.lang, spanish.unseen_intents, spanish.unseen_slot_types) == ("es", ("nuevo",), ("otro",))
     assert check.absent == (("train", "es"), ("dev", "es"))
@@ -183,16 +204,20 @@ def test_massive_as_a_tar_a_zip_and_a_folder(write, write_zip, write_tar):
         write(flat),
     ):
         corpus = opened(root, "massive")
-        assert [utterance.words for utterance in corpus.utterances("en", "train")] == [("wake", "me"), ("stop", "now")]
+        assert [utterance.words for utterance in corpus.utterances("en", "train")] == [
+            ("wake", "me"),
+            ("stop", "now"),
+            ("stop", "it"),
+        ]
         assert [utterance.id for utterance in corpus.utterances("de", "test")] == ["4"]
         pairs = {pair.source_id: pair.words for pair in corpus.translations("de")}
         assert pairs["1"] == ("weck", "mich")
         assert pairs.keys() == {"1", "2"}
         check = check_corpus(corpus)
         assert [(split.rows, split.dropped, split.reasons) for split in check.splits[:2]] == [
-            (3, 1, {"duplicate_id": 1}), (2, 1, {"bad_markup": 1})
+            (3, 0, {}), (2, 1, {"bad_markup": 1})
         ]  # fmt: skip
-        assert (check.translations[0].translations, check.translations[0].missing) == (2, 0)
+        assert (check.translations[0].translations, check.translations[0].missing) == (2, 1)
 
 
 PAWSX = {
@@ -218,7 +243,7 @@ def test_pawsx_pairs_go_by_id_and_what_is_not_translated_is_counted(write, write
         assert pairs == [("4", "los ||| halt")]
         check = check_corpus(corpus)
         english, german = check.splits[:2]
-        assert english.reasons == {"not_translated": 1, "no_words": 1}
+        assert english.reasons == {"not_translated": 2}
         assert english.first_faults[0].where == f"{corpus.file_of('en', 'train')}:3"
         assert (german.reasons, german.unseen_slot_types) == ({"bad_label": 1, "not_translated": 1}, ())
         assert (check.translations[0].translations, check.translations[0].missing) == (1, 1)
@@ -342,3 +367,61 @@ def test_multiatis_pairs(write):
         corpus = opened(root, "multiatis")
         assert [pair.words for pair in corpus.translations("de")] == [("halt", "ein")]
         assert check_corpus(corpus).splits[1].reasons == {"different_lengths": 1}
+
+
+def test_multiatis_intents_joined_by_a_space_are_those_of_english(write):
+    rows = {"EN": "atis_flight#atis_airfare", "HI": "atis_flight airfare", "TR": "atis_flight unknown"}
+    files = {
+        f"{split}_{lang}.tsv": f"1\tgo\tO\t{intent}\n" for lang, intent in rows.items() for split in ("train", "test")
+    }
+    corpus = opened(write(files | {"dev_EN.tsv": "1\tgo\tO\tx\n"}), "multiatis", ("hi", "tr"))
+    found = {lang: next(corpus.rows(lang, "test")) for lang in ("en", "hi", "tr")}
+    assert {lang: row.intent for lang, row in found.items()} == {
+        "en": "atis_flight#atis_airfare", "hi": "atis_flight#atis_airfare", "tr": "atis_flight unknown"
+    }  # fmt: skip
+    assert {lang: row.repairs for lang, row in found.items()} == {"en": (), "hi": ("joined_intent",), "tr": ()}
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_every_corpus_takes_translations_by_line(tmp_path, name):
+    """Beside the data or in a folder of their own; they come before rows that share an id."""
+    root = tmp_path / "raw"
+    (target,) = write_corpus(name, root)
+    corpus = open_corpus(name, source="en", targets=(target,), data=root, home=tmp_path / "none")
+    rows = list(corpus.rows("en", "train"))
+    lines = "".join(f"zeile {number}\n" for number, _ in enumerate(rows))
+    usable = [number for number, row in enumerate(rows) if row.dropped is None]
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / f"{target}.txt").write_text(lines)
+    given = open_corpus(
+        name, source="en", targets=(target,), data=root, home=tmp_path / "none", translations=tmp_path / "given"
+    )
+    (root / f"translations.{target}.txt").write_text(lines)
+    beside = open_corpus(name, source="en", targets=(target,), data=root, home=tmp_path / "none")
+    for one in (given, beside):
+        assert [pair.words[1] for pair in one.translations(target)] == [str(number) for number in usable]
+        assert one.fingerprint() != corpus.fingerprint()
+
+
+def test_a_folder_without_translations_is_an_error(write):
+    root, empty = write(mtop_files()), write({"fr.txt": "un\n"}, "given")
+    with pytest.raises(DataError, match=r"--translations .*given: holds none of de.txt"):
+        open_corpus("mtop", source="en", targets=("de",), data=root, home=root, translations=empty)
+
+
+def test_multiatis_as_the_authors_of_xeroalign_give_it(write, write_zip):
+    """`train.tsv` is no training set there, but one translation a line."""
+    header = "id\tutterance\tslot_labels\tintent\n"
+    english = header + "1\tgo home\tO B-place\tfly\n" + "2\tstop\tO\thalt\n"
+    files = {f"en/{split}.txt": english for split in ("train", "dev", "test")}
+    files |= {"hi/test.txt": header + "1\tghar jao\tB-place O\tfly\n", "hi/train.tsv": "ghar jao\nruko\n"}
+    files |= {"tr/test.txt": files["hi/test.txt"], "tr/train.txt": header + "2\tdur\tO\thalt\n"}
+    for root in (write(files), write_zip({f"m/atis/{name}": text for name, text in files.items()})):
+        corpus = opened(root, "multiatis", ("hi", "tr"))
+        assert [row.intent for row in corpus.utterances("en", "train")] == ["fly", "halt"]
+        assert [row.slots for row in corpus.utterances("hi", "test")] == [("B-place", "O")]
+        assert corpus.file_of("hi", "train") is None
+        assert [(pair.source_id, pair.words) for pair in corpus.translations("hi")] == [
+            ("1", ("ghar", "jao")), ("2", ("ruko",))
+        ]  # fmt: skip
+        assert [pair.words for pair in corpus.translations("tr")] == [("dur",)]

@@ -187,3 +187,27 @@ def test_importing_corpora_is_light():
     heavy = "{'torch', 'transformers', 'datasets', 'ray', 'mlflow', 'optuna'}"
     code = f"import sys, xa_search.corpora; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["de-DE", "nb-NO", "zh-CN", "zh-TW", "fil-PH", "fil", "de", "no"])
+def test_the_locales_of_massive_are_known_by_all_their_names(write, name):
+    locale = {"fil": "tl-PH", "fil-PH": "tl-PH", "de": "de-DE", "no": "nb-NO"}.get(name, name)
+    line = massive_line("ni hao", id="1", partition="test")
+    root = write({"en-US.jsonl": line, f"{locale}.jsonl": line})
+    corpus = attempt("massive", root, (name,), data=root, to_train=False)
+    (row,) = corpus.rows(name, "test")
+    assert row.words == ("ni", "hao")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "lang", "near"),
+    [("massive", "zh-HK", "zh or zh-TW"), ("massive", "de-AT", "de"), ("mtop", "fr-FR", "fr"), ("mtop", "dee", "de")],
+)
+def test_a_language_is_proposed_by_its_language(write, corpus, lang, near):
+    with pytest.raises(DataError, match=f"has no language '{lang}': did you mean {near}[?]"):
+        attempt(corpus, write({"a": ""}), (lang,))
+
+
+def test_a_locale_given_by_two_names_is_given_twice(write):
+    with pytest.raises(UsageError, match="a target language is given twice in de, de-DE"):
+        attempt("massive", write({"a": ""}), ("de", "de-DE"))

@@ -28,6 +28,25 @@ def test_bytes_that_are_no_text_stay_visible(write):
     assert next(files.lines("en/train.txt")).text == "caf\udce9"
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz", "tgz", "tar.xz", "tar.bz2"])
+def test_files_lie_at_any_depth_of_any_kind_of_archive(write, write_zip, write_tar, kind):
+    files = {"MultiATIS++.v0.1/data/train_dev_test/train_EN.tsv": "one\n", "__MACOSX/a/train_EN.tsv": "", "docs/a": ""}
+    if kind == "folder":
+        root = write({name: text for name, text in files.items() if "MACOSX" not in name})
+    else:
+        root = write_zip(files) if kind == "zip" else write_tar(files, f"raw.{kind}")
+    opened = RawFiles.open(root)
+    assert opened.find(("nowhere.txt", "train_EN.tsv")) == "train_EN.tsv"
+    assert [line.text for line in opened.lines("train_EN.tsv")] == ["one"]
+
+
+def test_two_files_at_different_depths_are_an_error_that_names_both(write, write_zip):
+    twice = {"a/en/train.txt": "x", "b/c/en/train.txt": "y"}
+    for root in (write(twice), write_zip(twice)):
+        with pytest.raises(DataError, match=r"holds both a/en/train.txt and b/c/en/train.txt"):
+            RawFiles.open(root).find(("en/train.txt",))
+
+
 def test_two_top_level_folders_are_an_error(write, write_zip, write_tar):
     twice = {"a/en/train.txt": "x", "b/en/train.txt": "y"}
     for root in (write(twice), write_zip(twice), write_tar(twice)):

@@ -215,7 +215,7 @@ DEFECTS = [
     ("massive", "zero width", massive_line("wa\u200bke me"), "+invisible_character"),
     ("pawsx", "not translated", pawsx_lines(("1", "NS", "b", "0"), ("2", "NS was there", "b", "0")), "not_translated"),
     ("pawsx", "neither one", pawsx_lines(("1", "a", " NS ", "0")), "not_translated"),
-    ("pawsx", "empty sentence", pawsx_lines(("1", "a", "", "0")), "no_words"),
+    ("pawsx", "empty sentence", pawsx_lines(("1", "a", "", "0")), "not_translated"),
     ("pawsx", "too few columns", pawsx_lines() + "1\ta b\t0\n", "wrong_columns"),
     ("pawsx", "unknown label", pawsx_lines(("1", "a", "b", "2")), "bad_label"),
     ("pawsx", "no label", pawsx_lines(("1", "a", "b", "")), "bad_label"),

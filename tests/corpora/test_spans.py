@@ -26,6 +26,7 @@ TEXT = "wake me at 7 am"
         ("8:15:datetime", "O O B-datetime I-datetime I-datetime", ()),
         ("5:7:SL:PERSON,8:15:SL:DATE_TIME", "O B-PERSON B-DATE_TIME I-DATE_TIME I-DATE_TIME", ()),
         ("8:10:SL:A,11:15:SL:A", "O O B-A B-A I-A", ()),
+        ("8:10:SL:A\uff0c11:15:SL:B", "O O B-A B-B I-B", ()),  # a full-width comma
         ("7:15:SL:A", "O O B-A I-A I-A", ("snapped_span",)),  # the space before
         ("8:14:SL:A", "O O B-A I-A I-A", ("snapped_span",)),  # ends inside a word
         ("8:15:SL:A,11:15:SL:B", "O O B-A I-A I-A", ("nested_slot",)),
@@ -53,6 +54,10 @@ def test_slots_that_can_be_used(slots, tags, repairs):
         ("-1:4:SL:A", "bad_span"),
         ("٣:4:SL:A", "bad_span"),
         ("8:15:SL:", "bad_span"),
+        ("8:10:SL:A;11:15:SL:B", "bad_span"),
+        ("8:10:SL:A 11:15:SL:B", "bad_span"),
+        ("8:10:SL:DATE TIME", "bad_span"),
+        ("8:10:SL:A\uff1aB", "bad_span"),
         ("0:" + "9" * 5000 + ":SL:A", "bad_span"),
     ],
 )

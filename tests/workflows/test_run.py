@@ -210,7 +210,7 @@ def test_the_model_is_scored_on_another_corpus_through_a_label_map(
     tables = [[line for line in text.splitlines() if line.startswith("│")] for text in printed]
     assert tables[0] == tables[1]
     assert "their rows are left out: our SING (2)" in printed[0]
-    assert "de: 1 faulty rows are not counted" in printed[0]
+    assert "data: test de: 1 of 62 rows dropped (bad_json 1)" in printed[0]
     said = bundle.parse_words([row.words for row in rows["de"]])
     accuracy = sum(row.intent == answer.intent for row, answer in zip(rows["de"], said, strict=True)) / 60
     assert f"│ de       │   60 │        1 │ {100 * accuracy:.1f} [" in tables[0][1]

@@ -16,6 +16,7 @@ from xa_search.cli.options import (
     Home,
     Json,
     Languages,
+    Translations,
     absolute,
     corpus_of,
     languages_of,
@@ -36,6 +37,7 @@ def data_check(
     name: EarlierCorpus = None,
     corpus: Corpus = None,
     data: Data = None,
+    translations: Translations = None,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
     debug: Debug = False,
@@ -45,7 +47,7 @@ def data_check(
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    check = checked_corpus(corpus_of(corpus, name), data, absolute(home))
+    check = checked_corpus(corpus_of(corpus, name), data, absolute(home), translations)
     if as_json:
         print_json(check)
     else:

@@ -48,6 +48,10 @@ def evaluate(
     lang: Languages = None,
     languages: Annotated[list[str] | None, typer.Option("--languages", metavar="LANG", hidden=True)] = None,
     trial: OneTrial = None,
+    max_lost: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="SHARE", help="The share of a language's rows that may be lost to faults."),
+    ] = 0.02,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
     debug: Debug = False,
@@ -64,7 +68,7 @@ def evaluate(
     labels = None if label_map is None else read_label_map(label_map)
     opened = corpus_named(corpus_of(corpus, None), None if data is None else absolute(data), home, wanted)
     bundle = model_or_trial(home, model, trial, to_stderr if as_json else typer.echo)
-    scored = score_on_corpus(bundle, opened, labels)
+    scored = score_on_corpus(bundle, opened, labels, max_lost)
     if as_json:
         print_json({"model": model, **plain(scored)})
     else:

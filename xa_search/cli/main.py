@@ -35,8 +35,10 @@ from xa_search.cli.options import (
     Seed,
     Space,
     TimeBudget,
+    Translations,
     Trials,
     absolute,
+    absolute_or_none,
     parse_duration,
     parse_size,
     resumable,
@@ -83,6 +85,7 @@ def run(
     context: typer.Context,
     space: Space,
     data: Data = None,
+    translations: Translations = None,
     home: Home = DEFAULT_HOME,
     trials: Trials = None,
     time_budget: TimeBudget = None,
@@ -107,6 +110,7 @@ def run(
         tuple(change or ()) + (() if trials is None else (f"trials={trials}",)),
         home=absolute(home),
         data=data if data is None or cluster is not None else absolute(data),
+        translations=translations if cluster is not None else absolute_or_none(translations),
         seed=seed,
         time_budget=None if time_budget is None else parse_duration(time_budget, "--time-budget"),
         gpu_hours=gpu_hours,
@@ -163,6 +167,7 @@ def train(
     space: Space,
     params: Annotated[str, typer.Option(metavar="JSON", help='The searched settings: {"learning_rate": 2e-4}.')] = "{}",
     data: Data = None,
+    translations: Translations = None,
     home: Home = DEFAULT_HOME,
     seed: Seed = 1,
     change: Change = None,
@@ -179,10 +184,13 @@ def train(
         tuple(change or ()),
         home=absolute(home),
         data=None if data is None else absolute(data),
+        translations=absolute_or_none(translations),
         seed=seed,
         local=True,
     )
-    metrics = train_alone(plan, read_json_object(params, "--params"), print_epoch, with_test=test)
+    metrics = train_alone(
+        plan, read_json_object(params, "--params"), print_epoch, with_test=test, note=partial(typer.echo, err=True)
+    )
     print_metrics(metrics)
 
 

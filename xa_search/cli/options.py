@@ -40,6 +40,10 @@ Space = Annotated[
 Change = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")
 ]
+Translations = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="LANG.txt for targets, one line for each row of the English training file."),
+]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="NUMBER", help="Fixes data order, initialisation, dropout and proposals.")
 ]
@@ -170,6 +174,11 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("stopped; the same command resumes it", err=True)
         raise typer.Exit(StoppedEarly.exit_code) from None
+
+
+def absolute_or_none(path: Path | None) -> Path | None:
+    """Return the same of an option that may be missing."""
+    return None if path is None else absolute(path)
 
 
 def absolute(path: Path) -> Path:

@@ -10,8 +10,10 @@ from rich.table import Table
 from xa_search.cli.display import console, percent, short
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.corpora import CorpusCheck, CorpusStats
+from xa_search.corpora.losses import losses_above
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
+from xa_search.records.search import MAX_LOST
 from xa_search.tracking.registry import RegisteredVersion
 from xa_search.tracking.report import (
     COST_COLUMNS,
@@ -157,12 +159,21 @@ def print_corpus_check(check: CorpusCheck) -> None:
     ]
     print_table(f"{check.name}: source {check.source}", columns, rows)
     for split in check.splits:
+        if split.converted:
+            say(f"{split.split} {split.lang}: tags: {split.tags}, converted in {split.converted} rows")
         for fault in split.first_faults:
             count = split.reasons.get(fault.reason, 0)
-            say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
+            example = f", {fault.example!r}" if fault.example else ""
+            say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}{example}")
+    for line in losses_above(check, MAX_LOST):
+        say(f"a search refuses this: {line}")
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
+        if translation.agreements:
+            say(f"  {'; '.join(map(str, translation.agreements))}")
+        if translation.fault:
+            say(f"a search refuses this: {translation.fault}")
     for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
         langs = [lang for absent, lang in check.absent if absent == split_name]
         say(f"no {split_name} file of {', '.join(langs)}")

@@ -147,8 +147,9 @@ def _check(plan: Plan, file: Path) -> None:
     """Raise UsageError, with all faults, for a file or a plan that makes no job."""
     if plan.local or plan.address is not None:
         raise UsageError("--cluster: the cluster runs the trials; leave --local and --address out")
-    if plan.data is not None and not plan.data.is_absolute():
-        raise UsageError(f"--data {plan.data}: with --cluster it is a path on the cluster; give it from the root on")
+    for option, path in (("--data", plan.data), ("--translations", plan.translations)):
+        if path is not None and not path.is_absolute():
+            raise UsageError(f"{option} {path}: with --cluster it is a path on the cluster; give it from the root on")
     if faults := check_file(file).lines(file):
         raise UsageError("\n".join(faults))
     if kind_of(read_document(file.read_text(encoding="utf-8"))) == "rayjob":
@@ -160,6 +161,8 @@ def command_of(plan: Plan) -> str:
     words = ["python", "-m", "xa_search", "run", f"{plan.name}.yaml", "--address", "auto", "--seed", str(plan.seed)]
     if plan.data is not None:
         words += ["--data", str(plan.data)]
+    if plan.translations is not None:
+        words += ["--translations", str(plan.translations)]
     if plan.time_budget is not None:
         words += ["--time-budget", f"{plan.time_budget:f}s"]
     if plan.gpu_hours is not None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
-from xa_search.corpora.rows import DROPS, REPAIRS, Row
+from xa_search.corpora.pairs import Agreement, check_pairs
+from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, NOT_LOST, REPAIRS, Row
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 
@@ -22,6 +23,7 @@ class Fault:
     reason: str  # a key of REPAIRS or DROPS
     meaning: str
     where: str  # file:line
+    example: str = ""  # what stands there, where that says more than the meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,12 @@ class SplitCheck:
     unseen_intents: tuple[str, ...]  # not in the source training set; none where there is no such set
     unseen_slot_types: tuple[str, ...]
     first_faults: tuple[Fault, ...]
+    tags: str = ""  # the scheme of the file's tags, where they were not IOB2
+    converted: int = 0  # rows whose tags were converted from it
+    lost: int = 0  # rows dropped, less those left out as published or given twice
+    left_out: int = 0  # rows left out as published
+    slotted: int = 0  # rows to which the file gives slots, dropped or not
+    slotted_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,8 @@ class TranslationCheck:
     translations: int
     missing: int
     where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
+    agreements: tuple[Agreement, ...] = ()
+    fault: str = ""  # why these are no pairs: what of them agrees no better than by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,7 @@ class CorpusCheck:
     translations: tuple[TranslationCheck, ...]
 
 
-def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
+def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS, *, with_pairs: bool = True) -> CorpusCheck:
     """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
     known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
     found: list[SplitCheck] = []
@@ -79,7 +89,7 @@ def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCh
         splits=tuple(found),
         absent=tuple(absent),
         translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
-        if known
+        if known and with_pairs
         else (),
     )
 
@@ -110,7 +120,7 @@ def _training_labels(corpus: Corpus) -> _Known:
 
 
 def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
-    rows = repaired = dropped = 0
+    rows = repaired = dropped = converted = slotted = slotted_lost = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
     intents: set[str] = set()
@@ -120,11 +130,15 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         rows += 1
         dropped += row.dropped is not None
         repaired += row.dropped is None and bool(row.repairs)
+        converted += row.dropped is None and row.converted
+        slotted += row.had_slots
+        slotted_lost += row.had_slots and row.dropped is not None and row.dropped not in NOT_LOST
         for reason in _reasons(row):
             reasons[reason] += 1
             if reason not in faults:
                 meaning = (REPAIRS | DROPS)[reason]
-                faults[reason] = Fault(reason=reason, meaning=meaning, where=f"{name}:{row.line}")
+                where = f"{name}:{row.line}"
+                faults[reason] = Fault(reason=reason, meaning=meaning, where=where, example=row.example)
         if row.dropped is None:
             intents.add(row.intent)
             types.update(slot_types(row.tags))
@@ -138,6 +152,12 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         unseen_intents=tuple(sorted(intents - known.intents)) if known else (),
         unseen_slot_types=tuple(sorted(types - known.types)) if known else (),
         first_faults=tuple(faults.values()),
+        tags=str(corpus.tag_scheme(lang, split)) if converted else "",
+        converted=converted,
+        lost=sum(count for reason, count in reasons.items() if reason in DROPS and reason not in NOT_LOST),
+        left_out=sum(reasons[reason] for reason in LEFT_OUT_AS_PUBLISHED),
+        slotted=slotted,
+        slotted_lost=slotted_lost,
     )
 
 
@@ -151,7 +171,24 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
         return TranslationCheck(lang=lang, translations=0, missing=usable, where="")
     count = sum(1 for _ in corpus.translations(lang))
     where = found.name if found.files is corpus.files else found.files.where(found.name)
-    return TranslationCheck(lang=lang, translations=count, missing=usable - count, where=where)
+    pairs = check_pairs(corpus, lang)
+    return TranslationCheck(
+        lang=lang,
+        translations=count,
+        missing=usable - count,
+        where=where,
+        agreements=pairs.agreements,
+        fault=pairs.fault,
+    )
+
+
+def told_pairs(check: CorpusCheck) -> str:
+    """Say how many source training utterances have a translation, by language."""
+    counts = [
+        f"{one.lang} {one.translations:,}" + (f" of {one.translations + one.missing:,}" if one.missing else "")
+        for one in check.translations
+    ]
+    return f"pairs: {', '.join(counts)}" if counts else "pairs: none"
 
 
 def check_as_markdown(check: CorpusCheck) -> str:
@@ -163,7 +200,17 @@ def check_as_markdown(check: CorpusCheck) -> str:
         unseen = ", ".join((*split.unseen_intents, *split.unseen_slot_types))
         counts = f"{split.rows} | {split.repaired} | {split.dropped}"
         lines.append(f"| {split.split} | {split.lang} | {counts} | {reasons} | {unseen} |")
-    lines += ["", *(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
+    lines += [
+        "",
+        *(
+            f"- {s.split} {s.lang}: tags: {s.tags}, converted in {s.converted} rows"
+            for s in check.splits
+            if s.converted
+        ),
+    ]
+    lines += [*(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
+    lines += [f"- {t.lang}: {one}" for t in check.translations for one in t.agreements]
+    lines += [f"- {t.fault}" for t in check.translations if t.fault]
     return "\n".join(lines) + "\n"
 
 

@@ -3,26 +3,30 @@
 One file a language, `fr.txt`, with one line for each row of the training file; the folder's name has that file's hash,
 so that translations of other rows are never taken for these.
 
-First choice: what `xa-search data translate` made; second: a file of translations (one line for each row of the source
-training file, or rows with its ids); third: the target's training file where it shares ids with the source's. Its
-labels are not looked at.
+First choice: what is given by --translations; then what `xa-search data translate` made; then a file of translations
+(one line for each row of the source training file, or rows with its ids); last: the target's training file where it
+shares ids with the source's. Its labels are not looked at.
 
-Utterances are read as they are asked for; only the ids of a file that states ids are kept, to find those given twice.
+Utterances are read as they are asked for; of a file that states ids, these and a number a row are kept, to find those
+given twice.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
-from xa_search.corpora.repair import clean_words, repair, split_text
-from xa_search.corpora.rows import Layout, Row
+from xa_search.corpora.repair import clean_words, split_text
+from xa_search.corpora.rows import DROPS, Layout, Row
+from xa_search.corpora.tags import TagScheme
 from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
 
 
-def machine_file(lang: str) -> str:
+def translations_file(lang: str) -> str:
     """Name the file of a language in the folder."""
     return f"{lang}.txt"
 
@@ -65,9 +69,9 @@ def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
     """Find the translations into a language; only the source training file may be opened for this."""
     if corpus.file_of(corpus.source, "train") is None:
         return None
-    made = corpus.machine_translations
-    if made is not None and (name := made.find((machine_file(lang),))) is not None:
-        return TranslationFile(made, name, by_line=True)
+    for files in (corpus.given_translations, corpus.machine_translations):
+        if files is not None and (name := files.find((translations_file(lang),))) is not None:
+            return TranslationFile(files, name, by_line=True)
     if (name := corpus.files.find(corpus.layout.line_translations(lang))) is not None:
         return TranslationFile(corpus.files, name, by_line=True)
     name = corpus.files.find(corpus.layout.id_translations(lang))
@@ -78,7 +82,7 @@ def read_translations(corpus: "Corpus", lang: str) -> Iterator[Translation]:
     """Yield one translation at most for each source training utterance; raises DataError where there are none."""
     found = find_translations(corpus, lang)
     if found is None:
-        raise DataError(_no_translations(corpus, lang))
+        raise DataError(_nothing_usable(corpus) or _no_translations(corpus, lang))
     yield from _by_line(corpus, lang, found) if found.by_line else _by_id(corpus, lang, found.name)
 
 
@@ -133,12 +137,29 @@ def _source_has_ids(corpus: "Corpus") -> bool:
     return first is not None and first.own_id
 
 
+def _nothing_usable(corpus: "Corpus") -> str:
+    """Say why no source training row can be used; nothing where one can."""
+    reasons: Counter[str] = Counter()
+    first = ""
+    for row in corpus.rows(corpus.source, "train"):
+        if row.dropped is None:
+            return ""
+        reasons[row.dropped] += 1
+        first = first or f"the first at line {row.line}{f', {row.example!r}' if row.example else ''}"
+    name = corpus.file_of(corpus.source, "train") or ""
+    counts = ", ".join(f"{count} x {DROPS[reason]}" for reason, count in reasons.most_common())
+    why = f"{counts}; {first}" if counts else "it has none"
+    return (
+        f"{corpus.files.where(name)}: none of its {reasons.total()} rows can be used ({why}), so that there is nothing "
+        "to pair: mend that file; `xa-search data check` shows more"
+    )
+
+
 def _no_translations(corpus: "Corpus", lang: str) -> str:
     by_line, by_id = corpus.layout.line_translations(lang), corpus.layout.id_translations(lang)
-    if by_line:
-        advice = f"add {by_line[0]}, one line for each row of the {corpus.source} training file"
-    else:
-        advice = f"add {by_id[0]}, with the ids of the {corpus.source} training file"
+    advice = f"add {by_line[0]}, one line for each row of the {corpus.source} training file"
+    if by_id:
+        advice += f", or {by_id[0]} with its ids"
     return (
         f"no translations of {corpus.name} into {lang} in {corpus.files.root}: {advice}, "
         f"or type `xa-search data translate --corpus {corpus.name} --lang {lang}`"
@@ -154,7 +175,9 @@ class Corpus:
     targets: tuple[str, ...]
     files: RawFiles = field(repr=False)
     layout: Layout = field(repr=False)
+    given_translations: RawFiles | None = field(default=None, repr=False)
     machine_translations: RawFiles | None = field(default=None, repr=False)
+    found: FoundInFiles = field(default_factory=FoundInFiles, repr=False, compare=False)
 
     def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
         """Yield the utterances of a split, repaired; dropped rows are left out."""
@@ -171,14 +194,40 @@ class Corpus:
         name = self.file_of(lang, split)
         if name is None:
             raise DataError(self._no_file(lang, split))
-        seen: set[str] = set()
-        for row in self.layout.read(name, self.files.lines(name), lang, split):
-            row = repair(row)
-            if row.own_id:
-                if row.id in seen:
-                    row = replace(row, dropped=row.dropped or "duplicate_id")
-                seen.add(row.id)
-            yield row
+        rows = read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split))
+        yield from with_ids_told_apart(self._with_known_intents(rows, lang, split))
+
+    def _with_known_intents(self, rows: Iterator[Row], lang: str, split: Split) -> Iterator[Row]:
+        """Write intents as the source training set does, where the layout knows another way of writing them."""
+        same_intent = self.layout.same_intent
+        if same_intent is None or (lang, split) == (self.source, "train"):
+            yield from rows
+            return
+        for row in rows:
+            known = None if row.dropped else same_intent(row.intent, self._source_intents())
+            yield row if known is None else replace(row, intent=known, repairs=(*row.repairs, "joined_intent"))
+
+    def _source_intents(self) -> frozenset[str]:
+        """Return the intents of the source training set; none where there is no such file."""
+        if self.found.source_intents is None:
+            there = self.file_of(self.source, "train") is not None
+            rows = self.rows(self.source, "train") if there else ()
+            self.found.source_intents = frozenset(row.intent for row in rows if row.dropped is None)
+        return self.found.source_intents
+
+    def tag_scheme(self, lang: str, split: Split) -> TagScheme | None:
+        """Return the scheme in which a file writes its tags, over all its rows; none where they come from spans."""
+        name = self.file_of(lang, split)
+        if name is None or not self.layout.tagged(name):
+            return None
+        known = self.found.schemes
+        key = (name, lang, split)
+        if key not in known:
+            known[key] = survey_tags(self._rows_as_read(name, lang, split))
+        return known[key]
+
+    def _rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
+        return self.layout.read(name, self.files.lines(name), lang, split)
 
     def file_of(self, lang: str, split: Split) -> str | None:
         """Find the file of a split without opening it."""

@@ -8,9 +8,10 @@ A row whose split cannot be told is counted with the training rows.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
 from xa_search.records import SPLITS, Split
 
@@ -20,12 +21,24 @@ LOCALES = (
     "ru-RU sl-SL sq-AL sv-SE sw-KE ta-IN te-IN th-TH tl-PH tr-TR ur-PK vi-VN zh-CN zh-TW"
 )
 TAIWAN = "zh-TW"  # the one locale whose language another one has too
-LOCALE_OF = {locale if locale == TAIWAN else locale.split("-")[0]: locale for locale in LOCALES.split()}
-LANGUAGES = ("en", *(lang for lang in LOCALE_OF if lang != "en"))
+LANGUAGE_OF = {locale: locale if locale == TAIWAN else locale.split("-")[0] for locale in LOCALES.split()}
+LANGUAGES = ("en", *(lang for lang in LANGUAGE_OF.values() if lang != "en"))
+LOCALE_OF = (
+    {lang: locale for locale, lang in LANGUAGE_OF.items()}
+    | {locale: locale for locale in LANGUAGE_OF}
+    | {"fil": "tl-PH", "fil-PH": "tl-PH", "no": "nb-NO", "no-NO": "nb-NO"}
+)
+"""The locale of every name that one has: its language, itself, and what others call it."""
 # As the corpus's own scoring has it: a character is a word, but Latin letters and digits in a row are one.
 BY_CHARACTER = ("ja", "zh", TAIWAN)
 CHARACTER_WORDS = re.compile(r"[!-~]+|\S")
 PIECE = re.compile(r"\[([^\[\]:]*):([^\[\]]*)\]|([^\[\]]+)")
+
+
+def language_of(name: str) -> str:
+    """Return the language by which a locale is listed, whichever of its names is given."""
+    locale = LOCALE_OF.get(name, name)
+    return LANGUAGE_OF.get(locale, name)
 
 
 def split_files(lang: str, _split: Split) -> tuple[str, ...]:
@@ -86,13 +99,13 @@ def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, lang: s
         return Row(line=line, id=row_id, own_id=own_id, dropped="bad_json")
     if found.get("partition") not in SPLITS:
         return Row(line=line, id=row_id, own_id=own_id, dropped="unknown_split")
-    words = tuple(CHARACTER_WORDS.findall(utterance) if lang in BY_CHARACTER else utterance.split())
+    words = tuple(CHARACTER_WORDS.findall(utterance) if language_of(lang) in BY_CHARACTER else utterance.split())
+    row = Row(line=line, id=row_id, own_id=True, words=words, had_slots="[" in annotated)
     try:
         tags, snapped = _tags(words, annotated)
     except RowError as fault:
-        return Row(line=line, id=row_id, own_id=True, words=words, dropped=fault.reason)
-    repairs = ("snapped_span",) if snapped else ()
-    return Row(line=line, id=row_id, own_id=True, words=words, tags=tags, intent=intent, repairs=repairs)
+        return replace(row, dropped=fault.reason)
+    return replace(row, tags=tags, intent=intent, repairs=("snapped_span",) if snapped else ())
 
 
 def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool]:
@@ -107,7 +120,9 @@ def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool
     return tags_from_spans(tuple(tokens), spans)
 
 
-LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+LAYOUT = Layout(
+    split_files=split_files, read=read, tagged=no_file, id_translations=id_translations, language_of=language_of
+)
 
 MASSIVE = CatalogueEntry(
     name="massive",

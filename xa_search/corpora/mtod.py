@@ -7,7 +7,7 @@ tokens. CoNLL is preferred where both are there. `<lang>/train.tsv` holds one tr
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
-from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id, lines_beside
 from xa_search.corpora.spans import label_words
 from xa_search.records import OUTSIDE, Split
 
@@ -26,12 +26,17 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
 
 def line_translations(lang: str) -> tuple[str, ...]:
     """Name the files that may hold the translations of the English training set."""
-    return (f"{lang}/train.tsv", f"translations/{lang}.txt")
+    return (*lines_beside(lang), f"{lang}/train.tsv")
 
 
 def read(name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Read a file by its ending."""
-    return read_tsv(lines, lang, split) if name.endswith(".tsv") else read_conll(lines, lang, split)
+    return read_conll(lines, lang, split) if is_conll(name) else read_tsv(lines, lang, split)
+
+
+def is_conll(name: str) -> bool:
+    """Tell by a file's ending that its tags stand in it; in the TSV files they are spans."""
+    return not name.endswith(".tsv")
 
 
 def read_conll(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
@@ -59,6 +64,7 @@ def read_tsv(lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
             intent=intent,
             repairs=found.repairs,
             dropped=found.fault,
+            had_slots=bool(slots.strip()),
         )
 
 
@@ -77,7 +83,7 @@ def _row(block: list[Line], row_id: str) -> Row:
     )
 
 
-LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)
+LAYOUT = Layout(split_files=split_files, read=read, tagged=is_conll, line_translations=line_translations)
 
 MTOD = CatalogueEntry(
     name="mtod",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id, lines_beside, no_file
 from xa_search.corpora.spans import label_words
 from xa_search.records import Split
 
@@ -24,7 +24,7 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
 
 def line_translations(lang: str) -> tuple[str, ...]:
     """Name the files that may hold the translations of the English training set."""
-    return (f"translations/{lang}.txt", f"{lang}/train.tsv")
+    return (*lines_beside(lang), f"{lang}/train.tsv")
 
 
 def id_translations(lang: str) -> tuple[str, ...]:
@@ -52,11 +52,16 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
             intent=intent.strip().removeprefix(INTENT_PREFIX),
             repairs=found.repairs,
             dropped=found.fault,
+            had_slots=bool(slots.strip()),
         )
 
 
 LAYOUT = Layout(
-    split_files=split_files, read=read, line_translations=line_translations, id_translations=id_translations
+    split_files=split_files,
+    read=read,
+    tagged=no_file,
+    line_translations=line_translations,
+    id_translations=id_translations,
 )
 
 MTOP_MINI = CatalogueEntry(

@@ -1,16 +1,21 @@
 """MultiATIS++. In: `train_EN.tsv`, `dev_EN.tsv`, `test_EN.tsv`, and so on. Out: rows.
 
 Tab-separated: id, utterance, slot_labels, intent, with a header line that names them; words and labels are separated
-by spaces. Languages are parallel by id. Rows with a different number of words and labels occur.
+by spaces. Languages are parallel by id, as far as the pairs' check agrees. XeroAlign's authors give `en/train.txt`,
+`en/dev.txt`, `en/test.txt`, and `de/train.tsv` with one translation a line.
+
+Rows with a different number of words and labels occur.
 """
 
 from collections.abc import Iterator, Sequence
 
 from xa_search.corpora.raw_files import Line
-from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id
+from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id, lines_beside
 from xa_search.records import Split
 
 COLUMNS = ("id", "utterance", "slot_labels", "intent")
+PREFIX = "atis_"
+JOINED = "#"
 
 
 def split_files(lang: str, split: Split) -> tuple[str, ...]:
@@ -23,9 +28,36 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
     return tuple(names)
 
 
+def authors_files(lang: str, split: Split) -> tuple[str, ...]:
+    """Name the files that may hold a split as XeroAlign's authors give the corpus."""
+    return tuple(f"{code}/{stem}.txt" for code in (lang, lang.upper()) for stem in SPLIT_STEMS[split])
+
+
+def authors_translations(lang: str) -> tuple[str, ...]:
+    """Name the files that may hold translations there: `train.tsv` is no table, but one translation a line."""
+    return (*lines_beside(lang), f"{lang}/train.tsv", f"{lang.upper()}/train.tsv")
+
+
+def authors_ids(lang: str) -> tuple[str, ...]:
+    """Name the target training file there: its ids, never its labels, are used."""
+    return authors_files(lang, "train")
+
+
 def id_translations(lang: str) -> tuple[str, ...]:
     """Name the target training file: its ids, never its labels, are used."""
     return split_files(lang, "train")
+
+
+def same_intent(stated: str, known: frozenset[str]) -> str | None:
+    """Return the known intent that "atis_flight airfare" means, as Hindi and Turkish write "atis_flight#atis_airfare".
+
+    None where it is known as it stands, or means no known one.
+    """
+    parts = stated.replace(JOINED, " ").split()
+    if stated in known or len(parts) < 2:
+        return None
+    wanted = {part if part.startswith(PREFIX) else PREFIX + part for part in parts}
+    return next((intent for intent in sorted(known) if set(intent.split(JOINED)) == wanted), None)
 
 
 def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
@@ -59,7 +91,20 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(" ") if part)
 
 
-LAYOUT = Layout(split_files=split_files, read=read, id_translations=id_translations)
+AUTHORS_LAYOUT = Layout(
+    split_files=authors_files,
+    read=read,
+    same_intent=same_intent,
+    line_translations=authors_translations,
+    id_translations=authors_ids,
+)
+LAYOUT = Layout(
+    split_files=split_files,
+    read=read,
+    same_intent=same_intent,
+    others=(AUTHORS_LAYOUT,),
+    id_translations=id_translations,
+)
 
 MULTIATIS = CatalogueEntry(
     name="multiatis",

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA
-from xa_search.corpora.corpus import Corpus, find_translations_folder
+from xa_search.corpora.corpus import Corpus, find_translations_folder, translations_file
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
-from xa_search.corpora.rows import CatalogueEntry
+from xa_search.corpora.rows import CatalogueEntry, Layout, by_its_name
 from xa_search.errors import DataError, UsageError
 from xa_search.records import SPLITS
 
@@ -114,24 +114,27 @@ def open_corpus(
     home: Path,
     progress: Progress | None = None,
     to_train: bool = True,
+    translations: Path | None = None,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
     To train, every split of the source and the test split of each target and of each of `unseen_languages`, which is
     only tested in, must be there; else any test file will do.
+    `translations` is a folder with `LANG.txt` for some targets, one line for each row of the source training file.
     `progress` is called with the bytes so far and the total (None where unknown) during a download.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
         raise UsageError(f"unknown corpus {name!r}{did_you_mean(name, CORPORA)}; there are {', '.join(CORPORA)}")
     if entry.languages:
-        _check_languages(entry.name, source, (*targets, *unseen_languages), entry.languages)
+        _check_languages(entry.name, source, (*targets, *unseen_languages), entry.languages, entry.layout.language_of)
     files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
     if not entry.languages:
-        _check_languages(
-            f"{entry.name} in {files.root}", source, (*targets, *unseen_languages), entry.languages_in(files)
-        )
-    corpus = Corpus(name, source, targets, files, entry.layout)
+        asked = (*targets, *unseen_languages)
+        _check_languages(f"{entry.name} in {files.root}", source, asked, entry.languages_in(files))
+    corpus = Corpus(name, source, targets, files, _layout(entry, source, files))
+    if translations is not None:
+        corpus = replace(corpus, given_translations=_given_translations(translations, (*targets, *unseen_languages)))
     if (made := find_translations_folder(corpus, home)) is not None:
         corpus = replace(corpus, machine_translations=RawFiles.open(made))
     if not to_train:
@@ -145,21 +148,52 @@ def open_corpus(
     return corpus
 
 
+def _layout(entry: CatalogueEntry, source: str, files: RawFiles) -> Layout:
+    """Return the layout that the source's files have, the catalogue's where they have none."""
+
+    def fits(layout: Layout) -> bool:
+        return any(files.find(layout.split_files(source, split)) is not None for split in SPLITS)
+
+    return next((other for other in entry.layout.others if fits(other)), entry.layout)
+
+
+def _given_translations(folder: Path, languages: tuple[str, ...]) -> RawFiles:
+    """Open a folder of translations; raises DataError where it has none for any of the languages."""
+    files = RawFiles.open(folder)
+    names = tuple(translations_file(lang) for lang in languages)
+    if files.find(names) is None:
+        raise DataError(f"--translations {folder}: holds none of {', '.join(names)}; one line for each training row")
+    return files
+
+
 def did_you_mean(word: str, choices: tuple[str, ...]) -> str:
     """Propose the nearest choice, or nothing."""
     near = difflib.get_close_matches(word.lower(), choices, n=1)
     return f": did you mean {near[0]}?" if near else ""
 
 
-def _check_languages(corpus: str, source: str, targets: tuple[str, ...], valid: tuple[str, ...]) -> None:
+def _check_languages(
+    corpus: str,
+    source: str,
+    targets: tuple[str, ...],
+    valid: tuple[str, ...],
+    language_of: Callable[[str], str] = by_its_name,
+) -> None:
     for lang in (source, *targets):
-        if lang not in valid:
-            near = did_you_mean(lang, valid)
+        if language_of(lang) not in valid:
+            near = _same_language(lang, valid) or did_you_mean(lang, valid)
             raise DataError(f"{corpus} has no language {lang!r}{near}; it has {', '.join(valid) or 'none'}")
-    if source in targets:
+    names = {lang: language_of(lang) for lang in targets}
+    if language_of(source) in names.values():
         raise UsageError(f"{source} is the source language and cannot be a target too; take it out of targets")
-    if len(set(targets)) < len(targets):
+    if len(set(names.values())) < len(targets):
         raise UsageError(f"a target language is given twice in {', '.join(targets)}; give each once")
+
+
+def _same_language(lang: str, valid: tuple[str, ...]) -> str:
+    """Propose what is the same language elsewhere: zh or zh-TW for zh-HK; nothing where there is none."""
+    same = [other for other in valid if other.split("-")[0].lower() == lang.replace("_", "-").split("-")[0].lower()]
+    return f": did you mean {' or '.join(same)}?" if same else ""
 
 
 def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Path:

@@ -1,11 +1,14 @@
-"""The raw files of a corpus. In: a folder, zip or tar.gz and a file's name. Out: its lines as UTF-8 text, or CoNLL
-blocks.
+"""The raw files of a corpus. In: a folder, zip or tar of any kind and a file's name. Out: its lines as UTF-8 text, or
+CoNLL blocks.
 
-Nothing is extracted, and one top-level folder (`mtop/en/train.txt` for `en/train.txt`) is looked through.
+Nothing is extracted. A file may lie in folders of any depth: `MTOP/data/en/train.txt` is found for `en/train.txt`. Of
+two such files neither is taken.
 
 A block ends at a blank line. A `#` that stands alone before a tab is a word's index gone wrong, not a comment.
 """
 
+import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -19,9 +22,14 @@ from xa_search.errors import DataError
 
 LONGEST_LINE = 1 << 20
 CHUNK = 1 << 20
+DEEPEST = 8
+"""So many folders deep a folder is looked through; a link may lead round in a circle."""
 BYTE_ORDER_MARK = "\ufeff"
-TAR_ENDINGS = (".tar.gz", ".tgz")
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, RuntimeError, EOFError)
+TAR_ENDINGS = (".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar")
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, RuntimeError, EOFError),
+)
 COMMENT = "# "
 
 
@@ -35,37 +43,35 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class RawFiles:
-    """A folder, zip or tar.gz that holds a corpus. It keeps no file open."""
+    """A folder, zip or tar that holds a corpus. It keeps no file open."""
 
     root: Path
-    members: tuple[str, ...] | None  # the names in the archive; None for a folder
+    members: tuple[str, ...]  # the names of all files in it, folders in front
+    is_folder: bool
 
     @classmethod
     def open(cls, root: Path) -> "RawFiles":
-        """Look at a folder, zip or tar.gz; raises DataError where it is none."""
+        """Look at a folder, zip or tar; raises DataError where it is none."""
         if root.is_dir():
-            return cls(root, None)
+            return cls(root, tuple(_names_below(root)), is_folder=True)
         if not root.is_file():
             raise DataError(f"no such folder or zip: {root}; give the raw corpus with --data PATH")
         try:
             names = _names_in(root)
         except BROKEN as error:
-            kind = "tar.gz" if _is_tar(root) else "zip"
+            kind = _kind(root)
             raise DataError(f"{root} is neither a folder nor a readable {kind} ({error}); fetch it again") from error
         except OSError as error:
             raise DataError(f"cannot read {root} ({error.strerror}); check its permissions") from error
-        return cls(root, tuple(name for name in names if not name.startswith("__MACOSX/")))
+        return cls(root, tuple(name for name in names if "__MACOSX" not in name.split("/")), is_folder=False)
 
     def find(self, candidates: tuple[str, ...]) -> str | None:
-        """Give the first of the names that exists, without a top-level folder, or None. Opens nothing."""
+        """Give the first of the names that exists, without the folders in front, or None. Opens nothing."""
         return next((name for name in candidates if self._place(name) is not None), None)
 
     def names(self, suffix: str) -> list[str]:
-        """List the files that end so, at most two folders deep, as they lie."""
-        if self.members is None:
-            paths = [path for depth in ("*", "*/*", "*/*/*") for path in self.root.glob(depth + suffix)]
-            return sorted(path.relative_to(self.root).as_posix() for path in paths)
-        return sorted(name for name in self.members if name.endswith(suffix) and name.count("/") <= 2)
+        """List the files that end so, as they lie."""
+        return sorted(name for name in self.members if name.endswith(suffix))
 
     def lines(self, name: str) -> Iterator[Line]:
         """Yield the lines of a file; only `\\n` and `\\r\\n` end a line."""
@@ -95,43 +101,53 @@ class RawFiles:
         if place is None:
             raise DataError(f"no file {name} in {self.root}")
         try:
-            if self.members is None:
+            if self.is_folder:
                 with (self.root / place).open("rb") as stream:
                     yield stream
             else:
                 with _member(self.root, place) as stream:
                     yield stream
         except BROKEN as error:
-            kind = "tar.gz" if _is_tar(self.root) else "zip"
-            raise DataError(f"{self.root} is a broken {kind}, at {place} ({error}); fetch it again") from error
+            raise DataError(
+                f"{self.root} is a broken {_kind(self.root)}, at {place} ({error}); fetch it again"
+            ) from error
         except OSError as error:
             raise DataError(f"cannot read {self.where(name)} ({error.strerror or error})") from error
 
     def _place(self, name: str) -> str | None:
-        """Find a file at the root or in one top-level folder; two of them are an error."""
-        if self._exists(name):
+        """Find a file at the root or in folders of any depth; two of them are an error."""
+        if name in self.members:
             return name
-        if self.members is None:
-            folders = sorted(path.name for path in self.root.iterdir() if path.is_dir())
-        else:
-            folders = sorted({member.split("/")[0] for member in self.members if "/" in member})
-        places = [f"{folder}/{name}" for folder in folders if self._exists(f"{folder}/{name}")]
+        places = sorted(
+            (place for place in self.members if place.endswith(f"/{name}")), key=lambda p: (p.count("/"), p)
+        )
         if len(places) > 1:
             raise DataError(f"{self.root} holds both {places[0]} and {places[1]}; give one of the folders by --data")
         return places[0] if places else None
-
-    def _exists(self, place: str) -> bool:
-        return (self.root / place).is_file() if self.members is None else place in self.members
 
 
 def _is_tar(root: Path) -> bool:
     return root.name.endswith(TAR_ENDINGS)
 
 
+def _kind(root: Path) -> str:
+    return next((ending[1:] for ending in TAR_ENDINGS if root.name.endswith(ending)), "zip")
+
+
+def _names_below(root: Path) -> Iterator[str]:
+    """List the files in a folder and those below it; what is hidden belongs to no corpus."""
+    for folder, folders, files in os.walk(root, followlinks=True):
+        below = Path(folder).relative_to(root)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if len(below.parts) >= DEEPEST:
+            folders.clear()
+        yield from sorted((below / name).as_posix() for name in files)
+
+
 def _names_in(root: Path) -> tuple[str, ...]:
     """List the files in an archive."""
     if _is_tar(root):
-        with tarfile.open(root, "r|gz") as archive:
+        with tarfile.open(root, "r|*") as archive:
             return tuple(member.name.removeprefix("./") for member in archive if member.isfile())
     with zipfile.ZipFile(root) as packed:
         return tuple(name for name in packed.namelist() if not name.endswith("/"))
@@ -144,7 +160,7 @@ def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
         with zipfile.ZipFile(root) as packed, packed.open(place) as stream:
             yield stream
         return
-    with tarfile.open(root, "r|gz") as archive:
+    with tarfile.open(root, "r|*") as archive:
         found = next(member for member in archive if member.name.removeprefix("./") == place)
         content = archive.extractfile(found)
         assert content is not None

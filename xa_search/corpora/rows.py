@@ -17,10 +17,12 @@ REPAIRS: dict[str, str] = {
     "empty_word": "a word without a visible character, taken out with its tag",
     "split_word": "a word with a space inside, split in two",
     "stray_inside_tag": "an I- tag that continues nothing, made B-",
+    "broken_slot": "a slot begun or ended against the tag scheme of its file, taken as it stands",
     "snapped_span": "a slot that begins or ends inside a word, widened to the word",
     "nested_slot": "a slot inside another slot, left out",
     "byte_offsets": "slot offsets that count bytes, turned into characters",
     "unescaped_quote": "a quotation mark that breaks the JSON, escaped",
+    "joined_intent": "two intents joined otherwise than in the source's training set, written as there",
     "odd_intent": "words that state another intent than the row's header, which counts",
 }
 DROPS: dict[str, str] = {
@@ -34,14 +36,17 @@ DROPS: dict[str, str] = {
     "unknown_split": "a row of no split: its partition is neither train, dev nor test",
     "bad_markup": "slot brackets that are not [label : words], or do not pair",
     "text_differs": "a text that differs from its annotated form",
-    "not_translated": "a sentence that is NS: its translators left it out",
+    "not_translated": "a sentence that is NS or empty: its translators left it out, as published",
     "pair_mark": "a sentence with the word that stands between two sentences",
     "bad_label": "a label that is neither 0 nor 1",
-    "bad_tag": "a tag that is neither O, B-X nor I-X",
+    "bad_tag": "a tag that fits no scheme of its file",
     "bad_span": "a slot that is not start:end:label",
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
-    "duplicate_id": "an id that an earlier row of the file has",
+    "duplicate_id": "a row given twice: its id, words and labels are those of an earlier one",
 }
+LEFT_OUT_AS_PUBLISHED = frozenset({"not_translated"})
+"""Drops that the corpus's own documents tell of: no row is lost by them."""
+NOT_LOST = LEFT_OUT_AS_PUBLISHED | {"duplicate_id"}
 SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
     "dev": ("dev", "eval", "valid"),
@@ -70,6 +75,9 @@ class Row:
     repairs: tuple[str, ...] = ()
     dropped: str | None = None
     running_text: bool = False
+    had_slots: bool = False  # its file gives it slots, whatever becomes of the row
+    converted: bool = False  # its tags stood in another scheme than IOB2
+    example: str = ""  # what is wrong with it, for a message: the tag that fits no scheme
 
 
 def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
@@ -84,9 +92,29 @@ def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
         yield line
 
 
+def every_file(_name: str) -> bool:
+    """Tell that the rows of each file have the tags that stand in it."""
+    return True
+
+
+def no_file(_name: str) -> bool:
+    """Tell that tags are made of spans, or that there are none."""
+    return False
+
+
 def no_files(_lang: str) -> tuple[str, ...]:
     """Name no file."""
     return ()
+
+
+def by_its_name(lang: str) -> str:
+    """Return a language as it is given."""
+    return lang
+
+
+def lines_beside(lang: str) -> tuple[str, ...]:
+    """Name the files that may hold translations by line beside the data of any corpus."""
+    return (f"translations.{lang}.txt", f"translations/{lang}.txt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +123,13 @@ class Layout:
 
     split_files: Callable[[str, Split], tuple[str, ...]]
     read: Callable[[str, Iterator[Line], str, Split], Iterator[Row]]  # file, lines, language, split
-    line_translations: Callable[[str], tuple[str, ...]] = no_files  # one line for each row of the source training file
+    tagged: Callable[[str], bool] = every_file  # whether the tags of its rows stand in a file, in a scheme of its own
+    same_intent: Callable[[str, frozenset[str]], str | None] | None = None  # which of the source's intents one means
+    line_translations: Callable[[str], tuple[str, ...]] = (
+        lines_beside  # one line for each row of the source training file
+    )
+    language_of: Callable[[str], str] = by_its_name  # the name by which the catalogue lists a language
+    others: tuple["Layout", ...] = ()  # other layouts in which the corpus is given, which come before this one
     id_translations: Callable[[str], tuple[str, ...]] = no_files  # rows with the ids of source training rows
     read_translation_rows: Callable[[Iterator[Line], str], Iterator[Row]] | None = None
 

@@ -4,12 +4,17 @@ Offsets are compared with the tokens' own offsets, never used to cut the utteran
 """
 
 import json
+import re
 from dataclasses import dataclass
 
 from xa_search.corpora.rows import RowError
 from xa_search.records import OUTSIDE
 
 SLOT_PREFIX = "SL:"
+BETWEEN_SLOTS = re.compile("[,\uff0c]")
+"""A comma, the full-width one too."""
+NO_LABEL = re.compile("[:,\\s\uff0c\uff1a]")
+"""What stands in no label: there, a separator was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def label_words(slots: str, utterance: str, tokens_json: str) -> Labelled:
 
 def parse_slots(text: str) -> tuple[SlotSpan, ...]:
     """Parse `start:end:SL:NAME,start:end:SL:NAME`; labels lose their prefix."""
-    return tuple(_parse_slot(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_parse_slot(part.strip()) for part in BETWEEN_SLOTS.split(text) if part.strip())
 
 
 def parse_tokens(text: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
@@ -141,7 +146,7 @@ def _parse_slot(text: str) -> SlotSpan:
     if max(len(parts[0]), len(parts[1])) > 9:
         raise RowError("bad_span")
     label = parts[2].strip().removeprefix(SLOT_PREFIX)
-    if not label:
+    if not label or NO_LABEL.search(label):
         raise RowError("bad_span")
     return SlotSpan(int(parts[0]), int(parts[1]), label)
 

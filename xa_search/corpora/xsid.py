@@ -19,11 +19,6 @@ def split_files(lang: str, split: Split) -> tuple[str, ...]:
     return tuple(f"{lang}.{stem}.conll" for stem in STEMS[split])
 
 
-def line_translations(lang: str) -> tuple[str, ...]:
-    """Name the file that may hold the translations of the English training set."""
-    return (f"translations/{lang}.txt",)
-
-
 def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Yield a row for each block of lines between blank ones."""
     for block in blocks(lines):
@@ -51,7 +46,7 @@ def _row(block: list[Line], row_id: str) -> Row:
     )
 
 
-LAYOUT = Layout(split_files=split_files, read=read, line_translations=line_translations)
+LAYOUT = Layout(split_files=split_files, read=read)
 
 XSID = CatalogueEntry(
     name="xsid",

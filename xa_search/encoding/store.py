@@ -30,7 +30,7 @@ from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Uttera
 NO_ROW = -1
 SAMPLE_SEED = 20210505
 NO_TRANSLATION = -1
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,9 +163,11 @@ def encode_corpus(
     with_target_dev: bool,
     with_target_train: bool,
     home: Path,
+    unpaired: tuple[str, ...] = (),
 ) -> EncodedCorpus:
     """Encode the source's training and dev splits and the translations, once; the targets' splits only if asked.
 
+    Of the targets, `unpaired` have no translations.
     Raises DataError when a needed split is empty.
     """
     fingerprint = corpus.fingerprint(with_target_train=with_target_train)
@@ -185,6 +187,7 @@ def encode_corpus(
         targets=corpus.targets,
         intents=tuple(intents),
         slot_tags=tuple(slot_tags),
+        unpaired=unpaired,
     )
     asked: tuple[tuple[Split, bool], ...] = (("train", with_target_train), ("dev", with_target_dev))
     for split, with_targets in asked:
@@ -212,7 +215,7 @@ def encode_split(
 
 
 def _encode_translations(encoded: EncodedCorpus, corpus: ReadableCorpus, tokenizer: Any, max_tokens: int) -> None:
-    missing = [lang for lang in corpus.targets if not table_path(encoded, "translations", lang).exists()]
+    missing = [lang for lang in encoded.aligned if not table_path(encoded, "translations", lang).exists()]
     if not missing:
         return
     source_rows = RowIndex(EncodedTable(table_path(encoded, "train", corpus.source)).ids())

@@ -70,7 +70,7 @@ def project_translations(
     """
     rows = hashlib.sha256(source_rows.astype("<i8").tobytes()).hexdigest()
     key = content_key([METHOD_VERSION, files.origin, files.revision, stamp(files.directory), rows])
-    paths = {lang: table_path(corpus, f"projected-{key}", lang) for lang in corpus.targets}
+    paths = {lang: table_path(corpus, f"projected-{key}", lang) for lang in corpus.aligned}
     with one_at_a_time(corpus.directory / f"projected-{key}.lock"):
         missing = [lang for lang, path in paths.items() if not path.exists()]
         if missing:

@@ -64,6 +64,13 @@ class EncodedCorpus:
     targets: tuple[str, ...]
     intents: tuple[str, ...]
     slot_tags: tuple[str, ...]
+    unpaired: tuple[str, ...] = ()
+    """Targets without translations of training utterances: tested, and left out of alignment."""
+
+    @property
+    def aligned(self) -> tuple[str, ...]:
+        """The targets that have pairs."""
+        return tuple(lang for lang in self.targets if lang not in self.unpaired)
 
     @property
     def has_slots(self) -> bool:

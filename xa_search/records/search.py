@@ -13,6 +13,8 @@ from xa_search.records.stored import with_first_names
 from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
+MAX_LOST = 0.02
+"""The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
 PLACEMENT = "placement.txt"
 """The file in a search's folder that says what trials take of a GPU."""
 RAY = "ray"
@@ -75,6 +77,8 @@ class SearchSpace(Frozen):
     trials: int = Field(default=20, ge=2)
     keep: int = Field(default=KEEP, ge=1)
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
+    max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
+    """The share of the rows of a split, and of those with slots, that may be lost to faults in the data."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
@@ -119,6 +123,8 @@ class Plan(Frozen):
     space: SearchSpace
     home: Path
     data: Path | None = None
+    translations: Path | None = None
+    """A folder with `LANG.txt` for some targets, one line for each row of the source training file."""
     seed: int = 1
     time_budget: float | None = None
     """The seconds of this run."""
@@ -136,9 +142,10 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "keep", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
+        decisive |= {} if self.translations is None else {"translations": str(self.translations)}
         return decisive | ({"deterministic": True} if self.deterministic else {})
 
     @property

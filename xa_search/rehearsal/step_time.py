@@ -17,6 +17,7 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from xa_search.corpora import Corpus
+from xa_search.corpora.corpus import find_translations
 from xa_search.encoding.store import collect_labels
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.encoder import encoder_directory
@@ -109,8 +110,9 @@ def sample_texts(corpus: Corpus, max_tokens: int, home: Path) -> Texts:
         slot_tags=tuple(slot_tags),
     )
     utterances = [row.words for row in islice(corpus.utterances(corpus.source, "train"), SAMPLE)]
-    each = max(1, SAMPLE // len(corpus.targets))
-    translated = [row.words for lang in corpus.targets for row in islice(corpus.translations(lang), each)]
+    paired = [lang for lang in corpus.targets if find_translations(corpus, lang) is not None]
+    each = max(1, SAMPLE // max(1, len(paired)))
+    translated = [row.words for lang in paired for row in islice(corpus.translations(lang), each)]
     return Texts(
         labels=labels,
         sources=[_row(words, labels, max_tokens, random) for words in utterances],

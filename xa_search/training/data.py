@@ -75,7 +75,7 @@ class TrialData:
         """Return a translation of each of these training rows: the targets take turns over rows and epochs."""
         found: list[EncodedRow | None] = [None] * len(indices)
         missing = np.ones(len(indices), dtype=bool)
-        targets = self.corpus.targets
+        targets = self.corpus.aligned
         for turn in range(len(targets)):
             for number, lang in enumerate(targets):
                 chosen = missing & ((indices + epoch + turn) % len(targets) == number)
@@ -103,17 +103,17 @@ def load_trial_data(
             f"({settings.validation_fraction})"
         )
     translations = dict(labelled or {}) or {
-        lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.targets
+        lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.aligned
     }
     train_pairs = {lang: translation_rows(source, table, rows.train) for lang, table in translations.items()}
     held_out_pairs = {lang: translation_rows(source, table, rows.held_out) for lang, table in translations.items()}
-    for lang in corpus.targets:
+    for lang in corpus.aligned:
         if (train_pairs[lang] == NO_TRANSLATION).all() or (held_out_pairs[lang] == NO_TRANSLATION).all():
             raise DataError(f"no {lang} translations of the training utterances; `xa-search data check` shows which")
     target_train = {}
     if method_of(settings).target_rows:
         target_train = {
-            lang: _target_train(corpus, lang, settings.train_limit, _shares(translations[lang], held_out_pairs[lang]))
+            lang: _target_train(corpus, lang, settings.train_limit, _shares(translations, held_out_pairs, lang))
             for lang in corpus.targets
         }
     return TrialData(
@@ -140,8 +140,11 @@ def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable], row
     return counts
 
 
-def _shares(translations: EncodedTable, pairs: np.ndarray) -> np.ndarray:
-    found: np.ndarray = translations.shares[pairs[pairs != NO_TRANSLATION]]
+def _shares(translations: Mapping[str, EncodedTable], pairs: Mapping[str, np.ndarray], lang: str) -> np.ndarray:
+    """Return the shares of a target's held-out translations; none where it has no pairs."""
+    if lang not in pairs:
+        return np.zeros(0)
+    found: np.ndarray = translations[lang].shares[pairs[lang][pairs[lang] != NO_TRANSLATION]]
     return found
 
 

@@ -124,7 +124,7 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     """The distinct tokens of all tables that the trial reads; the test splits are not among them."""
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
-    tables += [("translations", lang) for lang in corpus.targets]
+    tables += [("translations", lang) for lang in corpus.aligned]
     if method_of(job.settings).target_rows:
         tables += [("train", lang) for lang in corpus.targets]
     if selection_rule(job.selection).reads_target_labels:

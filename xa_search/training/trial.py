@@ -229,7 +229,7 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
     job, data, predictor = trainer.job, trainer.data, trainer.predictor
     corpus = job.corpus
     metrics: dict[str, float] = {}
-    for lang in corpus.targets:
+    for lang in corpus.aligned:
         has_pair = data.held_out_pairs[lang] != NO_TRANSLATION
         predictions = predictor.predict(data.translations[lang].rows(data.held_out_pairs[lang][has_pair]))
         metrics |= label_free_metrics(

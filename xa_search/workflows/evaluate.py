@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xa_search.corpora import Corpus
+from xa_search.corpora import Corpus, check_corpus
+from xa_search.corpora.losses import refuse_losses, told_losses
 from xa_search.errors import DataError, ModelError, UsageError
 from xa_search.records import OUTSIDE, Plan, TrialJob
-from xa_search.records.search import trial_directory
+from xa_search.records.search import MAX_LOST, trial_directory
 from xa_search.search.history import find_search
 from xa_search.tracking.bundle import CARD, Bundle, load_bundle, trial_bundle
 from xa_search.tracking.registry import MODELS, PREFIX
@@ -87,8 +88,12 @@ def finished_trial(home: Path, name: str, trial: int | None, note: Callable[[str
     return FinishedTrial(number=record.number, plan=search.plan, prepared=prepared, job=job, weights=weights)
 
 
-def score_on_corpus(bundle: Bundle, corpus: Corpus, label_map: LabelMap | None) -> TransferTest:
-    """Score a model on the test split of each language that has one."""
+def score_on_corpus(
+    bundle: Bundle, corpus: Corpus, label_map: LabelMap | None, max_lost: float = MAX_LOST
+) -> TransferTest:
+    """Score a model on the test split of each language that has one. Raises DataError where one loses too many rows."""
+    check = check_corpus(corpus, ("test",), with_pairs=False)
+    refuse_losses(check, max_lost, "--max-lost ")
     known = bundle.predictor.corpus
     slot_types = sorted({tag[2:] for tag in known.slot_tags if tag != OUTSIDE})
     labels = label_map or same_labels(known.intents, slot_types)
@@ -105,12 +110,11 @@ def score_on_corpus(bundle: Bundle, corpus: Corpus, label_map: LabelMap | None) 
         intents.update(row.intent for row in gold)
         types.update(tag[2:] for row in gold for tag in row.slots if tag != OUTSIDE)
         scores.append(score_language(lang, gold, bundle.parse_words([row.words for row in gold]), labels, still_open))
-        if faulty := sum(row.dropped is not None for row in corpus.rows(lang, "test")):
-            notes.append(f"{lang}: {faulty} faulty rows are not counted; `xa-search data check` says why")
     if not any(score.rows for score in scores):
         raise DataError(
             f"{corpus.name}: no test row has an intent that a label of the model stands for; correct the map"
         )
+    notes += told_losses(check)
     notes += _unused(labels, set(known.intents), set(slot_types), intents, types) if label_map else []
     return TransferTest(
         corpus=corpus.name,

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from xa_search.corpora import Corpus
+from xa_search.corpora.checks import check_as_markdown
+from xa_search.corpora.corpus import find_translations
 from xa_search.errors import DataError, TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
@@ -26,10 +28,12 @@ from xa_search.training.inspection import FINDINGS
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights, best_weights, jobs_per_target
 from xa_search.workflows.inspection import inspect_model, trial_inspection
-from xa_search.workflows.preflight import Prepared
+from xa_search.workflows.preflight import Prepared, check_test_splits
 from xa_search.workflows.trials import CostMeter, ProgressReporter, make_trial_job, score_trial_on_test
 
 CHECKED_TEXTS_A_LANGUAGE = 50
+TEST_CHECK = "data_check_test.md"
+"""The file in a search's folder, and in MLflow, that says what was dropped and repaired of the test splits."""
 
 
 def finalize_search(
@@ -41,6 +45,7 @@ def finalize_search(
             record = _conclude(plan, prepared, study.trials(), study.importances(), reporter)
             findings = {number: _look_inside(plan, prepared, record, number, reporter) for number in _inspected(record)}
         with meter.stage("tracking"):
+            tracker.record(FileLogged(path=str(plan.directory / TEST_CHECK)))
             for number, paths in findings.items():
                 for path in paths:
                     tracker.record(FileLogged(path=str(path), folder="inspection", number=number))
@@ -67,6 +72,8 @@ def _conclude(
     names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)
     also = f", and for the best of other methods and sizes: {names}" if others else ""
     reporter.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
+    check = check_test_splits(plan, prepared.corpus, reporter.note)
+    plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
     tested = {
         trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
         for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
@@ -179,6 +186,6 @@ def _register(
 def _texts_to_compare(corpus: Corpus, targets: tuple[str, ...]) -> list[str]:
     """Return raw texts in the model's languages, on which the registered model must answer as the trial's."""
     texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
-    for lang in targets:
+    for lang in (lang for lang in targets if find_translations(corpus, lang) is not None):
         texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
     return texts

@@ -73,7 +73,7 @@ def inspect_model(
     source = EncodedTable(table_path(encoded, "train", encoded.source))
     rows = split_training_rows(source, settings.train_limit, settings.validation_fraction).held_out
     unseen = _encode_unseen(plan, prepared, files) if plan.space.unseen_languages else encoded
-    tables = {lang: table_path(found, "translations", lang) for found in (encoded, unseen) for lang in found.targets}
+    tables = {lang: table_path(found, "translations", lang) for found in (encoded, unseen) for lang in found.aligned}
     pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
     pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
     if not pairs:

@@ -5,13 +5,15 @@ All faults that can be found are reported at once.
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
 
 from xa_search import __version__
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
+from xa_search.corpora.checks import told_pairs
+from xa_search.corpora.losses import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
@@ -92,10 +94,15 @@ def check_search(
     check = None
     if corpus is not None:
         check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
-        for lang in plan.space.targets:
-            _collect(faults, partial(_first_translation, corpus, lang))
-            if with_target_train:
-                _collect(faults, partial(corpus.require, lang, "train"))
+        if check is not None:
+            _collect(faults, partial(_tell_losses, check, plan, note))
+        if check is None or not _paired(check) or (_unpaired(check) and plan.models_a_trial > 1):
+            for lang in plan.space.targets:
+                _collect(faults, partial(_first_translation, corpus, lang))
+        else:
+            _collect(faults, partial(_tell_pairs, check, note))
+        for lang in plan.space.targets if with_target_train else ():
+            _collect(faults, partial(corpus.require, lang, "train"))
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
@@ -113,7 +120,10 @@ def prepare_checked(
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
-    encoded = {name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers}
+    encoded = {
+        name: _encoded(plan, corpus, name, tokenizers[name], with_target_train, _unpaired(checked.check))
+        for name in tokenizers
+    }
     if not all(one.has_slots for one in encoded.values()):
         _check_without_slots(plan, checked.only)
     return Prepared(
@@ -147,7 +157,9 @@ def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
             )
 
 
-def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool) -> EncodedCorpus:
+def _encoded(
+    plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool, unpaired: tuple[str, ...]
+) -> EncodedCorpus:
     return encode_corpus(
         corpus,
         tokenizer,
@@ -156,6 +168,7 @@ def _encoded(plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_
         with_target_dev=selection_rule(plan.space.selection).reads_target_labels,
         with_target_train=with_target_train,
         home=plan.home,
+        unpaired=unpaired,
     )
 
 
@@ -170,6 +183,7 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         data=plan.data,
         home=plan.home,
         progress=download,
+        translations=plan.translations,
     )
 
 
@@ -179,6 +193,40 @@ def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:
     except XaSearchError as error:
         faults.append(error)
         return None
+
+
+def check_test_splits(plan: Plan, corpus: Corpus, note: Callable[[str], None]) -> CorpusCheck:
+    """Check what a chosen winner is tested on, and nothing has opened before. Raises DataError at too great losses."""
+    _, *others = plan.space.tested_languages
+    check = check_corpus(replace(corpus, targets=tuple(others)), ("test",), with_pairs=False)
+    _tell_losses(check, plan, note)
+    return check
+
+
+def _tell_losses(check: CorpusCheck, plan: Plan, note: Callable[[str], None]) -> None:
+    for line in told_losses(check):
+        note(line)
+    refuse_losses(check, plan.space.max_lost)
+
+
+def _paired(check: CorpusCheck) -> tuple[str, ...]:
+    return tuple(one.lang for one in check.translations if one.where)
+
+
+def _unpaired(check: CorpusCheck) -> tuple[str, ...]:
+    """Return the targets that have no file of translations."""
+    return tuple(one.lang for one in check.translations if not one.where)
+
+
+def _tell_pairs(check: CorpusCheck, note: Callable[[str], None]) -> None:
+    """Say how many pairs each target has. Raises DataError where pairs are joined wrongly."""
+    note(told_pairs(check))
+    for lang in _unpaired(check):
+        note(
+            f"no pairs: {lang} is left out of alignment, and tested all the same; `xa-search data translate` makes some"
+        )
+    if faults := [one.fault for one in check.translations if one.fault]:
+        raise DataError("\n".join(faults))
 
 
 def _first_translation(corpus: Corpus, lang: str) -> None:

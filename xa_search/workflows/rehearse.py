@@ -15,6 +15,7 @@ from pathlib import Path
 
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import ClusterGpus, cluster_gpus
+from xa_search.corpora.losses import told_losses
 from xa_search.errors import DataError, StoppedEarly, UsageError, XaSearchError
 from xa_search.model.sizes import resolve_size
 from xa_search.records import Plan
@@ -35,6 +36,10 @@ class RehearsalSteps:
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
         self._errors: list[XaSearchError] = []
+
+    def note(self, line: str) -> None:
+        """Say something between two steps."""
+        self._note(line)
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
@@ -122,6 +127,8 @@ def _check(request: RehearsalRequest, home: Path, steps: RehearsalSteps) -> Foun
         except DataError as error:  # a corpus that is to be put somewhere belongs into the user's home
             raise DataError(str(error).replace(str(home), str(request.home))) from None
         said.append(_counts(checked))
+    for line in told_losses(checked.check) if checked is not None else ():
+        steps.note(line)
     if request.cluster is not None:
         with steps.check("cluster file") as said:
             if faults := check_file(request.cluster).lines(request.cluster):

@@ -4,14 +4,15 @@ prepare -> open the study -> run the trials -> choose the winner -> test -> regi
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xa_search.corpora.checks import check_as_markdown
+from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.errors import StoppedEarly
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
 from xa_search.records.search import trial_directory
@@ -32,7 +33,14 @@ from xa_search.training.trial import train_trial
 from xa_search.workflows.finalize import finalize_search
 from xa_search.workflows.maintenance import folders_read, remove_weights
 from xa_search.workflows.plan import checked_settings
-from xa_search.workflows.preflight import Prepared, check_search, identity_of, prepare_checked, prepare_search
+from xa_search.workflows.preflight import (
+    Prepared,
+    check_search,
+    check_test_splits,
+    identity_of,
+    prepare_checked,
+    prepare_search,
+)
 from xa_search.workflows.trials import (
     CostMeter,
     ProgressReporter,
@@ -140,19 +148,34 @@ def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
         search_id=plan.search_id,
         params={key: str(value) for key, value in params.items()} | {"seed": plan.seed},
         tags=search_tags(space),
-        texts={"plan.json": plan.model_dump_json(indent=2), "data_check.md": check_as_markdown(prepared.check)},
+        texts={
+            "plan.json": plan.model_dump_json(indent=2),
+        }
+        | _check_texts(prepared.check),
     )
 
 
+def _check_texts(check: CorpusCheck) -> dict[str, str]:
+    return {
+        "data_check.md": check_as_markdown(check),
+        "data_check.json": json.dumps(asdict(check), indent=2, ensure_ascii=False),
+    }
+
+
 def train_alone(
-    plan: Plan, params: dict[str, Any], on_epoch: Callable[[EpochReport], None], *, with_test: bool
+    plan: Plan,
+    params: dict[str, Any],
+    on_epoch: Callable[[EpochReport], None],
+    *,
+    with_test: bool,
+    note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
     """Train one trial in this process; return the test metrics if asked for, else the selection score.
 
     A searched setting that `params` leave out has the space's own value, where it gives one, before the default.
     """
     settings = checked_settings(plan, plan.space.given_params | params)
-    prepared = prepare_search(plan, (settings.model_size,), lambda _: None, only=settings)
+    prepared = prepare_search(plan, (settings.model_size,), note, only=settings)
     name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
     job = make_trial_job(plan, prepared, settings, name)
     remove_progress(job.directory)
@@ -160,4 +183,7 @@ def train_alone(
     for report in train_trial(job):
         on_epoch(report)
         best = report.best_score
-    return score_trial_on_test(plan, prepared, job) if with_test else {"selection_score": best}
+    if not with_test:
+        return {"selection_score": best}
+    check_test_splits(plan, prepared.corpus, note)
+    return score_trial_on_test(plan, prepared, job)

@@ -18,7 +18,7 @@ from typing import IO, Any
 from xa_search import __version__
 from xa_search.config.plan import space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
-from xa_search.corpora.corpus import machine_file, translations_folder
+from xa_search.corpora.corpus import translations_file, translations_folder
 from xa_search.encoding.locks import holder_of, note_holder, try_lock
 from xa_search.errors import DataError, UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
@@ -51,7 +51,7 @@ def translate_corpus(
     if lang not in corpus.targets:
         raise UsageError(f"--lang {lang}: {corpus.name} has no such target; it has {', '.join(corpus.targets)}")
     folder = translations_folder(corpus, home)
-    path, card = folder / machine_file(lang), folder / f"{lang}.json"
+    path, card = folder / translations_file(lang), folder / f"{lang}.json"
     if not path.exists():
         files = find_translation_model(model)
         begun = _begun(corpus, lang, files)
@@ -159,9 +159,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def checked_corpus(name: str, data: Path | None, home: Path) -> CorpusCheck:
+def checked_corpus(name: str, data: Path | None, home: Path, translations: Path | None = None) -> CorpusCheck:
     """Check all splits of a corpus in all its languages."""
-    return check_corpus(corpus_named(name, data, home))
+    return check_corpus(corpus_named(name, data, home, translations=translations))
 
 
 def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
@@ -169,7 +169,9 @@ def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
     return corpus_stats(corpus_named(name, data, home))
 
 
-def corpus_named(name: str, data: Path | None, home: Path, languages: tuple[str, ...] = ()) -> Corpus:
+def corpus_named(
+    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), *, translations: Path | None = None
+) -> Corpus:
     """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's.
 
     `languages` are those that are meant, and have to be there. Raises DataError or UsageError.
@@ -185,7 +187,15 @@ def corpus_named(name: str, data: Path | None, home: Path, languages: tuple[str,
     else:
         corpus, found = name, entry.languages if entry else ("en",)
     source, *targets = languages or found
-    opened = open_corpus(corpus, source=source, targets=tuple(targets), data=data, home=home, to_train=False)
+    opened = open_corpus(
+        corpus,
+        source=source,
+        targets=tuple(targets),
+        data=data,
+        home=home,
+        to_train=False,
+        translations=translations,
+    )
     for lang in languages:
         opened.require(lang, "test")
     return opened
