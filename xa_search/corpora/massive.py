@@ -7,11 +7,13 @@ A row whose split cannot be told is counted with the training rows.
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import Layout, Row, RowError, full_lines, line_id
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
+from xa_search.corpora.text import SPACE
 from xa_search.records import SPLITS, Split
 
 LOCALES = (
@@ -24,7 +26,7 @@ LOCALE_OF = {locale if locale == TAIWAN else locale.split("-")[0]: locale for lo
 LANGUAGES = ("en", *(lang for lang in LOCALE_OF if lang != "en"))
 # As the corpus's own scoring has it: a character is a word, but Latin letters and digits in a row are one.
 BY_CHARACTER = ("ja", "zh", TAIWAN)
-CHARACTER_WORDS = re.compile(r"[!-~]+|\S")
+CHARACTER_WORDS = re.compile("[!-~]+|.", re.DOTALL)
 PIECE = re.compile(r"\[([^\[\]:]*):([^\[\]]*)\]|([^\[\]]+)")
 
 
@@ -61,7 +63,7 @@ def parse_markup(text: str) -> tuple[str, tuple[SlotSpan, ...]]:
         if piece is None:
             raise RowError("bad_markup")
         label, value, outside = piece.groups()
-        inside = "".join((outside if label is None else value).split())
+        inside = SPACE.sub("", outside if label is None else value)
         if label is not None:
             if not label.strip() or not inside:
                 raise RowError("bad_markup")
@@ -86,13 +88,22 @@ def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, lang: s
         return Row(line=line, id=row_id, own_id=own_id, dropped="bad_json")
     if found.get("partition") not in SPLITS:
         return Row(line=line, id=row_id, own_id=own_id, dropped="unknown_split")
-    words = tuple(CHARACTER_WORDS.findall(utterance) if lang in BY_CHARACTER else utterance.split())
+    words = _words(utterance, lang)
     try:
-        tags, snapped = _tags(words, annotated)
+        tags, snapped = _tags(words, unicodedata.normalize("NFC", annotated) if lang in BY_CHARACTER else annotated)
     except RowError as fault:
         return Row(line=line, id=row_id, own_id=True, words=words, dropped=fault.reason)
-    repairs = ("snapped_span",) if snapped else ()
+    composed = lang in BY_CHARACTER and not unicodedata.is_normalized("NFC", utterance)
+    repairs = (*(("composed_letters",) if composed else ()), *(("snapped_span",) if snapped else ()))
     return Row(line=line, id=row_id, own_id=True, words=words, tags=tags, intent=intent, repairs=repairs)
+
+
+def _words(utterance: str, lang: str) -> tuple[str, ...]:
+    """Split an utterance; characters that are words are composed first, so that none is a part of a letter."""
+    if lang not in BY_CHARACTER:
+        return tuple(part for part in SPACE.split(utterance) if part)
+    parts = SPACE.split(unicodedata.normalize("NFC", utterance))
+    return tuple(word for part in parts for word in CHARACTER_WORDS.findall(part))
 
 
 def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool]:
