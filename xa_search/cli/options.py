@@ -4,7 +4,7 @@ import.
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -48,6 +48,11 @@ def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:
     if amount <= 0:
         raise UsageError(f"{option} {text!r}: write a number above 0 and {hint}")
     return amount
+
+
+def read_lines(stream: IO[bytes]) -> list[str]:
+    """Return the lines of a stream without their ends; a byte that is not UTF-8 is a lone surrogate in them."""
+    return [line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r") for line in stream]
 
 
 def absolute(path: Path) -> Path:
