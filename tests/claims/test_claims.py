@@ -294,3 +294,14 @@ def test_the_evidence_is_what_finished_searches_left(tmp_path: Path, run: Callab
     again = read_outcomes(folders[0] / "trials" / "1")["es"]
     assert again.intent.sum() == 360
     assert again.ids == outcomes(0).ids
+
+
+def test_the_names_in_published_scores_are_cleaned(tmp_path: Path) -> None:
+    path = tmp_path / "literature.yaml"
+    one = "- {system: VE\u200bCO, corpus: 'pawsx\u00a0', metric: intent, value: 89, languages: [\ufeffde], source: s}"
+    path.write_text(one, encoding="utf-8")
+    (found,) = read_literature(path)
+    assert (found.system, found.corpus, found.languages) == ("VECO", "pawsx", ("de",))
+    path.write_text(f"{one}\n{one}".replace("\u200b", "", 1), encoding="utf-8")
+    with pytest.raises(UsageError, match="given twice"):
+        read_literature(path)

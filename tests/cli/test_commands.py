@@ -1,5 +1,6 @@
 """The commands about searches that were begun, on real studies and spools; the trainers train nothing."""
 
+import io
 import json
 import math
 import os
@@ -7,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import get_args
 import pytest
 
 from xa_search.cli import main as cli
+from xa_search.encoding.table import EncodedRow
 from xa_search.errors import StoppedEarly, UsageError
-from xa_search.records import FailureClass, Plan
+from xa_search.records import EncodedCorpus, FailureClass, Plan, TrialSettings
+from xa_search.training.evaluation import Prediction
 
 SEARCH_TESTS = Path(__file__).parents[1] / "search"
 sys.path.append(str(SEARCH_TESTS))
@@ -449,3 +452,64 @@ def test_every_failure_class_has_a_meaning() -> None:
     from xa_search.workflows.explain import MEANINGS
 
     assert set(MEANINGS) == set(get_args(FailureClass))
+
+
+class Standing:
+    """Stands for a registered model, with the real reading of texts."""
+
+    corpus = EncodedCorpus(directory=Path(), source="en", targets=(), intents=("go",), slot_tags=("O", "B-x", "I-x"))
+
+    def predict(self, rows: Sequence[EncodedRow]) -> list[Prediction]:
+        return [Prediction(intent="go", intent_probability=0.5, slots=("B-x",) * len(row.words)) for row in rows]
+
+
+@pytest.fixture
+def predicting(command: Command, monkeypatch: pytest.MonkeyPatch, shared_home: Path) -> Command:
+    """Let `predict` answer by a model that says the same of every word."""
+    from xa_search.model.encoder import load_tokenizer, prepare_encoder
+    from xa_search.tracking.bundle import Bundle
+    from xa_search.workflows import models
+
+    bundle = Bundle(
+        predictor=Standing(),  # type: ignore[arg-type]
+        tokenizer=load_tokenizer(prepare_encoder("tiny", shared_home).directory),
+        settings=TrialSettings(model_size="tiny"),
+        provenance={},
+    )
+    monkeypatch.setattr(models, "named_bundle", lambda *_: bundle)
+    return command
+
+
+def test_predict_answers_good_lines_and_says_which_are_not_utf8(
+    predicting: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = b"on\nOuvre le caf\xe9\r\n\n\xe2\x80\x8b\noff"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8"))
+    ended, printed, said = predicting("predict")
+    answers = [json.loads(line) for line in printed.splitlines()]
+    assert ended == 1
+    assert said == "error: 1 of 5 texts have no answer, number 2; save them as UTF-8 and predict them again\n"
+    assert answers[0] == {
+        "text": "on",
+        "intent": "go",
+        "intent_probability": 0.5,
+        "slots": [{"slot": "x", "value": "on", "start_word": 0, "end_word": 0, "start": 0, "end": 2}],
+    }
+    assert answers[1] == {
+        "text": "Ouvre le caf\ufffd",
+        "error": "'Ouvre le caf\ufffd' has bytes that are not UTF-8; save it as UTF-8",
+    }
+    nothing = {"intent": None, "intent_probability": 0.0, "slots": []}
+    assert answers[2:4] == [{"text": "", **nothing}, {"text": "\u200b", **nothing}]
+    assert answers[4]["text"] == "off"
+
+
+def test_predict_answers_arguments(predicting: Command) -> None:
+    ended, printed, said = predicting("predict", "on", "caf\udce9", "")
+    answers = [json.loads(line) for line in printed.splitlines()]
+    assert ended == 1
+    assert "1 of 3 texts have no answer, number 2;" in said
+    assert ["error" in answer for answer in answers] == [False, True, False]
+    assert predicting("predict", "")[:2] == (
+        0, '{"text": "", "intent": null, "intent_probability": 0.0, "slots": []}\n'
+    )  # fmt: skip

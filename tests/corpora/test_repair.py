@@ -2,13 +2,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xa_search.corpora.repair import clean_word, clean_words, repair, split_text
+from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import DROPS, REPAIRS, Row
+from xa_search.corpora.text import clean_words
 
 CASES = [
     ("nothing to do", ["a", "b"], ["O", "B-X"], ["a", "b"], ["O", "B-X"], ()),
     ("zero width", ["a\u200bb", "\ufeffc"], ["O", "O"], ["ab", "c"], ["O", "O"], ("invisible_character",)),
-    ("no-break space", ["10\u202f000", "x\u00a0"], ["O", "O"], ["10000", "x"], ["O", "O"], ("invisible_character",)),
+    (
+        "no-break space",
+        ["5\u00a0heures", "10\u202f000", "a\u3000b\u2009c"],
+        ["B-X", "I-X", "O"],
+        ["5", "heures", "10", "000", "a", "b", "c"],
+        ["B-X", "I-X", "I-X", "I-X", "O", "O", "O"],
+        ("split_word",),
+    ),
+    ("no-break space at the end", ["x\u00a0"], ["B-X"], ["x"], ["B-X"], ("invisible_character",)),
+    ("mark between spaces", ["a\u00a0\u200b b"], ["O"], ["a", "b"], ["O", "O"], ("invisible_character", "split_word")),
+    ("letters in parts", ["cafe\u0301"], ["O"], ["caf\u00e9"], ["O"], ("composed_letters",)),
+    (
+        "both",
+        ["cafe\u0301", "a\u200be\u0301"],
+        ["O", "O"],
+        ["caf\u00e9", "a\u00e9"],
+        ["O", "O"],
+        ("composed_letters", "invisible_character"),
+    ),
+    ("mark in a tag", ["a", "b"], ["B-ci\u200bty", "I-city"], ["a", "b"], ["B-city", "I-city"], ("cleaned_label",)),
+    ("parts in a tag", ["a"], ["B-caf\u0065\u0301"], ["a"], ["B-caf\u00e9"], ("cleaned_label",)),
+    ("spaces in a tag", ["a"], ["B-a\u00a0 b "], ["a"], ["B-a b"], ("cleaned_label",)),
     ("control", ["a\x84b"], ["O"], ["ab"], ["O"], ("invisible_character",)),
     ("joiner kept", ["क्\u200dष"], ["O"], ["क्\u200dष"], ["O"], ()),
     ("joiner at the end", ["क\u200d"], ["O"], ["क"], ["O"], ("invisible_character",)),
@@ -69,11 +91,10 @@ def test_what_a_reader_found_is_kept():
     assert repair(row(["a", ""], ["O", "O"], repairs=("snapped_span",))).repairs == ("snapped_span", "empty_word")
 
 
-def test_translations_are_cleaned():
-    assert clean_words(("a\u200b", " ", "b c")) == ("a", "b", "c")
-    assert clean_words(("a\udce9",)) == ()
-    assert split_text(" ein\u00a0Wort \u200b mehr\r") == ("ein", "Wort", "mehr")
-    assert split_text("caf\udce9") == ()
+@pytest.mark.parametrize("intent", ["se\u0301t", "s\u200b\u00e9t", "\u00a0s\u00e9t\ufeff"])
+def test_an_intent_is_cleaned_and_counted(intent):
+    found = repair(row(["a"], ["O"], intent))
+    assert (found.intent, found.repairs) == ("s\u00e9t", ("cleaned_label",))
 
 
 tags = st.sampled_from(["O", "B-X", "I-X", "I-Y", "B-", "", "x"])
@@ -86,7 +107,7 @@ def test_what_is_kept_is_legal(pairs, intent):
     assert found.dropped in (None, *DROPS)
     if found.dropped is None:
         assert len(found.words) == len(found.tags) >= 1
-        assert all(word and word == clean_word(word) and not set(word) & set(" \t\n") for word in found.words)
+        assert all(clean_words(word) == (word,) for word in found.words)
         assert all(tag[0] != "I" or found.tags[i - 1][2:] == tag[2:] for i, tag in enumerate(found.tags))
         assert found.tags[0][0] != "I"
         assert repair(found).repairs == found.repairs

@@ -1,5 +1,7 @@
 """Properties of word positions, over scripts and odd words, with a real fast tokenizer (the tiny encoder's)."""
 
+import unicodedata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xa_search.encoding.tokenisation import split_scripts, tokenise_running_text, tokenise_words
+from xa_search.encoding.tokenisation import script_cuts, tokenise_running_text, tokenise_words
 from xa_search.model.encoder import load_tokenizer, prepare_encoder
 
 SENTENCES = [
@@ -80,13 +82,48 @@ def test_a_pair_is_read_as_the_encoders_own_pair(tokenizer: Any) -> None:
     expected = tokenizer("stop it", "go on")["input_ids"]
     assert expected.count(tokenizer.sep_token_id) == 3
     for tokenised in (
-        tokenise_words(tokenizer, [["stop", "it", "|||", "go", "on"]], 512)[0],
-        tokenise_running_text(tokenizer, ["stop it ||| go on"], 512)[0],
+        tokenise_words(tokenizer, [["stop", "it", "|||", "go", "on"]], 512, pairs=True)[0],
+        tokenise_running_text(tokenizer, ["stop it ||| go on"], 512, pairs=True)[0],
     ):
         assert list(tokenised.input_ids) == expected
         assert_invariants(tokenised, 5, tokenizer)
 
 
-def test_scripts_are_split_where_an_unspaced_one_meets_another() -> None:
-    assert split_scripts("play XสวัสดีY now") == ["play", "X", "สวัสดี", "Y", "now"]
-    assert split_scripts("明日7時") == ["明日", "7", "時"]
+def test_the_mark_between_sentences_is_plain_text_where_there_are_slots(tokenizer: Any) -> None:
+    for tokenised in (
+        tokenise_words(tokenizer, [["a", "|||", "b"]], 512)[0],
+        tokenise_running_text(tokenizer, ["a ||| b"], 512)[0],
+    ):
+        assert tokenised.input_ids[1:-1] == tuple(tokenizer("a ||| b", add_special_tokens=False)["input_ids"])
+        assert tokenised.input_ids.count(tokenizer.sep_token_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("XสวัสดีY", ["X", "สวัสดี", "Y"]),
+        ("明日7時", ["明日", "7", "時"]),
+        ("ก\u200dข\u0301x", ["ก\u200dข\u0301", "x"]),
+        ("now", ["now"]),
+    ],
+)
+def test_words_are_cut_where_an_unspaced_script_meets_another_one(word: str, parts: list[str]) -> None:
+    cuts = [0, *script_cuts(word), len(word)]
+    assert [word[first:end] for first, end in pairwise(cuts)] == parts
+
+
+def test_a_word_of_two_scripts_has_the_same_tokens_given_and_in_running_text(tokenizer: Any) -> None:
+    (given,) = tokenise_words(tokenizer, [["明日7時に", "iPhoneを"]], 512)
+    (running,) = tokenise_running_text(tokenizer, ["明日7時に iPhoneを"], 512)
+    assert given.input_ids == running.input_ids
+    assert len(given.positions) == 2
+    assert running.words[-2:] == ("iPhone", "を")
+
+
+def test_a_piece_of_an_unspaced_word_never_begins_with_a_vowel_sign(tokenizer: Any) -> None:
+    text = "ตั้งนาฬิกาปลุกที่น้ำ"
+    (found,) = tokenise_running_text(tokenizer, [text], 512)
+    assert "".join(found.words) == text
+    assert len(found.words) > 5
+    assert not [word for word in found.words if unicodedata.category(word[0]).startswith("M")]
+    assert [text[start:end] for start, end in found.places] == list(found.words)

@@ -49,12 +49,12 @@ def test_every_answer_is_whole(make_trial: MakeTrial, tmp_path: Path) -> None:
     for text, answer in zip(
         [*KNOWN, *UNKNOWN], load_bundle(tmp_path / "bundle").predict([*KNOWN, *UNKNOWN]), strict=True
     ):
-        assert answer.intent in job.corpus.intents
-        assert 1 / 3 <= answer.intent_probability <= 1
+        assert answer.intent in job.corpus.intents if text else answer.intent is None
+        assert 1 / 3 <= answer.intent_probability <= 1 if text else answer.intent_probability == 0
         assert len(answer.tags) == len(answer.words)
         for slot in answer.slots:
             assert slot.text
-            assert slot.text in text
+            assert slot.text == text[slot.start : slot.end]
             assert answer.tags[slot.first_word].endswith(slot.type)
         assert json.loads(json.dumps(answer.record())) == answer.record()
     assert load_bundle(tmp_path / "bundle").predict([]) == []
@@ -89,12 +89,34 @@ def test_a_damaged_bundle_says_so(make_trial: MakeTrial, tmp_path: Path) -> None
     [
         ("wake me at 7:30  am", "wake me at 7:30 am", "O O O B-time I-time", ["7:30  am"]),
         ("เปิดไฟ ในครัว", "เปิด ไฟ ใน ครัว", "O B-thing I-thing B-room", ["ไฟ ใน", "ครัว"]),
-        ("ＡＢＣ room", "ABC room", "B-room I-room", ["ＡＢＣ room"]),
-        ("ดู電気 now", "ดู <unk> now", "O B-room O", ["電気"]),
-        ("½", "1 2", "B-x B-x", ["½", "2"]),
+        ("aa a", "aa a", "O B-x", ["a"]),
         ("a b", "a b", "I-x O", ["a"]),
         ("", "", "", []),
     ],
 )
 def test_slots_keep_the_text_as_it_was_written(text: str, words: str, tags: str, expected: list[str]) -> None:
-    assert [slot.text for slot in parse_slots(text, words.split(), tags.split())] == expected
+    places, end = [], 0
+    for word in words.split():
+        start = text.index(word, end)
+        end = start + len(word)
+        places.append((start, end))
+    found = parse_slots(text, places, tags.split())
+    assert [slot.text for slot in found] == [text[slot.start : slot.end] for slot in found] == expected
+
+
+def test_the_labels_of_an_older_bundle_are_compared_cleaned(make_trial: MakeTrial, tmp_path: Path) -> None:
+    job, weights = make_trial()
+    write_bundle(job, weights, tmp_path / "bundle", {})
+    card = tmp_path / "bundle" / "bundle.json"
+    card.write_text(card.read_text().replace('"clean"', '"cle\\u200ban"').replace('"B-room"', '"B-ro\\u200bom"'))
+    labels = load_bundle(tmp_path / "bundle").predictor.corpus
+    assert (labels.intents, labels.slot_tags) == (job.corpus.intents, job.corpus.slot_tags)
+
+
+def test_marks_that_a_corpus_loses_change_no_answer(make_trial: MakeTrial, tmp_path: Path) -> None:
+    job, weights = make_trial(texts=None)
+    plain = "wake me up at 7 in the café"
+    marked = "\ufeffwake\u00a0me\u200b up\u202fat 7 in the cafe\u0301"
+    first, second = trial_bundle(job, weights).predict([plain, marked])
+    assert (second.words, second.tags, second.intent) == (first.words, first.tags, first.intent)
+    assert second.intent_probability == pytest.approx(first.intent_probability, abs=1e-5)

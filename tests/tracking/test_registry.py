@@ -154,7 +154,7 @@ def test_the_model_carries_all_it_needs_and_no_pickle(champion: Registration, fo
     assert all("==" in line for line in needed)
     with environment({"MLFLOW_TRACKING_URI": found.uri}):
         info = get_model_info("models:/xa-search-happy/1")
-    assert [column.name for column in info.signature.outputs] == ["intent", "intent_probability", "slots"]
+    assert [column.name for column in info.signature.outputs] == [*("intent", "intent_probability", "slots", "error")]
     assert info.saved_input_example_info
     logged = connect(found.uri).get_logged_model(info.model_id)
     assert {metric.key for metric in logged.metrics} >= {"test_slot_f1_th", "selection_score"}
@@ -314,6 +314,14 @@ def test_mlflow_serves_the_champion_over_http(found: Found, tmp_path: Path) -> N
             assert [{**a, "intent_probability": 0} for a in answers] == [
                 {**e, "intent_probability": 0} for e in expected
             ]
+        null = {"error": "null is no text; send a string in its place"}
+        empty = {"intent": None, "intent_probability": 0.0, "slots": []}
+        odd = [TEXTS[0], None, "\u200b", 5, [1]]
+        for body in ({"inputs": odd}, {"dataframe_split": {"columns": ["text"], "data": [[one] for one in odd]}}):
+            first, *others = _ask(port, server, body)["predictions"]
+            assert first["intent"] == expected[0]["intent"]
+            assert others[:2] == [null, empty]
+            assert [one["error"].partition(" is no text")[0] for one in others[2:]] == ["5", "[1]"]
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)

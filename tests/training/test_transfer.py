@@ -109,6 +109,7 @@ def test_intervals_of_nothing_and_of_no_slots() -> None:
         ("{intents: {a: 1}, slots: {}}", "intents.a: 1"),
         ("{intents: {}, slots: {}, intent: {}}", "intent"),
         ("", "None"),
+        ('{intents: {"caf\\u00e9": a, "cafe\\u0301\\u200b": b}, slots: {}}', "two entries are named 'caf\u00e9'"),
         ("caf\udce9", "cannot be read as text"),
     ],
 )
@@ -120,6 +121,16 @@ def test_a_faulty_map_is_one_line(tmp_path: Path, text: str, says: str) -> None:
     assert str(path) in str(caught.value)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_both_sides_of_a_map_are_cleaned_as_labels_are(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text('{intents: {"re\u0301veil": "al\u200barm"}, slots: {"cafe\u0301": "\ufeffbar", "x\u00a0 y": null}}')
+    found = read_label_map(str(path))
+    assert found.intents == {"r\u00e9veil": "alarm"}
+    assert found.slots == {"caf\u00e9": "bar", "x y": None}
+    assert same_labels(["re\u0301veil"], ["x\u200b"]).intents == {"r\u00e9veil": "r\u00e9veil"}
+    assert same_labels(["re\u0301veil"], ["x\u200b"]).slots == {"x": "x"}
 
 
 def test_maps_by_name() -> None:

@@ -68,11 +68,10 @@ def whole(data: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_a_pair_is_translated_sentence_by_sentence(model: Path) -> None:
     translator = Translator(find_translation_model(str(model)), "en", "de", trial_device())
     first, second = translator.translate(["wake me", "stop"])
-    assert translating._translated(translator, ["wake me ||| stop", "", "stop"]) == [
-        f"{first} ||| {second}",
-        "",
-        second,
-    ]
+    texts = ["wake me ||| stop", "", "stop"]
+    assert translating._translated(translator, texts, pairs=True) == [f"{first} ||| {second}", "", second]
+    (whole,) = translator.translate([texts[0]])
+    assert translating._translated(translator, texts, pairs=False) == [whole, "", second]
 
 
 def test_what_was_translated_is_found_for_this_training_file_alone(

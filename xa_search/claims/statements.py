@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from xa_search.config.yaml_files import load_yaml_file
+from xa_search.corpora.text import clean_label
 from xa_search.errors import UsageError, value_faults
 
 PAPER = "arXiv 2105.02472"
@@ -191,16 +192,19 @@ CLAIMS = (
 )
 
 
+Name = Annotated[str, AfterValidator(clean_label)]
+
+
 class Published(BaseModel):
     """A score that somebody published: the mean over these languages, in percent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    system: str
-    corpus: str
+    system: Name
+    corpus: Name
     metric: Literal["intent", "slots"]
     value: float = Field(ge=0, le=100)
-    languages: tuple[str, ...] = Field(min_length=1)
+    languages: tuple[Name, ...] = Field(min_length=1)
     source: str = Field(min_length=1)
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from xa_search.records import Plan
 
 INTERRUPTED = 130
+MOST_NAMED = 5
 
 app = typer.Typer(
     name="xa-search",
@@ -203,12 +204,23 @@ def predict(
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
-    """Print intent and slots of raw text in any language, one JSON object a line."""
+    """Print intent and slots of raw text in any language, one JSON object a line; a text without words has no intent.
+
+    A line that is not UTF-8 has its error in its place, and the exit code is 1 at the end.
+    """
+    from xa_search.cli.options import read_lines
+    from xa_search.errors import XaSearchError
     from xa_search.workflows.predict import predict_texts
 
-    lines = text or [line.strip() for line in sys.stdin if line.strip()]
-    for answer in predict_texts(absolute(home), model, lines):
+    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer))
+    for answer in answers:
         typer.echo(json.dumps(answer, ensure_ascii=False))
+    faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]
+    if faulty:
+        raise XaSearchError(
+            f"{len(faulty)} of {len(answers)} texts have no answer, number {', '.join(faulty[:MOST_NAMED])}"
+            f"{', ...' if len(faulty) > MOST_NAMED else ''}; save them as UTF-8 and predict them again"
+        )
 
 
 @app.command()

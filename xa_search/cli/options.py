@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -179,6 +179,11 @@ def resumable() -> Iterator[None]:
 def absolute_or_none(path: Path | None) -> Path | None:
     """Return the same of an option that may be missing."""
     return None if path is None else absolute(path)
+
+
+def read_lines(stream: IO[bytes]) -> list[str]:
+    """Return the lines of a stream without their ends; a byte that is not UTF-8 is a lone surrogate in them."""
+    return [line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r") for line in stream]
 
 
 def absolute(path: Path) -> Path:

@@ -13,15 +13,15 @@ given twice.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
-from xa_search.corpora.repair import clean_words, split_text
 from xa_search.corpora.rows import DROPS, Layout, Row
 from xa_search.corpora.tags import TagScheme
+from xa_search.corpora.text import clean_words, is_utf8
 from xa_search.errors import DataError
 from xa_search.records import Split, Translation, Utterance
 
@@ -98,7 +98,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
                 f"{found.files.where(found.name)} has fewer lines than {corpus.source} training rows "
                 f"(it ends before the row at line {row.line}): write one line for each row"
             )
-        words = split_text(line.text)
+        words = _clean((line.text,))
         if row.dropped is None and words:
             yield Translation(source_id=row.id, lang=lang, words=words, running_text=True)
     extra = next((line for line in lines if line.text.strip()), None)
@@ -120,7 +120,7 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
         rows = corpus.layout.read(name, corpus.files.lines(name), lang, "train")
     found = False
     for row in rows:
-        words = clean_words(row.words)
+        words = _clean(row.words)
         if row.own_id and row.id in waiting and words:
             waiting.discard(row.id)
             found = True
@@ -130,6 +130,12 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
             f"no translations of {corpus.name} into {lang}: {corpus.files.where(name)} shares no id with the "
             f"{corpus.source} training file; use the same ids in both"
         )
+
+
+def _clean(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of a translation; none at all where one is not UTF-8."""
+    text = " ".join(words)
+    return clean_words(text) if is_utf8(text) else ()
 
 
 def _source_has_ids(corpus: "Corpus") -> bool:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, RawFiles
-from xa_search.corpora.repair import split_text
 from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, RowError, full_lines, line_id
+from xa_search.corpora.text import clean_words
 from xa_search.records import Split
 
 
@@ -62,7 +62,7 @@ def read_translation_rows(lines: Iterator[Line], lang: str) -> Iterator[Row]:
             text = found.get("text", "")
             if not isinstance(text, str):
                 raise RowError("bad_json")
-            words = _strings(found, "tokens") if "tokens" in found else split_text(text)
+            words = _strings(found, "tokens") if "tokens" in found else clean_words(text)
         except RowError as fault:
             yield Row(line=line.number, id=row_id, own_id=own_id, dropped=fault.reason)
         else:

@@ -7,12 +7,14 @@ A row whose split cannot be told is counted with the training rows.
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
+from xa_search.corpora.text import SPACE
 from xa_search.records import SPLITS, Split
 
 LOCALES = (
@@ -31,7 +33,7 @@ LOCALE_OF = (
 """The locale of every name that one has: its language, itself, and what others call it."""
 # As the corpus's own scoring has it: a character is a word, but Latin letters and digits in a row are one.
 BY_CHARACTER = ("ja", "zh", TAIWAN)
-CHARACTER_WORDS = re.compile(r"[!-~]+|\S")
+CHARACTER_WORDS = re.compile("[!-~]+|.", re.DOTALL)
 PIECE = re.compile(r"\[([^\[\]:]*):([^\[\]]*)\]|([^\[\]]+)")
 
 
@@ -74,7 +76,7 @@ def parse_markup(text: str) -> tuple[str, tuple[SlotSpan, ...]]:
         if piece is None:
             raise RowError("bad_markup")
         label, value, outside = piece.groups()
-        inside = "".join((outside if label is None else value).split())
+        inside = SPACE.sub("", outside if label is None else value)
         if label is not None:
             if not label.strip() or not inside:
                 raise RowError("bad_markup")
@@ -99,13 +101,24 @@ def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, lang: s
         return Row(line=line, id=row_id, own_id=own_id, dropped="bad_json")
     if found.get("partition") not in SPLITS:
         return Row(line=line, id=row_id, own_id=own_id, dropped="unknown_split")
-    words = tuple(CHARACTER_WORDS.findall(utterance) if language_of(lang) in BY_CHARACTER else utterance.split())
+    words = _words(utterance, lang)
     row = Row(line=line, id=row_id, own_id=True, words=words, had_slots="[" in annotated)
+    by_character = language_of(lang) in BY_CHARACTER
     try:
-        tags, snapped = _tags(words, annotated)
+        tags, snapped = _tags(words, unicodedata.normalize("NFC", annotated) if by_character else annotated)
     except RowError as fault:
         return replace(row, dropped=fault.reason)
-    return replace(row, tags=tags, intent=intent, repairs=("snapped_span",) if snapped else ())
+    composed = by_character and not unicodedata.is_normalized("NFC", utterance)
+    repairs = (*(("composed_letters",) if composed else ()), *(("snapped_span",) if snapped else ()))
+    return replace(row, tags=tags, intent=intent, repairs=repairs)
+
+
+def _words(utterance: str, lang: str) -> tuple[str, ...]:
+    """Split an utterance; characters that are words are composed first, so that none is a part of a letter."""
+    if language_of(lang) not in BY_CHARACTER:
+        return tuple(part for part in SPACE.split(utterance) if part)
+    parts = SPACE.split(unicodedata.normalize("NFC", utterance))
+    return tuple(word for part in parts for word in CHARACTER_WORDS.findall(part))
 
 
 def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool]:

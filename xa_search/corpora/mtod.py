@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
 from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id, lines_beside
 from xa_search.corpora.spans import label_words
+from xa_search.corpora.text import clean_label
 from xa_search.records import OUTSIDE, Split
 
 NO_LABEL = "NoLabel"
@@ -78,7 +79,7 @@ def _row(block: list[Line], row_id: str) -> Row:
         id=row_id,
         own_id=False,
         words=tuple(word for _, word, _, _ in rows),
-        tags=tuple(OUTSIDE if tag == NO_LABEL else tag for _, _, _, tag in rows),
+        tags=tuple(OUTSIDE if clean_label(tag) == NO_LABEL else tag for _, _, _, tag in rows),
         intent=rows[0][2] if rows else comment_of(block, INTENT),
     )
 

@@ -10,6 +10,7 @@ from xa_search.corpora.mini.generate import generate_once
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import SPLIT_STEMS, CatalogueEntry, Layout, Row, full_lines, line_id, lines_beside, no_file
 from xa_search.corpora.spans import label_words
+from xa_search.corpora.text import without_prefix
 from xa_search.records import Split
 
 INTENT_PREFIX = "IN:"
@@ -49,7 +50,7 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
             own_id=own_id,
             words=found.words,
             tags=found.tags,
-            intent=intent.strip().removeprefix(INTENT_PREFIX),
+            intent=without_prefix(intent, INTENT_PREFIX),
             repairs=found.repairs,
             dropped=found.fault,
             had_slots=bool(slots.strip()),

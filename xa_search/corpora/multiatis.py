@@ -75,7 +75,7 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
         if len(columns) != width:
             yield Row(line=line.number, id=row_id, own_id=False, dropped="wrong_columns")
             continue
-        own_id, utterance, labels, intent = (columns[place].strip() for place in places)
+        own_id, utterance, labels, intent = (columns[place].strip(" ") for place in places)
         yield Row(
             line=line.number,
             id=own_id or row_id,
@@ -87,7 +87,7 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
 
 
 def _split(text: str) -> tuple[str, ...]:
-    """Split at plain spaces only: a no-break space belongs to its word, as the labels count it so."""
+    """Split at plain spaces only, as the labels count the words; `repair` splits a word at its no-break spaces."""
     return tuple(part for part in text.split(" ") if part)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id, no_file
+from xa_search.corpora.text import clean_label, split_words
 from xa_search.records import BETWEEN, OUTSIDE, Split
 
 COLUMNS = ("id", "sentence1", "sentence2", "label")
@@ -53,17 +54,19 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
             words=words,
             tags=(OUTSIDE,) * len(words),
             intent=label,
-            dropped=None if label in LABELS else "bad_label",
+            dropped=None if clean_label(label) in LABELS else "bad_label",
         )
 
 
 def _words(sentence: str) -> tuple[str, ...]:
-    words = tuple(sentence.split())
-    if not words or sentence == NOT_TRANSLATED:
+    """Return the words as they stand in the file; what they are is told by their cleaned form."""
+    words = split_words(sentence)
+    cleaned = tuple(word.text for word in words)
+    if not words or cleaned == (NOT_TRANSLATED,):
         raise RowError("not_translated")
-    if BETWEEN in words:
+    if BETWEEN in cleaned:
         raise RowError("pair_mark")
-    return words
+    return tuple(sentence[word.start : word.end] for word in words)
 
 
 LAYOUT = Layout(split_files=split_files, read=read, tagged=no_file, id_translations=id_translations)

@@ -13,7 +13,9 @@ from xa_search.corpora.raw_files import Line, RawFiles
 from xa_search.records import Split
 
 REPAIRS: dict[str, str] = {
-    "invisible_character": "an invisible character inside a word, taken out",
+    "invisible_character": "an invisible character in or around a word, taken out",
+    "composed_letters": "letters typed in parts, composed",
+    "cleaned_label": "a label with invisible characters, letters typed in parts or odd spaces, cleaned",
     "empty_word": "a word without a visible character, taken out with its tag",
     "split_word": "a word with a space inside, split in two",
     "stray_inside_tag": "an I- tag that continues nothing, made B-",

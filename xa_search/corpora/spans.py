@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from xa_search.corpora.rows import RowError
+from xa_search.corpora.text import without_prefix
 from xa_search.records import OUTSIDE
 
 SLOT_PREFIX = "SL:"
@@ -145,7 +146,7 @@ def _parse_slot(text: str) -> SlotSpan:
         raise RowError("bad_span")
     if max(len(parts[0]), len(parts[1])) > 9:
         raise RowError("bad_span")
-    label = parts[2].strip().removeprefix(SLOT_PREFIX)
+    label = without_prefix(parts[2], SLOT_PREFIX)
     if not label or NO_LABEL.search(label):
         raise RowError("bad_span")
     return SlotSpan(int(parts[0]), int(parts[1]), label)

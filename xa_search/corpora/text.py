@@ -12,7 +12,9 @@ What is left of a word that has nothing visible is no word.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 JOINERS = "\u200c\u200d"
 SPACE = re.compile("[\t-\r\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
@@ -23,6 +25,8 @@ INVISIBLE = re.compile(
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
 """A byte that was not UTF-8: Python keeps it as a lone surrogate."""
+JAMO = re.compile("[\u1160-\u11ff]")
+"""Hangul vowels and final consonants: NFC makes one letter of them and the consonant before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,49 @@ def clean_words(text: str) -> tuple[str, ...]:
 def clean_label(text: str) -> str:
     """Return a label as it is compared: cleaned like text, its words with one plain space between them."""
     return " ".join(clean_words(text))
+
+
+def without_prefix(label: str, prefix: str) -> str:
+    """Take a prefix off a label that is still to be cleaned, also where an invisible mark stands before it."""
+    stripped = label.strip()
+    return (stripped if stripped.startswith(prefix) else clean_label(label)).removeprefix(prefix)
+
+
+def continues_letter(character: str) -> bool:
+    """Tell whether a character belongs to the letter before it: an accent, a vowel sign, a joiner."""
+    is_part = character in JOINERS or JAMO.match(character) is not None
+    return is_part or unicodedata.category(character).startswith("M")
+
+
+def cut_word(text: str, word: PlacedWord, cuts: Sequence[int]) -> tuple[PlacedWord, ...]:
+    """Cut a word of a text before these of its characters, rising, none of which continues a letter."""
+    if not cuts:
+        return (word,)
+    places = _letter_places(text, word)
+    return tuple(
+        PlacedWord(word.text[first:end].strip(JOINERS), places[first][0], places[end - 1][1])
+        for first, end in pairwise((0, *cuts, len(word.text)))
+    )
+
+
+def _letter_places(text: str, word: PlacedWord) -> list[tuple[int, int]]:
+    """Return, for each character of a word, where the letter that it is part of stands in the text as it came."""
+    if text[word.start : word.end] == word.text:
+        return [(place, place + 1) for place in range(word.start, word.end)]
+    visible = [place for place in range(word.start, word.end) if not INVISIBLE.match(text[place])]
+    while text[visible[0]] in JOINERS:
+        visible.pop(0)
+    letters: list[list[int]] = []
+    for place in visible:
+        if letters and continues_letter(text[place]):
+            letters[-1].append(place)
+        else:
+            letters.append([place])
+    places: list[tuple[int, int]] = []
+    for letter in letters:
+        composed = unicodedata.normalize("NFC", "".join(text[place] for place in letter))
+        places += [(letter[0], letter[-1] + 1)] * len(composed)
+    return places
 
 
 def is_utf8(text: str) -> bool:

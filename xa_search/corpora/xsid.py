@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from xa_search.corpora.raw_files import Line, blocks, columns_of, comment_of
 from xa_search.corpora.rows import CatalogueEntry, Layout, Row, line_id
+from xa_search.corpora.text import clean_label
 from xa_search.records import Split
 
 COLUMNS = 4
@@ -31,7 +32,7 @@ def _row(block: list[Line], row_id: str) -> Row:
     rows = columns_of(block)
     if any(len(columns) != COLUMNS for columns in rows):
         return Row(line=first, id=row_id, own_id=False, dropped="wrong_columns")
-    stated, of_words = comment_of(block, "intent"), {intent for _, _, intent, _ in rows}
+    stated, of_words = comment_of(block, "intent"), {clean_label(intent) for _, _, intent, _ in rows}
     if not stated and len(of_words) > 1:
         return Row(line=first, id=row_id, own_id=False, dropped="two_intents")
     intent = stated or "".join(of_words)
@@ -42,7 +43,7 @@ def _row(block: list[Line], row_id: str) -> Row:
         words=tuple(word for _, word, _, _ in rows),
         tags=tuple(tag for _, _, _, tag in rows),
         intent=intent,
-        repairs=("odd_intent",) if of_words - {intent} else (),
+        repairs=("odd_intent",) if of_words - {clean_label(intent)} else (),
     )
 
 

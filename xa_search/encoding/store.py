@@ -210,7 +210,7 @@ def encode_split(
         _write_table_once(
             table_path(encoded, split, lang),
             partial(corpus.utterances, lang, split),
-            lambda rows: _utterance_columns(rows, tokenizer, max_tokens),
+            lambda rows: _utterance_columns(rows, tokenizer, max_tokens, pairs=not encoded.has_slots),
         )
 
 
@@ -223,7 +223,7 @@ def _encode_translations(encoded: EncodedCorpus, corpus: ReadableCorpus, tokeniz
         _write_table_once(
             table_path(encoded, "translations", lang),
             partial(corpus.translations, lang),
-            lambda rows: _translation_columns(rows, tokenizer, max_tokens, source_rows),
+            lambda rows: _translation_columns(rows, tokenizer, max_tokens, source_rows, pairs=not encoded.has_slots),
         )
 
 
@@ -240,8 +240,8 @@ def _write_table_once(
         write_table(path, map(columns, iter(lambda: list(islice(iterator, ROWS_A_CHUNK)), [])))
 
 
-def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int) -> dict[str, list[Any]]:
-    tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens)
+def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int, *, pairs: bool) -> dict[str, list[Any]]:
+    tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens, pairs=pairs)
     return _token_columns([row.id for row in rows], tokenised) | {
         "intent": [row.intent for row in rows],
         "slots": [row.slots for row in rows],
@@ -250,12 +250,13 @@ def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int) -
 
 
 def _translation_columns(
-    rows: list[Translation], tokenizer: Any, max_tokens: int, source_rows: RowIndex
+    rows: list[Translation], tokenizer: Any, max_tokens: int, source_rows: RowIndex, *, pairs: bool
 ) -> dict[str, list[Any]]:
-    if any(row.running_text for row in rows):
-        tokenised = tokenise_running_text(tokenizer, [" ".join(row.words) for row in rows], max_tokens)
-    else:
-        tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens)
+    texts = [" ".join(row.words) for row in rows if row.running_text]
+    running = iter(tokenise_running_text(tokenizer, texts, max_tokens, pairs=pairs))
+    words = [row.words for row in rows if not row.running_text]
+    given = iter(tokenise_words(tokenizer, words, max_tokens, pairs=pairs))
+    tokenised = [next(running if row.running_text else given) for row in rows]
     ids = [row.source_id for row in rows]
     nothing = [None] * len(rows)
     columns = _token_columns(ids, tokenised)

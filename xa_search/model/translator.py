@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from xa_search.corpora.text import clean_label
 from xa_search.errors import ModelError
 from xa_search.model import hub
 from xa_search.model.hub import quiet_transformers
@@ -88,7 +89,7 @@ class Translator:
         for start in range(0, len(order), TEXTS_A_BATCH):
             places = order[start : start + TEXTS_A_BATCH]
             for place, translation in zip(places, self._batch([texts[place] for place in places]), strict=True):
-                translations[place] = " ".join(translation.split())
+                translations[place] = clean_label(translation)
         return translations
 
     def _batch(self, texts: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from seqeval.metrics.sequence_labeling import get_entities
 
+from xa_search.corpora.text import SURROGATE, clean_label, is_utf8
 from xa_search.encoding.table import EncodedRow
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import ModelError
@@ -33,24 +35,32 @@ from xa_search.training.final_test import trained_predictor
 CARD = "bundle.json"
 HEADS = "heads.safetensors"
 NO_TOKENIZER_FILES = {"config.json", "generation_config.json", "origin.json"}
+LONGEST_SHOWN = 60
+NULLS = ("NAType", "NaTType")
+"""What pandas makes of a null, beside None and a float that is no number."""
 LIBRARIES = ("torch", "transformers", "tokenizers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedSlot:
-    """A slot in an utterance: its type, its text, and its first and last word, counted from 0."""
+    """A slot in an utterance: its type, its text as it was typed, and its first and last word, counted from 0.
+
+    `text` stands at `start:end` of the utterance as it came, in characters.
+    """
 
     type: str
     text: str
     first_word: int
     last_word: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedUtterance:
-    """What a model says of a text. `tags` has one IOB2 tag a word."""
+    """What a model says of a text. `tags` has one IOB2 tag a word. A text without words has no intent."""
 
-    intent: str
+    intent: str | None
     intent_probability: float
     slots: tuple[ParsedSlot, ...]
     words: tuple[str, ...]
@@ -59,35 +69,57 @@ class ParsedUtterance:
     def record(self) -> dict[str, Any]:
         """Return what a served model answers, ready for JSON."""
         slots = [
-            {"slot": slot.type, "value": slot.text, "start_word": slot.first_word, "end_word": slot.last_word}
+            {
+                "slot": slot.type,
+                "value": slot.text,
+                "start_word": slot.first_word,
+                "end_word": slot.last_word,
+                "start": slot.start,
+                "end": slot.end,
+            }
             for slot in self.slots
         ]
         return {"intent": self.intent, "intent_probability": self.intent_probability, "slots": slots}
 
 
-def parse_slots(text: str, words: Sequence[str], tags: Sequence[str]) -> tuple[ParsedSlot, ...]:
-    """Return the slots that a text's words and tags make, with their texts as they were written."""
-    spans = _word_spans(text, words)
+NOTHING = ParsedUtterance(intent=None, intent_probability=0.0, slots=(), words=(), tags=())
+"""What a model says of a text without words."""
+
+
+def parse_slots(text: str, places: Sequence[tuple[int, int]], tags: Sequence[str]) -> tuple[ParsedSlot, ...]:
+    """Return the slots that the tags of a text's words make; `places` says where each word stands in the text."""
     found = []
     for slot_type, first, last in get_entities(list(tags)):
-        value = text[spans[first][0] : spans[last][1]].strip() or " ".join(words[first : last + 1])
-        found.append(ParsedSlot(type=slot_type, text=value, first_word=int(first), last_word=int(last)))
+        start, end = places[first][0], places[last][1]
+        found.append(
+            ParsedSlot(
+                type=slot_type,
+                text=text[start:end],
+                first_word=int(first),
+                last_word=int(last),
+                start=start,
+                end=end,
+            )
+        )
     return tuple(found)
 
 
-def _word_spans(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where each word stands in the text; one that the tokenizer has rewritten fills the gap between its neighbours."""
-    spans: list[tuple[int, int] | None] = []
-    place = 0
-    for word in words:
-        start = text.find(word, place)
-        place = place if start < 0 else start + len(word)
-        spans.append(None if start < 0 else (start, place))
-    filled: list[tuple[int, int]] = []
-    for number, span in enumerate(spans):
-        after = next((later[0] for later in spans[number:] if later), len(text))
-        filled.append(span or (filled[-1][1] if filled else 0, after))
-    return filled
+def fault_of(value: object) -> str | None:
+    """Say why a value is no text that can be answered, in one line; None where it is one."""
+    if isinstance(value, str):
+        return None if is_utf8(value) else f"{_short(value)} has bytes that are not UTF-8; save it as UTF-8"
+    is_null = value is None or type(value).__name__ in NULLS or (isinstance(value, float) and isnan(value))
+    return f"{'null' if is_null else _short(value)} is no text; send a string in its place"
+
+
+def _short(value: object) -> str:
+    shown = as_shown(repr(as_shown(value) if isinstance(value, str) else value))
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
+
+
+def as_shown(text: str) -> str:
+    """Return a text that can be written, with a mark in the place of each byte that was no UTF-8."""
+    return SURROGATE.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,27 +139,40 @@ class Bundle:
     def predict(self, texts: Sequence[str]) -> list[ParsedUtterance]:
         """Return the intent and the slots of each text, in any language; in a pair, `BETWEEN` divides the sentences.
 
-        Words matter to slots alone: without them, text is cut at white space only, as it was in training.
+        Texts are cleaned, split and tokenised as the running text of a corpus is.
         """
-        if self.predictor.corpus.has_slots:
-            tokenised = tokenise_running_text(self.tokenizer, texts, self.max_tokens)
-        else:
-            tokenised = tokenise_words(self.tokenizer, [text.split() for text in texts], self.max_tokens)
-        predictions = self.predictor.predict(_rows(tokenised))
+        tokenised = tokenise_running_text(self.tokenizer, texts, self.max_tokens, pairs=self._reads_pairs)
+        predictions = iter(self.predictor.predict(_rows([row for row in tokenised if row.words])))
         return [
-            ParsedUtterance(
-                intent=prediction.intent,
-                intent_probability=round(prediction.intent_probability, 6),
-                slots=parse_slots(texts[number], row.words, prediction.slots),
-                words=tuple(row.words),
-                tags=prediction.slots,
-            )
-            for number, (row, prediction) in enumerate(zip(tokenised, predictions, strict=True))
+            _parsed(text, row, next(predictions)) if row.words else NOTHING
+            for text, row in zip(texts, tokenised, strict=True)
         ]
+
+    def answer(self, values: Sequence[object]) -> list[dict[str, Any]]:
+        """Return the record of each text, and for a value that is none, or not UTF-8, a record that says `error`."""
+        faults = [fault_of(value) for value in values]
+        texts = [str(value) for value, fault in zip(values, faults, strict=True) if fault is None]
+        answers = iter(self.predict(texts))
+        return [next(answers).record() if fault is None else {"error": fault} for fault in faults]
 
     def parse_words(self, sentences: Sequence[Sequence[str]]) -> list[Prediction]:
         """Return the intent of each sentence, and a tag for each of its words as they are given."""
-        return self.predictor.predict(_rows(tokenise_words(self.tokenizer, sentences, self.max_tokens)))
+        tokenised = tokenise_words(self.tokenizer, sentences, self.max_tokens, pairs=self._reads_pairs)
+        return self.predictor.predict(_rows(tokenised))
+
+    @property
+    def _reads_pairs(self) -> bool:
+        return not self.predictor.corpus.has_slots
+
+
+def _parsed(text: str, row: TokenisedWords, prediction: Prediction) -> ParsedUtterance:
+    return ParsedUtterance(
+        intent=prediction.intent,
+        intent_probability=round(prediction.intent_probability, 6),
+        slots=parse_slots(text, row.places, prediction.slots),
+        words=row.words,
+        tags=prediction.slots,
+    )
 
 
 def _rows(tokenised: Sequence[TokenisedWords]) -> list[EncodedRow]:
@@ -209,8 +254,8 @@ def load_bundle(directory: Path) -> Bundle:
         directory=directory,
         source="",
         targets=(),
-        intents=tuple(card["intents"]),
-        slot_tags=tuple(card["slot_tags"]),
+        intents=tuple(map(clean_label, card["intents"])),
+        slot_tags=tuple(map(clean_label, card["slot_tags"])),
     )
     model = JointModel(load_encoder(files), files.embedding, len(labels.intents), len(labels.slot_tags), dropout=0.0)
     model.load_state_dict(heads, strict=False)

@@ -18,7 +18,7 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import save_model
-from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Property, Schema
 
 from xa_search.config.shipped import PACKAGE
 from xa_search.errors import ModelError
@@ -79,7 +79,10 @@ def _save(path: Path, model: Any, run_id: str, bundle: Path) -> None:
 
 
 def _signature() -> Any:
-    """Texts go in, as a list or as a table of one column; an intent and slots come out."""
+    """Texts go in, as a list or as a table of one column; an intent and slots come out, or what is wrong with a row.
+
+    The column is of any type: MLflow would make the word "None" of a null, and refuse all rows for a list among them.
+    """
     text, whole, number = DataType.string, DataType.long, DataType.double
     slot = Object(
         [
@@ -87,10 +90,18 @@ def _signature() -> Any:
             Property("value", text),
             Property("start_word", whole),
             Property("end_word", whole),
+            Property("start", whole),
+            Property("end", whole),
         ]
     )
-    answer = [ColSpec(text, "intent"), ColSpec(number, "intent_probability"), ColSpec(Array(slot), "slots")]
-    return ModelSignature(inputs=Schema([ColSpec(text)]), outputs=Schema([*answer]))
+    any_value: Any = AnyType  # without types of its own
+    answer = [
+        ColSpec(text, "intent", required=False),
+        ColSpec(number, "intent_probability", required=False),
+        ColSpec(Array(slot), "slots", required=False),
+        ColSpec(text, "error", required=False),
+    ]
+    return ModelSignature(inputs=Schema([ColSpec(any_value())]), outputs=Schema([*answer]))
 
 
 def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:

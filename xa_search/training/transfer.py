@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from xa_search.config.shipped import LABEL_MAPS
 from xa_search.config.yaml_files import load_yaml_file
+from xa_search.corpora.text import clean_label
 from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
@@ -35,6 +36,18 @@ class LabelMap(BaseModel):
     slots: dict[str, str | None]
     leave_out: bool = False
     """Leave out the rows whose intent no label of the model stands for."""
+
+    @field_validator("intents", "slots")
+    @classmethod
+    def clean(cls, labels: dict[str, str | None]) -> dict[str, str | None]:
+        """Clean both sides as corpora clean their labels. Raises ValueError where two names become one."""
+        cleaned: dict[str, str | None] = {}
+        for left, right in labels.items():
+            name = clean_label(left)
+            if name in cleaned:
+                raise ValueError(f"two entries are named {name!r} but for marks that cannot be seen")
+            cleaned[name] = None if right is None else clean_label(right)
+        return cleaned
 
     def translate(self, prediction: Prediction) -> Prediction:
         """Return a prediction in the labels of the corpus."""
@@ -58,7 +71,10 @@ class LabelMap(BaseModel):
 
 def same_labels(intents: Sequence[str], slot_types: Sequence[str]) -> LabelMap:
     """Return the map for a corpus that has the model's own labels."""
-    return LabelMap(intents={name: name for name in intents}, slots={name: name for name in slot_types})
+    return LabelMap(
+        intents={name: name for name in map(clean_label, intents)},
+        slots={name: name for name in map(clean_label, slot_types)},
+    )
 
 
 def read_label_map(name: str) -> LabelMap:

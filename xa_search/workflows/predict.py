@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xa_search.tracking.bundle import Bundle
+from xa_search.tracking.bundle import Bundle, as_shown
 from xa_search.tracking.registration import load_registered, promote
 from xa_search.tracking.registry import CHAMPION, MODELS
 from xa_search.tracking.store import tracking_uri
 
 
 def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return intent and slots of each text; no model means the champion of the only one."""
-    bundle = named_bundle(home, model)
-    return [{"text": text, **parsed.record()} for text, parsed in zip(texts, bundle.predict(texts), strict=True)]
+    """Return intent and slots of each text; no model means the champion of the only one.
+
+    In the place of one that is not UTF-8 stands its `error`.
+    """
+    answers = named_bundle(home, model).answer(texts)
+    return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 
 def named_bundle(home: Path, model: str | None) -> Bundle:

@@ -22,7 +22,7 @@ from xa_search.corpora.corpus import translations_file, translations_folder
 from xa_search.encoding.locks import holder_of, note_holder, try_lock
 from xa_search.errors import DataError, UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
-from xa_search.records import BETWEEN
+from xa_search.records import BETWEEN, OUTSIDE
 from xa_search.training.device import trial_device
 from xa_search.workflows.plan import make_plan
 
@@ -102,14 +102,17 @@ def _append(corpus: Corpus, translator: Translator, out: IO[bytes], progress: Ca
     The windows are always the same rows, so that a run that goes on batches them, and translates, as the first would.
     """
     done = _whole_lines(out)
-    rows = sum(1 for _ in corpus.rows(corpus.source, "train"))
+    rows, pairs = 0, True
+    for row in corpus.rows(corpus.source, "train"):
+        rows += 1
+        pairs = pairs and (row.dropped is not None or all(tag == OUTSIDE for tag in row.tags))
     progress(done, rows)
     texts = (" ".join(row.words) if row.dropped is None else "" for row in corpus.rows(corpus.source, "train"))
     start = 0
     while window := list(islice(texts, ROWS_A_WINDOW)):
         end = start + len(window)
         if end > done:
-            lines = _translated(translator, window)[max(0, done - start) :]
+            lines = _translated(translator, window, pairs)[max(0, done - start) :]
             out.write("".join(f"{line}\n" for line in lines).encode())
             out.flush()
             os.fsync(out.fileno())
@@ -118,10 +121,12 @@ def _append(corpus: Corpus, translator: Translator, out: IO[bytes], progress: Ca
     return rows
 
 
-def _translated(translator: Translator, texts: list[str]) -> list[str]:
-    """Translate the texts that are not empty; a pair of sentences one by one, and wholly or not at all."""
+def _translated(translator: Translator, texts: list[str], pairs: bool) -> list[str]:
+    """Translate the texts that are not empty; in a corpus without slots a pair of sentences one by one, and wholly or
+    not at all.
+    """
     middle = f" {BETWEEN} "
-    sentences = [text.split(middle) if text else [] for text in texts]
+    sentences = [(text.split(middle) if pairs else [text]) if text else [] for text in texts]
     said = iter(translator.translate([sentence for text in sentences for sentence in text]))
     translated = [[next(said) for _ in text] for text in sentences]
     return [middle.join(text) if all(text) else "" for text in translated]
