@@ -1,7 +1,7 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. registry: what a search may name.
+was found. registry: what a search may name. stored: records under the names that earlier versions gave their fields.
 """
 
 from xa_search.records.data import (
