@@ -6,7 +6,7 @@ import pytest
 from raw_samples import mtop_line, pawsx_lines
 
 from xa_search.corpora import check_corpus, open_corpus
-from xa_search.corpora.losses import losses_above, refuse_losses, told_losses
+from xa_search.corpora.lost_rows import losses_above, refuse_losses, told_losses
 from xa_search.errors import DataError
 
 
