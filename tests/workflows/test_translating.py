@@ -79,7 +79,7 @@ def test_what_was_translated_is_found_for_this_training_file_alone(
 ) -> None:
     before = opened(data, tmp_path)
     with pytest.raises(
-        DataError, match=r"no translations of xsid into de .*: add translations/de.txt.* data translate"
+        DataError, match=r"no translations of xsid into de .*: add translations.de.txt.* data translate"
     ):
         list(before.translations("de"))
     made = translate(data, tmp_path, model)

@@ -10,7 +10,7 @@ from rich.table import Table
 from xa_search.cli.display import console, percent, short
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.corpora import CorpusCheck, CorpusStats
-from xa_search.corpora.losses import losses_above
+from xa_search.corpora.lost_rows import losses_above
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST

@@ -1,8 +1,9 @@
 """Corpora: raw files in, one schema out. The rest of the program imports from here.
 
 A module a corpus; catalogue: all of them, by name. opening: from a name to files. corpus: a corpus at hand;
-file_rows: its rows. text, tags: the policies for text and slot tags. raw_files, rows, spans, repair: what readers share.
-checks, losses, pairs: what is wrong with the files, what is lost, whether pairs belong together. mini: the bundled one.
+file_rows: its rows. text, tags: the policies for text and slot tags. raw_files, rows, spans, repair: what readers
+share. checks, lost_rows, pairs: what is wrong with the files, what is lost, whether pairs belong together. mini: the
+bundled corpus.
 """
 
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA

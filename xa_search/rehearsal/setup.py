@@ -92,7 +92,9 @@ def rehearsal_changes(space: SearchSpace, check: CorpusCheck, cores: int) -> tup
 
 def _rows(check: CorpusCheck) -> int:
     """Return how many training utterances it takes; more where many have no translation."""
-    shares = [one.translations / max(1, one.translations + one.missing) for one in check.translations if one.where]
+    shares = [
+        one.translations / max(1, one.translations + one.missing) for one in check.translations if one.translations
+    ]
     return round(PAIRED_ROWS / max(0.01, min(shares, default=1.0)))
 
 

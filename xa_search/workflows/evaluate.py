@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xa_search.corpora import Corpus, check_corpus
-from xa_search.corpora.losses import refuse_losses, told_losses
+from xa_search.corpora.lost_rows import refuse_losses, told_losses
 from xa_search.errors import DataError, ModelError, UsageError
 from xa_search.records import OUTSIDE, Plan, TrialJob
 from xa_search.records.search import MAX_LOST, trial_directory

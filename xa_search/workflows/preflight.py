@@ -13,7 +13,7 @@ from typing import Any
 from xa_search import __version__
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.corpora.checks import told_pairs
-from xa_search.corpora.losses import refuse_losses, told_losses
+from xa_search.corpora.lost_rows import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
 from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import ClusterGpus, cluster_gpus
-from xa_search.corpora.losses import told_losses
+from xa_search.corpora.lost_rows import told_losses
 from xa_search.errors import DataError, StoppedEarly, UsageError, XaSearchError
 from xa_search.model.sizes import resolve_size
 from xa_search.records import Plan

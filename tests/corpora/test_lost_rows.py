@@ -6,7 +6,7 @@ import pytest
 from raw_samples import mtop_line, pawsx_lines
 
 from xa_search.corpora import check_corpus, open_corpus
-from xa_search.corpora.losses import losses_above, refuse_losses, told_losses
+from xa_search.corpora.lost_rows import losses_above, refuse_losses, told_losses
 from xa_search.errors import DataError
 
 
@@ -51,6 +51,16 @@ def test_a_share_of_the_rows_with_slots_is_refused_though_few_rows_are_lost(writ
     check = checked(write, plain + slotted + row(410, "O city") + row(411, "B-x city"))
     (line,) = losses_above(check, 0.02)
     assert "2 of 12 rows with slots cannot be used (bad_tag 2 as 'city'" in line
+
+
+def test_the_setting_that_is_named_allows_both_shares(write):
+    check = checked(
+        write,
+        "".join(row(n, "O O") for n in range(60)) + "".join(row(n) for n in range(60, 80)) + row(80, "O city") * 20,
+    )
+    (line,) = losses_above(check, 0.02)
+    allowed = float(line.split("--set max_lost=")[1])
+    assert (allowed, losses_above(check, allowed)) == (0.5, ())
 
 
 def test_spans_that_are_lost_count_as_slots(write):

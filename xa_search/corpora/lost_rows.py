@@ -21,16 +21,18 @@ def losses_above(check: CorpusCheck, max_lost: float, setting: str = "--set max_
     """Return a line for each split that loses a greater share of its rows, or of those with slots, than `max_lost`."""
     lines = []
     for split in check.splits:
-        usual = split.rows - split.left_out
-        for lost, rows, which in ((split.lost, usual, "rows"), (split.slotted_lost, split.slotted, "rows with slots")):
-            if lost > max_lost * rows:
-                allowed = min(1.0, math.ceil(100 * lost / rows) / 100)
-                lines.append(
-                    f"{check.name}: {split.split} {split.lang}: {lost} of {rows} {which} cannot be used "
-                    f"({_reasons(split, DROPS)}; the first at {_first(split)}), more than max_lost {max_lost:g}: "
-                    f"mend the file, or allow it by {setting}{allowed:g}"
-                )
-                break
+        shares = (
+            (split.lost, split.rows - split.left_out, "rows"),
+            (split.slotted_lost, split.slotted, "rows with slots"),
+        )
+        lost, rows, which = max(shares, key=lambda share: share[0] / max(1, share[1]))
+        if lost > max_lost * rows:
+            allowed = math.ceil(100 * lost / rows) / 100
+            lines.append(
+                f"{check.name}: {split.split} {split.lang}: {lost} of {rows} {which} cannot be used "
+                f"({_reasons(split, DROPS)}; the first at {_first(split)}), more than max_lost {max_lost:g}: "
+                f"mend the file, or allow it by {setting}{allowed:g}"
+            )
     return tuple(lines)
 
 
