@@ -7,33 +7,59 @@ from typing import Annotated
 
 import typer
 
-from xa_search.cli.options import DEFAULT_HOME, Data, Debug, Home, absolute
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    Columns,
+    Data,
+    Debug,
+    Home,
+    Languages,
+    absolute,
+    parse_columns,
+    parse_list,
+)
 
 data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
 
 Corpus = Annotated[
-    str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, or a search space.")
+    str, typer.Argument(help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, own, or a search space.")
 ]
 TRANSLATION_MODEL = "facebook/nllb-200-distilled-600M"
 PROGRESS_LINES = 20
 
 
 @data_commands.command("check")
-def data_check(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def data_check(
+    corpus: Corpus,
+    data: Data = None,
+    languages: Languages = None,
+    columns: Columns = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
     """Print rows, repaired, dropped and unseen labels by split and language."""
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    print_corpus_check(checked_corpus(corpus, data, absolute(home)))
+    wanted, named = parse_list(languages), parse_columns(columns)
+    print_corpus_check(checked_corpus(corpus, data, absolute(home), wanted, named))
 
 
 @data_commands.command("stats")
-def data_stats(corpus: Corpus, data: Data = None, home: Home = DEFAULT_HOME, debug: Debug = False) -> None:
+def data_stats(
+    corpus: Corpus,
+    data: Data = None,
+    languages: Languages = None,
+    columns: Columns = None,
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
     """Print sizes, lengths and labels by split and language."""
     from xa_search.cli.tables import print_corpus_stats
     from xa_search.workflows.translate import counted_corpus
 
-    print_corpus_stats(counted_corpus(corpus, data, absolute(home)))
+    wanted, named = parse_list(languages), parse_columns(columns)
+    print_corpus_stats(counted_corpus(corpus, data, absolute(home), wanted, named))
 
 
 @data_commands.command("translate")

@@ -21,6 +21,10 @@ Change = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the space: fixed.epochs=3.")
 ]
 Data = Annotated[Path | None, typer.Option(help="A folder, zip or tar.gz with the raw corpus.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="text=utt,intent=label", help="What the fields of your own corpus are called.")
+]
+Languages = Annotated[str | None, typer.Option(metavar="en,de", help="These only, the source first.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -48,6 +52,19 @@ def _amount(option: str, text: str, units: dict[str, int], hint: str) -> float:
     if amount <= 0:
         raise UsageError(f"{option} {text!r}: write a number above 0 and {hint}")
     return amount
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Return our names and the user's that a text such as text=utt,intent=label means."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if any(not ours.strip() or not theirs.strip() for ours, _, theirs in pairs):
+        raise UsageError(f"--columns {text!r}: write FIELD=COLUMN, with commas between: text=utt,intent=label")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def parse_list(text: str | None) -> tuple[str, ...]:
+    """Return the words that commas part."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def absolute(path: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from xa_search.cli.options import DEFAULT_HOME, Data, Debug, Home, absolute
+from xa_search.cli.options import DEFAULT_HOME, Columns, Data, Debug, Home, absolute, parse_columns, parse_list
 
 search_commands = typer.Typer(rich_markup_mode=None)
 
@@ -114,6 +114,7 @@ def score_elsewhere(
         str | None, typer.Option(metavar="NAME|FILE", help="What that corpus calls the model's labels: mtod-to-xsid.")
     ] = None,
     languages: Annotated[str | None, typer.Option(metavar="de,th", help="Test these only.")] = None,
+    columns: Columns = None,
     trial: Annotated[int | None, typer.Option(min=0, help="A search's trial; its best unless given.")] = None,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
@@ -124,9 +125,9 @@ def score_elsewhere(
     from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
     from xa_search.workflows.translate import corpus_named
 
-    home, wanted = absolute(home), tuple(lang.strip() for lang in (languages or "").split(",") if lang.strip())
+    home, wanted, named = absolute(home), parse_list(languages), parse_columns(columns)
     labels = None if label_map is None else read_label_map(label_map)
-    opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted)
+    opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted, named)
     print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels))
 
 

@@ -159,6 +159,8 @@ def print_corpus_check(check: CorpusCheck) -> None:
         for fault in split.first_faults:
             count = split.reasons.get(fault.reason, 0)
             say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}")
+    for note in check.notes:
+        say(note)
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from xa_search.errors import value_faults
-from xa_search.records import Asha, Method, Parameter, Scheduler, SearchSpace, SizeResources, TrialSettings
+from xa_search.records import FIELDS, Asha, Method, Parameter, Scheduler, SearchSpace, SizeResources, TrialSettings
 
 METHODS: tuple[str, ...] = get_args(Method)
 SETTINGS = TrialSettings.model_fields
+OWN = ("own", "jsonl")
 NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "held_out", "max_tokens"}
 
 
@@ -71,6 +72,7 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
     faults += [f"{path}: held_out: {fault}" for fault in _held_out_faults(space)]
+    faults += [f"{path}: columns{fault}" for fault in _column_faults(space)]
     faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space)]
     if space.method not in METHODS:
         faults.append(f"{path}: method: {space.method!r} is unknown; {_suggestion(space.method, list(METHODS))}")
@@ -79,6 +81,16 @@ def space_faults(path: Path, space: SearchSpace) -> list[str]:
     for key, parameter in space.params.items():
         faults += [f"{path}: params.{key}: {fault}" for fault in _parameter_faults(key, parameter)]
     return faults or _value_faults(path, space)
+
+
+def _column_faults(space: SearchSpace) -> list[str]:
+    if space.columns and space.corpus not in OWN:
+        return [f": {space.corpus} has columns of its own; remove `columns`, or write `corpus: {OWN[0]}`"]
+    return [
+        f".{key}: no field of a row has this name; {_suggestion(key, list(FIELDS))}"
+        for key in space.columns
+        if key not in FIELDS
+    ]
 
 
 def _held_out_faults(space: SearchSpace) -> list[str]:

@@ -3,9 +3,9 @@
 The only place that holds an address.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, pawsx, xsid
+from xa_search.corpora import massive, mtod, mtop, multiatis, own, pawsx, xsid
 from xa_search.corpora.rows import Layout
 
 
@@ -99,14 +99,15 @@ CATALOGUE: dict[str, CatalogueEntry] = {
             address="https://storage.googleapis.com/paws/pawsx/x-final.tar.gz",
         ),
         CatalogueEntry(
-            name="jsonl",
+            name="own",
             title="your own corpus",
             languages=(),
             licence="yours",
-            layout=jsonl.LAYOUT,
+            layout=own.LAYOUT,
             expects="train.en.jsonl, dev.en.jsonl, test.en.jsonl (or en/train.jsonl), the same for each target, "
-            "and translations.de.jsonl",
+            "and translations.de.jsonl; or the same as JSON, CSV, TSV, CoNLL, Parquet or a saved `datasets` folder",
         ),
     )
 }
 CORPORA: tuple[str, ...] = tuple(CATALOGUE)
+CATALOGUE["jsonl"] = replace(CATALOGUE["own"], name="jsonl")  # what it was called when it read nothing else

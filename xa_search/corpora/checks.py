@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
-from xa_search.corpora.rows import DROPS, REPAIRS, Row
+from xa_search.corpora.rows import DROPS, NO_INTENT, REPAIRS, Row
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 
@@ -59,6 +59,7 @@ class CorpusCheck:
     splits: tuple[SplitCheck, ...]
     absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
     translations: tuple[TranslationCheck, ...]
+    notes: tuple[str, ...] = ()  # what the source training set has no labels for
 
 
 def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
@@ -81,6 +82,7 @@ def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCh
         translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
         if known
         else (),
+        notes=_unlabelled(corpus.source, known) if known else (),
     )
 
 
@@ -107,6 +109,16 @@ def _training_labels(corpus: Corpus) -> _Known:
         intents.add(utterance.intent)
         types.update(slot_types(utterance.slots))
     return _Known(utterances, frozenset(intents), frozenset(types))
+
+
+def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
+    """Say what a corpus does not teach; nothing is said where it has no utterances at all."""
+    notes = []
+    if known.utterances and not known.types:
+        notes.append(f"no training row of {source} has a slot: intents alone are learned")
+    if known.intents == {NO_INTENT}:
+        notes.append(f"no training row of {source} has an intent: slots alone are learned")
+    return tuple(notes)
 
 
 def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:

@@ -12,18 +12,18 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from xa_search.corpora import jsonl
 from xa_search.corpora.catalogue import CATALOGUE, CORPORA, CatalogueEntry
 from xa_search.corpora.corpus import Corpus, find_translations_folder
 from xa_search.corpora.mini.generate import generate_once
+from xa_search.corpora.own import OwnFiles
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
 from xa_search.errors import DataError, UsageError
-from xa_search.records import SPLITS
+from xa_search.records import FIELDS, SPLITS
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT_SECONDS = 30
@@ -115,21 +115,24 @@ def open_corpus(
     home: Path,
     progress: Progress | None = None,
     to_train: bool = True,
+    columns: Mapping[str, str] | None = None,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
     To train, every split of the source and the test split of each target and of each `held_out` language, which is
     only tested in, must be there; else any test file will do.
-    `progress` is called with the bytes so far and the total (None where unknown) during a download.
+    `progress` is called with the bytes so far and the total (None where unknown) during a download. `columns` says
+    what the fields of a user's own corpus are called there.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
         raise UsageError(f"unknown corpus {name!r}{did_you_mean(name, CORPORA)}; there are {', '.join(CORPORA)}")
     if entry.languages:
         _check_languages(entry.name, source, (*targets, *held_out), entry.languages)
-    files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
-    if not entry.languages:
-        _check_languages(f"{entry.name} in {files.root}", source, (*targets, *held_out), jsonl.languages(files))
+        files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
+    else:
+        files = own = _open_own(entry, data, home, columns)
+        _check_languages(f"{entry.name} in {files.root}", source, (*targets, *held_out), own.languages)
     corpus = Corpus(name, source, targets, files, entry.layout)
     if (made := find_translations_folder(corpus, home)) is not None:
         corpus = replace(corpus, machine_translations=RawFiles.open(made))
@@ -142,6 +145,23 @@ def open_corpus(
     for lang in (*targets, *held_out):
         corpus.require(lang, "test")
     return corpus
+
+
+def own_languages(name: str, data: Path | None, home: Path, columns: Mapping[str, str] | None) -> tuple[str, ...]:
+    """List the languages of a user's own corpus, English first where it has it. Raises DataError where it has none."""
+    files = _open_own(CATALOGUE[name], data, home, columns)
+    if not files.languages:
+        raise DataError(f"{name} in {files.root} has no file of any split; it takes {CATALOGUE[name].expects}")
+    return tuple(sorted(files.languages, key="en".__ne__))
+
+
+def _open_own(entry: CatalogueEntry, data: Path | None, home: Path, columns: Mapping[str, str] | None) -> OwnFiles:
+    for field in columns or {}:
+        if field not in FIELDS:
+            raise UsageError(
+                f"--columns: {field!r} is no field of a row{did_you_mean(field, FIELDS)}; there are {', '.join(FIELDS)}"
+            )
+    return OwnFiles.open_own(data if data is not None else _locate(entry, home, None), tuple((columns or {}).items()))
 
 
 def did_you_mean(word: str, choices: tuple[str, ...]) -> str:

@@ -134,15 +134,22 @@ def _names_in(root: Path) -> tuple[str, ...]:
         with tarfile.open(root, "r|gz") as archive:
             return tuple(member.name.removeprefix("./") for member in archive if member.isfile())
     with zipfile.ZipFile(root) as packed:
-        return tuple(name for name in packed.namelist() if not name.endswith("/"))
+        return tuple(name for name in map(_slashed, packed.namelist()) if not name.endswith("/"))
+
+
+def _slashed(name: str) -> str:
+    """Return a name in a zip as it ought to be: some programs on Windows write backslashes."""
+    return name.replace("\\", "/")
 
 
 @contextmanager
 def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
     """Open a file in an archive; a tar is read from its beginning to there, as it has no index."""
     if not _is_tar(root):
-        with zipfile.ZipFile(root) as packed, packed.open(place) as stream:
-            yield stream
+        with zipfile.ZipFile(root) as packed:
+            name = next((name for name in packed.namelist() if _slashed(name) == place), place)
+            with packed.open(name) as stream:
+                yield stream
         return
     with tarfile.open(root, "r|gz") as archive:
         found = next(member for member in archive if member.name.removeprefix("./") == place)

@@ -41,9 +41,11 @@ DROPS: dict[str, str] = {
     "span_misfit": "a slot that fits no word boundary, or overlaps another slot",
     "duplicate_id": "an id that an earlier row of the file has",
 }
+NO_INTENT = "none"
+"""The one intent of rows that are labelled by slots alone."""
 SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
-    "dev": ("dev", "eval", "valid"),
+    "dev": ("dev", "eval", "valid", "validation"),
     "test": ("test",),
 }
 

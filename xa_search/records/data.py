@@ -8,6 +8,8 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 OUTSIDE = "O"
+FIELDS = ("id", "lang", "text", "tokens", "intent", "slots", "spans")
+"""What a row of a user's own corpus may have, by our names."""
 BETWEEN = "|||"
 """The word between the two sentences of an utterance that is a pair of them."""
 

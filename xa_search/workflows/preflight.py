@@ -97,6 +97,8 @@ def check_search(
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
+    for line in check.notes:
+        note(line)
     return CheckedCorpus(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
 
 
@@ -165,6 +167,7 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         data=plan.data,
         home=plan.home,
         progress=download,
+        columns=space.columns,
     )
 
 

@@ -7,7 +7,7 @@ killed goes on where it was; the whole file takes its name at the end, and only 
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +19,10 @@ from typing import IO, Any
 from xa_search.config.plan import make_plan, space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import machine_file, translations_folder
-from xa_search.errors import DataError, UsageError
+from xa_search.corpora.opening import own_languages
+from xa_search.errors import UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
-from xa_search.records import BETWEEN
+from xa_search.records import BETWEEN, Split
 from xa_search.training.device import trial_device
 
 ROWS_A_WINDOW = 256
@@ -157,33 +158,46 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def checked_corpus(name: str, data: Path | None, home: Path) -> CorpusCheck:
-    """Check all splits of a corpus in all its languages."""
-    return check_corpus(corpus_named(name, data, home))
+def checked_corpus(
+    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), columns: Mapping[str, str] | None = None
+) -> CorpusCheck:
+    """Check all splits of a corpus in all its languages, or in those that are meant."""
+    return check_corpus(corpus_named(name, data, home, languages, columns, split=None))
 
 
-def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
-    """Count all splits of a corpus in all its languages."""
-    return corpus_stats(corpus_named(name, data, home))
+def counted_corpus(
+    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), columns: Mapping[str, str] | None = None
+) -> CorpusStats:
+    """Count all splits of a corpus in all its languages, or in those that are meant."""
+    return corpus_stats(corpus_named(name, data, home, languages, columns, split=None))
 
 
-def corpus_named(name: str, data: Path | None, home: Path, languages: tuple[str, ...] = ()) -> Corpus:
+def corpus_named(
+    name: str,
+    data: Path | None,
+    home: Path,
+    languages: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    split: Split | None = "test",
+) -> Corpus:
     """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's.
 
-    `languages` are those that are meant, and have to be there. Raises DataError or UsageError.
+    `languages` are those that are meant, and have to have that split. Raises DataError or UsageError.
     """
     entry = CATALOGUE.get(name)
     if entry is None and (name in space_names() or name.endswith((".yaml", ".yml"))):
         space = make_plan(name, home=home).space
+        columns = columns or space.columns
         corpus, found = space.corpus, (space.source, *space.targets)
-    elif entry is not None and not (entry.languages or languages):
-        raise DataError(
-            f"{name}: which languages are meant is not known; give a search space (a YAML file) that names them"
-        )
+    elif entry is not None and not entry.languages:
+        corpus, found = name, languages or own_languages(name, data, home, columns)
     else:
         corpus, found = name, entry.languages if entry else ("en",)
     source, *targets = languages or found
-    opened = open_corpus(corpus, source=source, targets=tuple(targets), data=data, home=home, to_train=False)
-    for lang in languages:
-        opened.require(lang, "test")
+    opened = open_corpus(
+        corpus, source=source, targets=tuple(targets), data=data, home=home, to_train=False, columns=columns
+    )
+    if split is not None:
+        for lang in languages:
+            opened.require(lang, split)
     return opened
