@@ -314,7 +314,9 @@ def test_the_options_are_those_we_know() -> None:
     ]
     assert options["train"] == ["--data", "--debug", "--home", "--params", "--seed", "--set", "--test"]
     assert options["predict"] == ["--debug", "--home", "--model"]
-    assert options["test"] == [*("--corpus", "--data", "--debug", "--home", "--label-map", "--languages", "--trial")]
+    assert options["test"] == [
+        *("--columns", "--corpus", "--data", "--debug", "--home", "--label-map", "--languages", "--trial")
+    ]
     assert options["claims"] == ["--debug", "--home", "--json", "--literature", "--out"]
     assert options["inspect"] == ["--data", "--debug", "--home", "--out", "--space", "--trial"]
     assert options["ui"] == ["--debug", "--home", "--port"]

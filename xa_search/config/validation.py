@@ -29,8 +29,18 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
         elif fault["type"] == "missing":
             faults.append(f"{path}: {key}: missing; add `{key}: ...`")
         else:
-            faults.append(f"{path}: {key}: {fault['input']!r}: {fault['msg'].lower()}; correct this value")
+            faults.append(f"{path}: {key}: {fault['input']!r}: {_advice(fault['type'], fault['input'], fault['msg'])}")
     return faults
+
+
+def _advice(kind: str, value: Any, message: str) -> str:
+    """Say what to write in place of a value of the wrong type."""
+    if kind == "string_type" and isinstance(value, bool):
+        word = "yes" if value else "no"
+        return f"YAML may read a bare {word} so; quote it: '{word}'"
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return f"a list is wanted; write [{value}]"
+    return f"{message.lower()}; correct this value"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -44,6 +54,33 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         if part in models:
             return list(models[str(part)].model_fields)
     return list(SearchSpace.model_fields) + ["extends"]
+
+
+def with_types(space: SearchSpace) -> SearchSpace:
+    """Return the space with the settings that YAML read as text in their own type: `1e-4` is a text in YAML 1.1.
+
+    A value that its setting does not take stays as it is, to be named among the faults.
+    """
+    params = {
+        key: parameter
+        if parameter.choices is None
+        else parameter.model_copy(update={"choices": tuple(_typed(key, value) for value in parameter.choices)})
+        for key, parameter in space.params.items()
+    }
+    sections = {
+        name: {key: _typed(key, value) for key, value in getattr(space, name).items()}
+        for name in ("fixed", "baseline", "published")
+    }
+    return space.model_copy(update={"params": params, **sections})
+
+
+def _typed(key: str, value: Any) -> Any:
+    if not isinstance(value, str) or key not in SETTINGS:
+        return value
+    try:
+        return getattr(TrialSettings.model_validate({key: value}), key)
+    except ValidationError:
+        return value
 
 
 def _suggestion(key: str, known: list[str]) -> str:
@@ -109,8 +146,8 @@ def _resource_faults(space: SearchSpace) -> list[str]:
     sizes = list(space.model_sizes)
     faults = [f"{size}: no trial has this size; {_suggestion(size, sizes)}" for size in space.resources.keys() - sizes]
     weight = space.params.get("contrastive_weight")
-    most = space.fixed.get("contrastive_weight", 1) if weight is None else max(weight.choices or (weight.high or 0,))
-    if "cross_aligner" in space.methods and most != 0:
+    values = (space.fixed.get("contrastive_weight", 1),) if weight is None else weight.choices or (weight.high or 0,)
+    if "cross_aligner" in space.methods and any(value != 0 for value in values if not isinstance(value, str)):
         for size in sizes:
             if (gpus := space.gpus(size) or 0) > 1:
                 faults.append(

@@ -13,7 +13,7 @@ from typing import Any
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
-from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
+from xa_search.model.encoder import encoder_directory, load_tokenizer, longest_input, prepare_encoder
 from xa_search.model.sizes import resolve_size
 from xa_search.records import (
     TARGET_METHODS,
@@ -111,6 +111,9 @@ def prepare_checked(
     _raise_all(faults)
     for size, found in encoders.items():
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
+    for found in encoders.values():
+        _collect(faults, partial(_check_length, plan, found))
+    _raise_all(faults)
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
     encoded = {name: _encoded(plan, corpus, name, tokenizers[name], with_target_train) for name in tokenizers}
@@ -174,6 +177,16 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
 def max_tokens(plan: Plan) -> int:
     """Return the plan's limit of sub-words an utterance; it is never searched."""
     return plan.trial_settings({}).max_tokens
+
+
+def _check_length(plan: Plan, encoder: EncoderFiles) -> None:
+    """Raise UsageError where the longest utterances would have more tokens than an encoder has positions for."""
+    wanted, longest = max_tokens(plan), longest_input(encoder)
+    if longest is not None and wanted > longest:
+        raise UsageError(
+            f"{plan.name}: fixed.max_tokens: {wanted}: the encoder {encoder.size} takes at most {longest} tokens; "
+            f"--set fixed.max_tokens={longest}"
+        )
 
 
 def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:
