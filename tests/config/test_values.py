@@ -40,8 +40,8 @@ def test_choices_take_the_type_of_their_setting(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_named_before_anything_starts(tmp_path: Path, change: str, message: str) -> None:
+    divided = "method: cross_aligner\nresources: {base: {gpus: 2}}\n" if "contrastive" in change else ""
     with pytest.raises(UsageError, match=message) as caught:
-        divided = "method: cross_aligner\nresources: {base: {gpus: 2}}\n" if "contrastive" in change else ""
         plan_of(tmp_path, SPACE + divided, change)
     assert "\n" not in str(caught.value)
 
