@@ -18,6 +18,7 @@ from xa_search.cli.options import (
     parse_columns,
     parse_list,
 )
+from xa_search.cli.plain import echo
 
 data_commands = typer.Typer(help="Look at a corpus, or translate it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -86,7 +87,7 @@ def data_translate(
             nonlocal shown
             if (step := PROGRESS_LINES * done // max(1, rows)) > shown:
                 shown = step
-                typer.echo(f"{lang}: {done} of {rows} rows")
+                echo(f"{lang}: {done} of {rows} rows")
 
         made = translate_corpus(opened, lang, model, home, progress)
-        typer.echo(f"{lang}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")
+        echo(f"{lang}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")

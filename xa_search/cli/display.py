@@ -14,9 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
+from xa_search.cli.plain import visible
 from xa_search.records import WEIGHTS, EpochReport, Plan, TrialRecord
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False, soft_wrap=True)
 
 
 class SearchDisplay:
@@ -44,7 +45,7 @@ class SearchDisplay:
     def note(self, text: str) -> None:
         """Say one thing that happened."""
         self._stop_download()
-        console.print(f"[{_clock(time.monotonic() - self._started)}] {text}", markup=False)
+        say(f"[{_clock(time.monotonic() - self._started)}] {text}")
 
     def download(self, done: int, total: int | None) -> None:
         """Show a download's progress; on a terminal only."""
@@ -100,12 +101,13 @@ class SearchDisplay:
         self._live.update(Group(self._table(), Text(self._time_left())), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(title=f"{self._plan.search_id}", title_justify="left")
+        table = Table(title=Text(visible(self._plan.search_id), style="table.title"), title_justify="left")
         for column in ("trial", "parameters", "epoch", "score", "state"):
             table.add_column(column, justify="right" if column in ("trial", "epoch", "score") else "left")
         for number, trial in sorted(self._trials.items()):
             epochs = f"{len(trial.scores)}/{trial.settings.epochs}"
-            table.add_row(str(number), describe(trial), epochs, percent(trial.score), trial.failure or trial.state)
+            cells = (str(number), describe(trial), epochs, percent(trial.score), trial.failure or trial.state)
+            table.add_row(*(Text(visible(cell)) for cell in cells))
         return table
 
     def _time_left(self) -> str:
@@ -143,18 +145,23 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def say(text: str) -> None:
+    """Print one line as it is."""
+    console.print(visible(text), markup=False)
+
+
 def print_plan(plan: Plan) -> None:
     """Print a plan as it was understood."""
     shown = plan.space.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-    console.print(f"search {plan.search_id} in {plan.directory}", markup=False)
+    say(f"search {plan.search_id} in {plan.directory}")
     for key, value in shown.items():
         if isinstance(value, dict):
-            console.print(f"{key}:", markup=False)
+            say(f"{key}:")
             for name, inner in value.items():
-                console.print(f"  {name}: {json.dumps(inner)}", markup=False)
+                say(f"  {name}: {json.dumps(inner)}")
         else:
-            console.print(f"{key}: {json.dumps(value)}", markup=False)
-    console.print(f"seed: {plan.seed}", markup=False)
+            say(f"{key}: {json.dumps(value)}")
+    say(f"seed: {plan.seed}")
 
 
 def short(value: object) -> str:

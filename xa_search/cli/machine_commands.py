@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.cli.plain import echo
 
 cluster_app = typer.Typer(help="Look at a cluster file.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -28,14 +29,14 @@ def check(
 
     report = check_file(file)
     if as_json:
-        typer.echo(json.dumps({"file": str(file), "ok": not report.faults, **asdict(report)}, ensure_ascii=False))
+        echo(json.dumps({"file": str(file), "ok": not report.faults, **asdict(report)}, ensure_ascii=False))
     else:
         for line in report.lines(file):
-            typer.echo(line)
+            echo(line)
         for example in report.examples:
-            typer.echo(f"{file}:{example.line}: example: {example.value} stands for yours; cluster/README.md")
+            echo(f"{file}:{example.line}: example: {example.value} stands for yours; cluster/README.md")
         if not report.faults:
-            typer.echo(f"{file}: ok" + (", once the examples are replaced" if report.examples else ""))
+            echo(f"{file}: ok" + (", once the examples are replaced" if report.examples else ""))
     if report.faults:
         raise typer.Exit(UsageError.exit_code)
 
@@ -59,7 +60,7 @@ def doctor(
     prepare_ray(address)
     diagnosis = examine(home, tracking_uri(home), address)
     if as_json:
-        typer.echo(json.dumps(asdict(diagnosis), ensure_ascii=False))
+        echo(json.dumps(asdict(diagnosis), ensure_ascii=False))
     else:
         print_diagnosis(diagnosis)
     raise typer.Exit(diagnosis.exit_code)
@@ -105,11 +106,11 @@ def rehearse(
     )
     try:
         with ended_by_sigterm():
-            outlook = rehearse_space(request, typer.echo)
+            outlook = rehearse_space(request, echo)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; nothing of it runs{'' if keep else ' or lies on disk'} any more", err=True)
+        echo(f"stopped; nothing of it runs{'' if keep else ' or lies on disk'} any more", err=True)
         raise typer.Exit(XaSearchError.exit_code) from None
     name, trials = outlook.plan.name, outlook.plan.space.trials
     print_table(f"Forecast of {name}: {trials} trials", COLUMNS, forecast_rows(outlook), TEXTS)
     for line in forecast_lines(outlook):
-        typer.echo(line)
+        echo(line)

@@ -16,6 +16,7 @@ import typer
 from xa_search.cli.data_commands import data_commands
 from xa_search.cli.machine_commands import cluster_app, machine_commands, rehearsal_commands
 from xa_search.cli.options import DEFAULT_HOME, Change, Data, Debug, Home, Space, absolute
+from xa_search.cli.plain import echo
 from xa_search.cli.search_commands import search_commands
 
 INTERRUPTED = 130
@@ -149,7 +150,7 @@ def predict(
 
     lines = text or [line.strip() for line in sys.stdin if line.strip()]
     for answer in predict_texts(absolute(home), model, lines):
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        echo(json.dumps(answer, ensure_ascii=False))
 
 
 @app.command()
@@ -171,7 +172,7 @@ def promote(
     """Point the alias `champion` at a version."""
     from xa_search.workflows.models import promote_version
 
-    typer.echo(promote_version(absolute(home), name, version))
+    echo(promote_version(absolute(home), name, version))
 
 
 @app.command()
@@ -184,7 +185,7 @@ def ui(
     from xa_search.workflows.models import mlflow_ui_command
 
     command, environment, address = mlflow_ui_command(absolute(home), port)
-    typer.echo(f"MLflow UI: {address} (Ctrl-C ends it)")
+    echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})
 
 
@@ -197,13 +198,13 @@ def main() -> None:
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise
-        typer.echo("stopped; the same command goes on from here", err=True)
+        echo("stopped; the same command goes on from here", err=True)
         sys.exit(StoppedEarly.exit_code)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
         for line in _explain(error):
-            typer.echo(f"error: {line}", err=True)
+            echo(f"error: {line}", err=True)
         sys.exit(error.exit_code if isinstance(error, XaSearchError) else 1)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from xa_search.cli.options import DEFAULT_HOME, Columns, Data, Debug, Home, absolute, parse_columns, parse_list
+from xa_search.cli.plain import echo
 
 search_commands = typer.Typer(rich_markup_mode=None)
 
@@ -60,7 +61,7 @@ def sync(search: Search = None, home: Home = DEFAULT_HOME, debug: Debug = False)
     home = absolute(home)
     for found in searches_in(home) if search is None else (find_search(home, search),):
         if search is None and found.driver:
-            typer.echo(f"{found.search_id}: process {found.driver} runs it, and tells MLflow itself")
+            echo(f"{found.search_id}: process {found.driver} runs it, and tells MLflow itself")
             continue
         synced = sync_search(found, tracking_uri(home))
         print_synced(found, synced)
@@ -102,7 +103,7 @@ def replay(trial: Trial, search: OfSearch = None, home: Home = DEFAULT_HOME, deb
     from xa_search.search.history import find_search
     from xa_search.workflows.replay import replay_trial
 
-    print_replay(replay_trial(find_search(absolute(home), search), trial, typer.echo, print_replayed_epoch))
+    print_replay(replay_trial(find_search(absolute(home), search), trial, echo, print_replayed_epoch))
 
 
 @search_commands.command("test")
@@ -128,7 +129,7 @@ def score_elsewhere(
     home, wanted, named = absolute(home), parse_list(languages), parse_columns(columns)
     labels = None if label_map is None else read_label_map(label_map)
     opened = corpus_named(corpus, None if data is None else absolute(data), home, wanted, named)
-    print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, typer.echo), opened, labels))
+    print_transfer(model, score_on_corpus(model_or_trial(home, model, trial, echo), opened, labels))
 
 
 @search_commands.command()
@@ -151,7 +152,7 @@ def inspect(
     from xa_search.workflows.inspection import inspect_named
 
     home, data = absolute(home), None if data is None else absolute(data)
-    inspection, folder = inspect_named(home, model, trial, space, data, typer.echo)
+    inspection, folder = inspect_named(home, model, trial, space, data, echo)
     print_inspection(inspection, write_inspection(inspection, folder if out is None else absolute(out)))
 
 
@@ -181,8 +182,8 @@ def claims(
     if out is not None:
         write_claims(checked.rulings, checked.remarks, absolute(out))
     if as_json:
-        typer.echo(json.dumps(claims_record(checked.rulings, checked.remarks), indent=2, ensure_ascii=False))
+        echo(json.dumps(claims_record(checked.rulings, checked.remarks), indent=2, ensure_ascii=False))
     else:
         print_claims(checked)
     for problem in keep_claims(checked, found, tracking_uri(home)):
-        typer.echo(problem, err=True)
+        echo(problem, err=True)
