@@ -39,11 +39,16 @@ def data_check(
     debug: Debug = False,
 ) -> None:
     """Print rows, repaired, dropped and unseen labels by split and language."""
+    from xa_search.cli.display import ReadingBar
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    wanted, named = parse_list(languages), parse_columns(columns)
-    print_corpus_check(checked_corpus(corpus, data, absolute(home), wanted, named))
+    wanted, named, bar = parse_list(languages), parse_columns(columns), ReadingBar()
+    try:
+        check = checked_corpus(corpus, data, absolute(home), wanted, named, bar.show)
+    finally:
+        bar.stop()
+    print_corpus_check(check)
 
 
 @data_commands.command("stats")

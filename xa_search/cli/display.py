@@ -10,7 +10,7 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +18,30 @@ from xa_search.cli.plain import visible
 from xa_search.records import WEIGHTS, EpochReport, Plan, TrialRecord
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
+
+
+class ReadingBar:
+    """Shows how much of a corpus is read; on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    def show(self, done: int, total: int | None) -> None:
+        """Show that so many splits of so many are read."""
+        if not console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
+            progress = Progress(*columns, console=console, transient=True)
+            self._bar = (progress, progress.add_task("reading", total=total))
+            progress.start()
+        self._bar[0].update(self._bar[1], completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
 
 
 class SearchDisplay:
@@ -31,6 +55,7 @@ class SearchDisplay:
         self._first_trial: float | None = None
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._download: tuple[Progress, TaskID] | None = None
+        self._reading = ReadingBar()
 
     def __enter__(self) -> "SearchDisplay":
         return self
@@ -51,12 +76,19 @@ class SearchDisplay:
         """Show a download's progress; on a terminal only."""
         if self._live is None:
             return
+        self._reading.stop()
         if self._download is None:
             progress = Progress(TextColumn("download"), BarColumn(), DownloadColumn(), console=console)
             self._download = (progress, progress.add_task("download", total=total))
             progress.start()
         progress, task = self._download
         progress.update(task, completed=done, total=total)
+
+    def reading(self, done: int, total: int | None) -> None:
+        """Show how much of the corpus is read."""
+        if self._download is not None:
+            self._stop_download()
+        self._reading.show(done, total)
 
     def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         """Say where a search goes on."""
@@ -121,6 +153,7 @@ class SearchDisplay:
         if self._download is not None:
             self._download[0].stop()
             self._download = None
+        self._reading.stop()
 
 
 def _reason(trial: TrialRecord) -> str:

@@ -7,7 +7,7 @@ To find repeated utterances it keeps one number for each training utterance of o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
@@ -62,13 +62,22 @@ class CorpusCheck:
     notes: tuple[str, ...] = ()  # what the source training set has no labels for
 
 
-def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS) -> CorpusCheck:
-    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
+def check_corpus(
+    corpus: Corpus, splits: tuple[Split, ...] = SPLITS, progress: Callable[[int, int | None], None] | None = None
+) -> CorpusCheck:
+    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one.
+
+    `progress` is called with the splits of a language that are read, and how many there are to read.
+    """
+    languages = (corpus.source, *corpus.targets)
+    whole = len(splits) * len(languages)
     known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
     found: list[SplitCheck] = []
     absent: list[tuple[Split, str]] = []
     for split in splits:
-        for lang in (corpus.source, *corpus.targets):
+        for lang in languages:
+            if progress is not None:
+                progress(len(found) + len(absent), whole)
             if corpus.file_of(lang, split) is None:
                 absent.append((split, lang))
             else:

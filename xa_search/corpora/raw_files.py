@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from xa_search.corpora.tar_index import tar_index
 from xa_search.errors import DataError
 
 LONGEST_LINE = 1 << 20
@@ -84,6 +85,11 @@ class RawFiles:
             while chunk := stream.read(CHUNK):
                 yield chunk
 
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return what changes when a file does: size and time of it, or of the archive that holds it."""
+        status = (Path(self.where(name)) if self.members is None else self.root).stat()
+        return status.st_size, status.st_mtime_ns
+
     def where(self, name: str, line: int | None = None) -> str:
         """Name a place for a message: path, and line if there is one."""
         place = f"{self.root}/{self._place(name) or name}"
@@ -131,8 +137,7 @@ def _is_tar(root: Path) -> bool:
 def _names_in(root: Path) -> tuple[str, ...]:
     """List the files in an archive."""
     if _is_tar(root):
-        with tarfile.open(root, "r|gz") as archive:
-            return tuple(member.name.removeprefix("./") for member in archive if member.isfile())
+        return tuple(tar_index(root).members)
     with zipfile.ZipFile(root) as packed:
         return tuple(name for name in map(_slashed, packed.namelist()) if not name.endswith("/"))
 
@@ -144,19 +149,15 @@ def _slashed(name: str) -> str:
 
 @contextmanager
 def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
-    """Open a file in an archive; a tar is read from its beginning to there, as it has no index."""
+    """Open a file in an archive."""
     if not _is_tar(root):
         with zipfile.ZipFile(root) as packed:
             name = next((name for name in packed.namelist() if _slashed(name) == place), place)
             with packed.open(name) as stream:
                 yield stream
         return
-    with tarfile.open(root, "r|gz") as archive:
-        found = next(member for member in archive if member.name.removeprefix("./") == place)
-        content = archive.extractfile(found)
-        assert content is not None
-        with content:
-            yield content
+    with tar_index(root).open(place) as content:
+        yield content
 
 
 def blocks(lines: Iterator[Line]) -> Iterator[list[Line]]:

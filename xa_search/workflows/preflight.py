@@ -71,6 +71,7 @@ def check_search(
     note: Callable[[str], None],
     download: Callable[[int, int | None], None] | None = None,
     trials: int = 1,
+    reading: Callable[[int, int | None], None] | None = None,
     *,
     uri: str = "",
     only: TrialSettings | None = None,
@@ -89,7 +90,7 @@ def check_search(
     corpus = _collect(faults, lambda: open_plan_corpus(plan, download))
     check = None
     if corpus is not None:
-        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
+        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev"), reading))
         for lang in plan.space.targets:
             _collect(faults, partial(_first_translation, corpus, lang))
             if with_target_train:

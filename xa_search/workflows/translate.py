@@ -159,10 +159,15 @@ def _now() -> str:
 
 
 def checked_corpus(
-    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), columns: Mapping[str, str] | None = None
+    name: str,
+    data: Path | None,
+    home: Path,
+    languages: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> CorpusCheck:
     """Check all splits of a corpus in all its languages, or in those that are meant."""
-    return check_corpus(corpus_named(name, data, home, languages, columns, split=None))
+    return check_corpus(corpus_named(name, data, home, languages, columns, split=None), progress=progress)
 
 
 def counted_corpus(
