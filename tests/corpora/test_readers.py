@@ -333,3 +333,23 @@ def test_rows_come_one_by_one(layout):
     for _ in range(5):
         assert next(rows).dropped is None
     assert read <= 6 * len(good)
+
+
+@pytest.mark.parametrize(
+    ("line", "split", "reason"),
+    [
+        (massive_line(partition="dev"), "dev", None),
+        (massive_line(partition="dev").replace('"partition": ', '"partition" :  '), "dev", None),
+        (massive_line(text='say "partition": "test"', annotated='say "partition": "test"'), "train", None),
+        (massive_line(scenario={"partition": "test"}), "train", None),
+        (massive_line(partition="dev").replace('"partition"', '"partition": "test", "partition"'), "dev", None),
+        (massive_line(partition="test")[:-3], "test", "bad_json"),
+        (massive_line(partition="other"), "train", "unknown_split"),
+        (massive_line(partition=None), "train", "unknown_split"),
+        ("broken\n", "train", "bad_json"),
+    ],
+)
+def test_every_line_of_massive_is_in_one_split(line, split, reason):
+    """However little of it is read to find out in which."""
+    found = {one: rows_of(massive.LAYOUT, "en-US.jsonl", line, split=one) for one in ("train", "dev", "test")}
+    assert {one: [row.dropped for row in rows] for one, rows in found.items() if rows} == {split: [reason]}

@@ -13,6 +13,7 @@ Utterances are read as they are asked for; only the ids of a file that states id
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from xa_search.corpora.raw_files import RawFiles
@@ -107,7 +108,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
 
 def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
     """Keep the target rows whose id a source training utterance has; one for each."""
-    waiting = {utterance.id for utterance in corpus.utterances(corpus.source, "train")}
+    waiting = set(_source_ids(corpus, corpus.files.stamp(corpus.file_of(corpus.source, "train") or "")))
     read_keyed = corpus.layout.read_translation_rows
     rows: Iterator[Row]
     if read_keyed is not None:
@@ -126,6 +127,12 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
             f"no translations of {corpus.name} into {lang}: {corpus.files.where(name)} shares no id with the "
             f"{corpus.source} training file; use the same ids in both"
         )
+
+
+@lru_cache(maxsize=1)
+def _source_ids(corpus: "Corpus", _stamp: tuple[int, int]) -> frozenset[str]:
+    """Return the ids of the source training utterances; they are asked for once a target."""
+    return frozenset(utterance.id for utterance in corpus.utterances(corpus.source, "train"))
 
 
 def _source_has_ids(corpus: "Corpus") -> bool:
