@@ -160,7 +160,7 @@ def _stated_languages(files: OwnFiles, pieces: tuple[str, ...]) -> list[str]:
     found: set[str] = set()
     for record in files.records(pieces, is_labelled=False):
         stated = record.values.get("lang")
-        if record.fault is None and stated not in found:
+        if record.fault is None and not (isinstance(stated, str) and stated in found):
             if not isinstance(stated, str) or not LANGUAGE.fullmatch(stated):
                 raise DataError(
                     f"{files.where(pieces[0], record.number)}: which language this is stands nowhere: name the file "
