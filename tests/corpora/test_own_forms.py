@@ -11,7 +11,7 @@ import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from xa_search.corpora import check_corpus, open_corpus
@@ -370,6 +370,7 @@ ANY_JSON = st.recursive(
         )
     ),
 )
+@example(name="train", form="json", content=b'{"lang": [null], "tokens": null}')
 def test_any_bytes_are_read_or_counted(tmp_path_factory, name, form, content):
     root = tmp_path_factory.mktemp("any")
     (root / "en").mkdir()

@@ -160,12 +160,11 @@ def _stated_languages(files: OwnFiles, pieces: tuple[str, ...]) -> list[str]:
     found: set[str] = set()
     for record in files.records(pieces, is_labelled=False):
         stated = record.values.get("lang")
-        is_name = isinstance(stated, str) and LANGUAGE.fullmatch(stated) is not None
-        if record.fault is None and not (is_name and stated in found):
-            if not is_name:
+        if record.fault is None and not (isinstance(stated, str) and stated in found):
+            if not isinstance(stated, str) or not LANGUAGE.fullmatch(stated):
                 raise DataError(
                     f"{files.where(pieces[0], record.number)}: which language this is stands nowhere: name the file "
                     "train.en.csv or en/train.csv, or give each row one (another column: --columns lang=COLUMN)"
                 )
-            found.add(str(stated))
+            found.add(stated)
     return sorted(found)
