@@ -138,7 +138,7 @@ def test_models_and_this_machine(told: Callable[..., Any], command: Command) -> 
     assert told("models") == []
     ended, printed, _ = command("doctor", "--json")
     assert ended in (0, 4)
-    assert json.loads(printed)["patients"][0]["report"]["packages"]["torch"]
+    assert json.loads(printed)["nodes"][0]["report"]["packages"]["torch"]
 
 
 def test_a_cluster_file(told: Callable[..., Any]) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tiny_corpora import write_corpus
 
-from xa_search.config.plan import make_plan
 from xa_search.errors import DataError, UsageError
 from xa_search.records import Plan
+from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import check_search, check_test_splits, open_plan_corpus
 from xa_search.workflows.run import train_alone
 
