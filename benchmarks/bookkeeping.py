@@ -32,7 +32,6 @@ NAMES_OF_A_SEARCH = {
     "report",
     "spool.applied.json",
     "spool.jsonl",
-    "data_check_test.md",
     "study.journal",
     "trials",
 }

@@ -58,7 +58,7 @@ def test_a_target_without_pairs_is_left_out_of_alignment_and_tested(shared_home:
     data, notes = tmp_path / "raw", list[str]()
     write_corpus("jsonl", data)
     (data / "test.fr.jsonl").write_text((data / "test.de.jsonl").read_text())
-    fixed = "fixed={epochs: 1, batch_size: 8, held_out: 0.3, test_limit: 20, precision: fp32}"
+    fixed = "fixed={epochs: 1, batch_size: 8, validation_fraction: 0.3, test_limit: 20, precision: fp32}"
     plan = plan_of(data, shared_home, "targets=[de, fr]", fixed)
     params = {"model_size": "tiny", "learning_rate": 1e-3, "align_weight": 1.0}
     metrics = train_alone(plan, params, lambda _: None, with_test=True, note=notes.append)
