@@ -36,7 +36,7 @@ def dev_names(corpus: EncodedCorpus, lang: str) -> list[str]:
 
 
 def _label_free(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
-    return fmean(metrics[name] for lang in corpus.targets for name in label_free_names(corpus, lang))
+    return fmean(metrics[name] for lang in corpus.aligned for name in label_free_names(corpus, lang))
 
 
 def _source_dev(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
