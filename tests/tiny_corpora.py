@@ -111,7 +111,7 @@ def _pawsx(target: str) -> dict[str, str]:
     return {**files, "en/train.tsv": file("en", "train"), f"{target}/translated_train.tsv": file(target, "train")}
 
 
-def _jsonl(target: str) -> dict[str, str]:
+def _own(target: str) -> dict[str, str]:
     def row(lang: str, number: int) -> str:
         found = {"id": str(number), "tokens": words_of(lang, number), "intent": intent_of(number)}
         return json.dumps(found | {"slots": ["O", "B-time"]}) + "\n"
@@ -126,5 +126,5 @@ WRITERS = {
     "massive": _massive,
     "xsid": _xsid,
     "pawsx": _pawsx,
-    "jsonl": _jsonl,
+    "own": _own,
 }

@@ -318,6 +318,7 @@ def test_the_options_are_those_we_know() -> None:
     assert options["train"] == common | {"--data", "--params", "--seed", "--set", "--test", "--translations"}
     assert options["predict"] == common | {"--model"}
     assert options["evaluate"] == common | {
+        "--columns",
         "--corpus",
         "--data",
         "--json",

@@ -1,6 +1,7 @@
 """What several commands share: one way to name a search, a corpus, languages, durations and sizes."""
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -152,3 +153,29 @@ def test_a_shell_completes_spaces_corpora_and_searches(tmp_path: Path) -> None:
         found, heavy = completed(words, tmp_path)
         assert wanted in found, words
         assert heavy == "[]"
+
+
+def test_columns_and_languages_of_own_data(command: Command, tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        for lang in ("en", "de", "th"):
+            (tmp_path / f"{split}.{lang}.csv").write_text(f"utt,label\n{lang} {split},go\n")
+    options = ("--corpus", "own", "--data", str(tmp_path))
+    named = ("--columns", "text=utt,intent=label")
+    ended, printed, _ = command("data", "check", *options, *named, "--lang", "de,en", "--json")
+    checked = json.loads(printed)
+    assert (ended, checked["source"], checked["targets"]) == (0, "en", ["de"])
+    assert checked["notes"] == ["no training row of en has a slot: intents alone are learned"]
+    assert {split["rows"] for split in checked["splits"]} == {1}
+    ended, printed, _ = command("data", "stats", *options, *named, "--lang", "th", "--json")
+    assert (ended, {split["lang"] for split in json.loads(printed)["splits"]}) == (0, {"th"})
+    for wrong, said in (
+        (("--columns", "text"), "--columns 'text': write FIELD=COLUMN, with commas between: text=utt,intent=label"),
+        (("--columns", "txt=utt"), "--columns: 'txt' is no field of a row: did you mean text?"),
+        (
+            ("--columns", "text=utt", "--corpus", "mtop-mini"),
+            "--columns: mtop-mini has columns of its own",
+        ),
+    ):
+        ended, _, printed = command("data", "check", *options, *wrong)
+        assert ended == 2
+        assert said in printed

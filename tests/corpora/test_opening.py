@@ -27,7 +27,8 @@ def attempt(name, home, targets=("es",), source="en", data=None, **more):
 
 
 def test_catalogue():
-    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "massive", "xsid", "pawsx", "jsonl")
+    assert CORPORA == ("mtop-mini", "mtop", "mtod", "multiatis", "massive", "xsid", "pawsx", "own")
+    assert replace(CATALOGUE["own"], name="jsonl") == CATALOGUE["jsonl"]
     assert all(entry.licence and entry.expects for entry in CATALOGUE.values())
 
 
@@ -45,6 +46,7 @@ def test_catalogue():
         ({"name": "mtod", "targets": ("en",)}, UsageError, r"en is the source language"),
         ({"name": "mtod", "targets": ("es", "es")}, UsageError, r"given twice in es, es"),
         ({"name": "multiatis"}, DataError, r"licensed by the LDC \(LDC2021T04\).*--data PATH.*train_EN.tsv"),
+        ({"name": "own"}, DataError, r"own needs --data PATH.*train.en.jsonl"),
         ({"name": "jsonl"}, DataError, r"jsonl needs --data PATH.*train.en.jsonl"),
         ({"name": "mtod", "data": Path("/no/such.zip")}, DataError, r"no such folder or zip: /no/such.zip"),
     ],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raw_samples import conll_block, massive_line, mtop_line, pawsx_lines, tokens_json, xsid_block
 
-from xa_search.corpora import jsonl, massive, mtod, mtop, multiatis, pawsx, xsid
+from xa_search.corpora import massive, mtod, mtop, multiatis, own, pawsx, xsid
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import DROPS
@@ -149,7 +149,7 @@ def test_multiatis_with_and_without_header():
 def test_jsonl_ids():
     item = {"tokens": ["go"], "intent": "flight", "slots": ["O"]}
     texts = [json.dumps(item), json.dumps(item | {"id": 7}), json.dumps(item | {"id": "x"})]
-    rows = rows_of(jsonl.LAYOUT, "train.en.jsonl", "\n".join(texts))
+    rows = rows_of(own.LAYOUT, "train.en.jsonl", "\n".join(texts))
     assert [(row.id, row.own_id) for row in rows] == [("en-train-1", False), ("7", True), ("x", True)]
     assert {row.dropped for row in rows} == {None}
 
@@ -231,14 +231,12 @@ DEFECTS = [
     ("multiatis", "stray I", "1\tfly boston\tO I-city\tflight\n", "+stray_inside_tag"),
     ("jsonl", "no JSON", "{'tokens': ['a']}\n", "bad_json"),
     ("jsonl", "a list", "[]\n", "bad_json"),
-    ("jsonl", "tokens are a text", item(tokens="a b") + "\n", "bad_json"),
     ("jsonl", "tokens hold a number", item(tokens=["a", 1]) + "\n", "bad_json"),
-    ("jsonl", "intent is a number", item(intent=3) + "\n", "bad_json"),
+    ("jsonl", "intent is a fraction", item(intent=3.5) + "\n", "bad_json"),
     ("jsonl", "id is a list", item(id=[]) + "\n", "bad_json"),
     ("jsonl", "too few slots", item(slots=["O"]) + "\n", "different_lengths"),
-    ("jsonl", "no slots", '{"tokens": ["a"], "intent": "go"}\n', "different_lengths"),
     ("jsonl", "no tokens", '{"intent": "go"}\n', "no_words"),
-    ("jsonl", "no intent", '{"tokens": ["a"], "slots": ["O"]}\n', "no_intent"),
+    ("jsonl", "no intent", item() + '\n{"tokens": ["a"], "slots": ["O"]}\n', "no_intent"),
     ("jsonl", "unknown tag", item(slots=["O", "city"]) + "\n", "bad_tag"),
     ("jsonl", "half a character", item(tokens=["a", "\ud83d"]) + "\n", "not_utf8"),
     ("jsonl", "space in a token", item(tokens=["a", "b c"]) + "\n", "+split_word"),
@@ -251,7 +249,7 @@ LAYOUTS = {
     "xsid": (xsid.LAYOUT, "en.train.conll"),
     "massive": (massive.LAYOUT, "en-US.jsonl"),
     "pawsx": (pawsx.LAYOUT, "en/train.tsv"),
-    "jsonl": (jsonl.LAYOUT, "train.en.jsonl"),
+    "jsonl": (own.LAYOUT, "train.en.jsonl"),
 }
 
 
@@ -301,8 +299,8 @@ def test_any_text_is_read_or_counted(layout, text):
 )
 def test_any_json_is_read_or_counted(value):
     for read in (
-        jsonl.read("", iter([Line(1, json.dumps(value))]), "en", "train"),
-        jsonl.read_translation_rows(iter([Line(1, json.dumps(value))]), "de"),
+        own.read("", iter([Line(1, json.dumps(value))]), "en", "train"),
+        own.read_translation_rows(iter([Line(1, json.dumps(value))]), "de"),
         massive.read("", iter([Line(1, json.dumps(value))]), "ja", "train"),
     ):
         for row in read:
@@ -335,3 +333,23 @@ def test_rows_come_one_by_one(layout):
     for _ in range(5):
         assert next(rows).dropped is None
     assert read <= 6 * len(good)
+
+
+@pytest.mark.parametrize(
+    ("line", "split", "reason"),
+    [
+        (massive_line(partition="dev"), "dev", None),
+        (massive_line(partition="dev").replace('"partition": ', '"partition" :  '), "dev", None),
+        (massive_line(text='say "partition": "test"', annotated='say "partition": "test"'), "train", None),
+        (massive_line(scenario={"partition": "test"}), "train", None),
+        (massive_line(partition="dev").replace('"partition"', '"partition": "test", "partition"'), "dev", None),
+        (massive_line(partition="test")[:-3], "test", "bad_json"),
+        (massive_line(partition="other"), "train", "unknown_split"),
+        (massive_line(partition=None), "train", "unknown_split"),
+        ("broken\n", "train", "bad_json"),
+    ],
+)
+def test_every_line_of_massive_is_in_one_split(line, split, reason):
+    """However little of it is read to find out in which."""
+    found = {one: rows_of(massive.LAYOUT, "en-US.jsonl", line, split=one) for one in ("train", "dev", "test")}
+    assert {one: [row.dropped for row in rows] for one, rows in found.items() if rows} == {split: [reason]}

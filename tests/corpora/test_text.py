@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_samples import massive_line, mtop_line, xsid_block
 
-from xa_search.corpora import jsonl, massive, mtop, multiatis, xsid
+from xa_search.corpora import massive, mtop, multiatis, own, xsid
 from xa_search.corpora.checks import check_corpus
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.raw_files import Line, RawFiles
@@ -73,7 +73,7 @@ def test_labels_that_look_the_same_are_the_same(write):
             "test.de.jsonl": rows("re\u0301\u200bveil", "B-cafe\u0301\u200b"),
         }
     )
-    corpus = Corpus("own", "en", ("de",), RawFiles.open(root), jsonl.LAYOUT)
+    corpus = Corpus("own", "en", ("de",), RawFiles.open(root), own.LAYOUT)
     (split,) = [one for one in check_corpus(corpus).splits if one.lang == "de"]
     assert (split.unseen_intents, split.unseen_slot_types) == ((), ())
     assert split.reasons == {"cleaned_label": 3}
@@ -109,7 +109,7 @@ def test_translations_are_cleaned_as_the_rows_are(write):
             "translations.es.jsonl": json.dumps({"id": "1", "text": "caf\udce9"}),
         }
     )
-    corpus = Corpus("own", "en", ("de", "fr", "es"), RawFiles.open(root), jsonl.LAYOUT)
+    corpus = Corpus("own", "en", ("de", "fr", "es"), RawFiles.open(root), own.LAYOUT)
     assert [one.words for one in corpus.translations("de")] == [("ein", "Wort", "caf\u00e9")]
     assert [one.words for one in corpus.translations("fr")] == [("un", "mot", "caf\u00e9")]
     with pytest.raises(Exception, match="shares no id"):

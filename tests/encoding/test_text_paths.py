@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xa_search.corpora import Corpus, jsonl
+from xa_search.corpora import Corpus, own
 from xa_search.corpora.raw_files import RawFiles
 from xa_search.corpora.text import clean_words
 from xa_search.encoding.store import encode_corpus, encode_split, table_path
@@ -77,7 +77,7 @@ def test_a_text_is_read_the_same_way_everywhere(
     translations = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
     for name, items in (("train.en.jsonl", rows), ("dev.en.jsonl", rows), ("translations.de.jsonl", translations)):
         (root / name).write_text("\n".join(map(json.dumps, items)))
-    corpus = Corpus("own", "en", ("de",) if texts else (), RawFiles.open(root), jsonl.LAYOUT)
+    corpus = Corpus("own", "en", ("de",) if texts else (), RawFiles.open(root), own.LAYOUT)
     encoded = encode_corpus(
         corpus, tokenizer, "t", max_tokens=512, with_target_dev=False, with_target_train=False, home=home
     )
@@ -147,7 +147,7 @@ def test_the_encoded_rows_of_a_test_split_are_read_so_too(tokenizer: Any, tmp_pa
     item = {"tokens": ["5\u00a0heures"], "intent": "x", "slots": ["B-x"]}
     for name in ("train.en.jsonl", "dev.en.jsonl", "test.en.jsonl"):
         (tmp_path / name).write_text(json.dumps(item))
-    corpus = Corpus("own", "en", (), RawFiles.open(tmp_path), jsonl.LAYOUT)
+    corpus = Corpus("own", "en", (), RawFiles.open(tmp_path), own.LAYOUT)
     encoded = encode_corpus(
         corpus, tokenizer, "t", max_tokens=64, with_target_dev=False, with_target_train=False, home=tmp_path / "home"
     )

@@ -25,7 +25,7 @@ def spoil(path: Path) -> None:
 
 def test_a_search_tells_of_losses_and_refuses_great_ones(tmp_path: Path) -> None:
     data, home, notes = tmp_path / "raw", tmp_path / "home", list[str]()
-    write_corpus("jsonl", data)
+    write_corpus("own", data)
     spoil(data / "train.de.jsonl")
     with pytest.raises(DataError, match=r"train de: 1 of 25 rows cannot be used .*--set max_lost=0.04") as caught:
         check_search(plan_of(data, home), ("tiny",), notes.append)
@@ -37,7 +37,7 @@ def test_a_search_tells_of_losses_and_refuses_great_ones(tmp_path: Path) -> None
 
 def test_test_splits_are_held_against_the_same_share_when_they_are_opened(tmp_path: Path) -> None:
     data, home, notes = tmp_path / "raw", tmp_path / "home", list[str]()
-    write_corpus("jsonl", data)
+    write_corpus("own", data)
     spoil(data / "test.de.jsonl")
     plan, allowed = plan_of(data, home), plan_of(data, home, "max_lost=1")
     check_search(plan, ("tiny",), notes.append)
@@ -56,7 +56,7 @@ def test_max_lost_is_a_share(tmp_path: Path) -> None:
 
 def test_a_target_without_pairs_is_left_out_of_alignment_and_tested(shared_home: Path, tmp_path: Path) -> None:
     data, notes = tmp_path / "raw", list[str]()
-    write_corpus("jsonl", data)
+    write_corpus("own", data)
     (data / "test.fr.jsonl").write_text((data / "test.de.jsonl").read_text())
     fixed = "fixed={epochs: 1, batch_size: 8, validation_fraction: 0.3, test_limit: 20, precision: fp32}"
     plan = plan_of(data, shared_home, "targets=[de, fr]", fixed)

@@ -59,6 +59,9 @@ class ProgressReporter:
     def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         self.earlier = [trial.number for trial in earlier]
 
+    def reading(self, done: int, total: int | None) -> None:
+        pass
+
     def download(self, done: int, total: int | None) -> None:
         raise AssertionError("nothing is downloaded")
 

@@ -9,6 +9,7 @@ import typer
 
 from xa_search.cli.options import (
     DEFAULT_HOME,
+    Columns,
     Corpus,
     Data,
     Debug,
@@ -18,10 +19,13 @@ from xa_search.cli.options import (
     Languages,
     Translations,
     absolute,
+    absolute_or_none,
     corpus_of,
     languages_of,
+    parse_columns,
     resumable,
 )
+from xa_search.cli.plain import echo
 
 TRANSLATION_MODEL = "facebook/nllb-200-distilled-600M"
 PROGRESS_LINES = 20
@@ -37,17 +41,25 @@ def data_check(
     name: EarlierCorpus = None,
     corpus: Corpus = None,
     data: Data = None,
+    lang: Languages = None,
+    columns: Columns = None,
     translations: Translations = None,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Print rows, repaired, dropped and unseen labels by split and language."""
+    from xa_search.cli.display import ReadingBar
     from xa_search.cli.json_output import print_json
     from xa_search.cli.tables import print_corpus_check
     from xa_search.workflows.translate import checked_corpus
 
-    check = checked_corpus(corpus_of(corpus, name), data, absolute(home), translations)
+    meant, wanted, named, bar = corpus_of(corpus, name), languages_of(lang), parse_columns(columns), ReadingBar()
+    progress = None if as_json else bar.show
+    try:
+        check = checked_corpus(meant, data, absolute(home), wanted, named, progress, translations=translations)
+    finally:
+        bar.stop()
     if as_json:
         print_json(check)
     else:
@@ -59,6 +71,8 @@ def data_stats(
     name: EarlierCorpus = None,
     corpus: Corpus = None,
     data: Data = None,
+    lang: Languages = None,
+    columns: Columns = None,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
     debug: Debug = False,
@@ -68,7 +82,8 @@ def data_stats(
     from xa_search.cli.tables import print_corpus_stats
     from xa_search.workflows.translate import counted_corpus
 
-    stats = counted_corpus(corpus_of(corpus, name), data, absolute(home))
+    meant, wanted, named = corpus_of(corpus, name), languages_of(lang), parse_columns(columns)
+    stats = counted_corpus(meant, data, absolute(home), wanted, named)
     if as_json:
         print_json(stats)
     else:
@@ -89,6 +104,7 @@ def data_translate(
         ),
     ] = TRANSLATION_MODEL,
     data: Data = None,
+    columns: Columns = None,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -100,7 +116,7 @@ def data_translate(
     languages = languages_of([*(lang or ()), *(to or ())])
     if not languages:
         raise UsageError("--lang: which languages are meant? type --lang de, or --lang de,th for several")
-    opened = corpus_named(meant, None if data is None else absolute(data), home)
+    opened = corpus_named(meant, absolute_or_none(data), home, columns=parse_columns(columns))
     for language in languages:
         shown = -1
 
@@ -108,8 +124,8 @@ def data_translate(
             nonlocal shown
             if (step := PROGRESS_LINES * done // max(1, rows)) > shown:
                 shown = step
-                typer.echo(f"{language}: {done} of {rows} rows")
+                echo(f"{language}: {done} of {rows} rows")
 
         with resumable():
             made = translate_corpus(opened, language, model, home, progress)
-        typer.echo(f"{language}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")
+        echo(f"{language}: {made.rows - made.blank} of {made.rows} rows translated by {made.model}: {made.path}")

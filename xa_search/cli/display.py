@@ -10,13 +10,38 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from xa_search.cli.plain import visible
 from xa_search.records import EpochReport, Plan, TrialRecord, is_weight
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False, soft_wrap=True)
+
+
+class ReadingBar:
+    """Shows how much of a corpus is read; on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    def show(self, done: int, total: int | None) -> None:
+        """Show that so many splits of so many are read."""
+        if not console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
+            progress = Progress(*columns, console=console, transient=True)
+            self._bar = (progress, progress.add_task("reading", total=total))
+            progress.start()
+        self._bar[0].update(self._bar[1], completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
 
 
 class SearchDisplay:
@@ -30,6 +55,7 @@ class SearchDisplay:
         self._first_trial: float | None = None
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._download: tuple[Progress, TaskID] | None = None
+        self._reading = ReadingBar()
 
     def __enter__(self) -> "SearchDisplay":
         return self
@@ -44,18 +70,25 @@ class SearchDisplay:
     def note(self, text: str) -> None:
         """Say one thing that happened."""
         self._stop_download()
-        console.print(f"[{_clock(time.monotonic() - self._started)}] {text}", markup=False)
+        say(f"[{_clock(time.monotonic() - self._started)}] {text}")
 
     def download(self, done: int, total: int | None) -> None:
         """Show a download's progress; on a terminal only."""
         if self._live is None:
             return
+        self._reading.stop()
         if self._download is None:
             progress = Progress(TextColumn("download"), BarColumn(), DownloadColumn(), console=console)
             self._download = (progress, progress.add_task("download", total=total))
             progress.start()
         progress, task = self._download
         progress.update(task, completed=done, total=total)
+
+    def reading(self, done: int, total: int | None) -> None:
+        """Show how much of the corpus is read."""
+        if self._download is not None:
+            self._stop_download()
+        self._reading.show(done, total)
 
     def resumed(self, earlier: Sequence[TrialRecord]) -> None:
         """Say from where a search is resumed."""
@@ -100,12 +133,13 @@ class SearchDisplay:
         self._live.update(Group(self._table(), Text(self._time_left())), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(title=f"{self._plan.search_id}", title_justify="left")
+        table = Table(title=Text(visible(self._plan.search_id), style="table.title"), title_justify="left")
         for column in ("trial", "parameters", "epoch", "score", "state"):
             table.add_column(column, justify="right" if column in ("trial", "epoch", "score") else "left")
         for number, trial in sorted(self._trials.items()):
             epochs = f"{len(trial.scores)}/{trial.settings.epochs}"
-            table.add_row(str(number), describe(trial), epochs, percent(trial.score), trial.failure or trial.state)
+            cells = (str(number), describe(trial), epochs, percent(trial.score), trial.failure or trial.state)
+            table.add_row(*(Text(visible(cell)) for cell in cells))
         return table
 
     def _time_left(self) -> str:
@@ -119,6 +153,7 @@ class SearchDisplay:
         if self._download is not None:
             self._download[0].stop()
             self._download = None
+        self._reading.stop()
 
 
 def _reason(trial: TrialRecord) -> str:
@@ -150,18 +185,23 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def say(text: str) -> None:
+    """Print one line as it is."""
+    console.print(visible(text), markup=False)
+
+
 def print_plan(plan: Plan) -> None:
     """Print a plan as it was understood."""
     shown = plan.space.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-    console.print(f"search {plan.search_id} in {plan.directory}", markup=False)
+    say(f"search {plan.search_id} in {plan.directory}")
     for key, value in shown.items():
         if isinstance(value, dict):
-            console.print(f"{key}:", markup=False)
+            say(f"{key}:")
             for name, inner in value.items():
-                console.print(f"  {name}: {json.dumps(inner)}", markup=False)
+                say(f"  {name}: {json.dumps(inner)}")
         else:
-            console.print(f"{key}: {json.dumps(value)}", markup=False)
-    console.print(f"seed: {plan.seed}", markup=False)
+            say(f"{key}: {json.dumps(value)}")
+    say(f"seed: {plan.seed}")
 
 
 def short(value: object) -> str:

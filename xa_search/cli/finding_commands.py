@@ -12,6 +12,7 @@ import typer
 from xa_search.cli.completion import complete_searches, complete_spaces
 from xa_search.cli.options import (
     DEFAULT_HOME,
+    Columns,
     Corpus,
     Data,
     Debug,
@@ -21,8 +22,10 @@ from xa_search.cli.options import (
     absolute,
     corpus_of,
     languages_of,
+    parse_columns,
     to_stderr,
 )
+from xa_search.cli.plain import echo
 
 finding_commands = typer.Typer(rich_markup_mode=None)
 
@@ -47,6 +50,7 @@ def evaluate(
     ] = None,
     lang: Languages = None,
     languages: Annotated[list[str] | None, typer.Option("--languages", metavar="LANG", hidden=True)] = None,
+    columns: Columns = None,
     trial: OneTrial = None,
     max_lost: Annotated[
         float,
@@ -66,8 +70,9 @@ def evaluate(
 
     home, wanted = absolute(home), languages_of([*(lang or ()), *(languages or ())])
     labels = None if label_map is None else read_label_map(label_map)
-    opened = corpus_named(corpus_of(corpus, None), None if data is None else absolute(data), home, wanted)
-    bundle = model_or_trial(home, model, trial, to_stderr if as_json else typer.echo)
+    data, named = None if data is None else absolute(data), parse_columns(columns)
+    opened = corpus_named(corpus_of(corpus, None), data, home, wanted, named)
+    bundle = model_or_trial(home, model, trial, to_stderr if as_json else echo)
     scored = score_on_corpus(bundle, opened, labels, max_lost)
     if as_json:
         print_json({"model": model, **plain(scored)})
@@ -108,7 +113,7 @@ def inspect(
     from xa_search.workflows.inspection import inspect_named
 
     home, data = absolute(home), None if data is None else absolute(data)
-    inspection, folder = inspect_named(home, model, trial, space, data, to_stderr if as_json else typer.echo)
+    inspection, folder = inspect_named(home, model, trial, space, data, to_stderr if as_json else echo)
     paths = write_inspection(inspection, folder if out is None else absolute(out))
     if as_json:
         print_json({**plain(inspection), "files": paths})
@@ -155,4 +160,4 @@ def claims(
     else:
         print_claims(checked)
     for problem in keep_claims(checked, found, tracking_uri(home)):
-        typer.echo(problem, err=True)
+        echo(problem, err=True)

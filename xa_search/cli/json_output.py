@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from pydantic import BaseModel
 
+from xa_search.cli.plain import echo
 from xa_search.records import Plan, TrialRecord
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """Print records as JSON."""
-    typer.echo(json.dumps(as_json(value), indent=2, ensure_ascii=False))
+    echo(json.dumps(as_json(value), indent=2, ensure_ascii=False))
 
 
 def as_json(value: Any) -> Any:

@@ -17,6 +17,7 @@ from xa_search.cli.options import (
     absolute,
     parse_step_duration,
 )
+from xa_search.cli.plain import echo
 
 machine_commands = typer.Typer(rich_markup_mode=None)
 cluster_app = typer.Typer(help="Look at a cluster file.", no_args_is_help=True, rich_markup_mode=None)
@@ -38,11 +39,11 @@ def check(file: File, as_json: Json = False, debug: Debug = False) -> None:
         print_json({"file": file, "ok": not report.faults, **asdict(report)})
     else:
         for line in report.lines(file):
-            typer.echo(line)
+            echo(line)
         for example in report.examples:
-            typer.echo(f"{file}:{example.line}: example: {example.value} stands for yours; cluster/README.md")
+            echo(f"{file}:{example.line}: example: {example.value} stands for yours; cluster/README.md")
         if not report.faults:
-            typer.echo(f"{file}: ok" + (", once the examples are replaced" if report.examples else ""))
+            echo(f"{file}: ok" + (", once the examples are replaced" if report.examples else ""))
     if report.faults:
         raise typer.Exit(UsageError.exit_code)
 
@@ -113,11 +114,11 @@ def rehearse(
     )
     try:
         with ended_by_sigterm():
-            outlook = rehearse_space(request, typer.echo)
+            outlook = rehearse_space(request, echo)
     except KeyboardInterrupt:
-        typer.echo(f"stopped; nothing is left running{'' if keep else ' or on disk'}", err=True)
+        echo(f"stopped; nothing is left running{'' if keep else ' or on disk'}", err=True)
         raise typer.Exit(XaSearchError.exit_code) from None
     name, trials = outlook.plan.name, outlook.plan.space.trials
     print_table(f"Forecast of {name}: {trials} trials", COLUMNS, forecast_rows(outlook), TEXTS)
     for line in forecast_lines(outlook):
-        typer.echo(line)
+        echo(line)

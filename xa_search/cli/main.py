@@ -43,6 +43,7 @@ from xa_search.cli.options import (
     parse_size,
     resumable,
 )
+from xa_search.cli.plain import echo
 from xa_search.cli.search_commands import search_commands
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def train(
         local=True,
     )
     metrics = train_alone(
-        plan, read_json_object(params, "--params"), print_epoch, with_test=test, note=partial(typer.echo, err=True)
+        plan, read_json_object(params, "--params"), print_epoch, with_test=test, note=partial(echo, err=True)
     )
     print_metrics(metrics)
 
@@ -214,7 +215,7 @@ def predict(
 
     answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer))
     for answer in answers:
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]
     if faulty:
         raise XaSearchError(
@@ -247,7 +248,7 @@ def promote(
     """Point the alias `champion` at a version."""
     from xa_search.workflows.predict import promote_version
 
-    typer.echo(promote_version(absolute(home), name, version))
+    echo(promote_version(absolute(home), name, version))
 
 
 @app.command()
@@ -260,7 +261,7 @@ def ui(
     from xa_search.workflows.models import mlflow_ui_command
 
     command, environment, address = mlflow_ui_command(absolute(home), port)
-    typer.echo(f"MLflow UI: {address} (Ctrl-C ends it)")
+    echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})
 
 
@@ -273,13 +274,13 @@ def main() -> None:
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise
-        typer.echo("stopped", err=True)
+        echo("stopped", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
         for line in _explain(error):
-            typer.echo(f"error: {line}", err=True)
+            echo(f"error: {line}", err=True)
         sys.exit(error.exit_code if isinstance(error, XaSearchError) else 1)
 
 

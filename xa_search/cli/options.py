@@ -12,6 +12,7 @@ from typing import IO, Annotated
 import typer
 
 from xa_search.cli.completion import complete_corpora, complete_searches, complete_spaces
+from xa_search.cli.plain import echo
 from xa_search.errors import StoppedEarly, UsageError
 
 DEFAULT_HOME = Path.home() / ".xa-search"
@@ -75,7 +76,7 @@ Corpus = Annotated[
     str | None,
     typer.Option(
         metavar="CORPUS",
-        help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, jsonl, or a search space.",
+        help="mtop-mini, mtop, mtod, multiatis, massive, xsid, pawsx, own, or a search space.",
         autocompletion=complete_corpora,
     ),
 ]
@@ -84,6 +85,9 @@ EarlierCorpus = Annotated[str | None, typer.Argument(metavar="CORPUS", hidden=Tr
 Languages = Annotated[
     list[str] | None,
     typer.Option("--lang", metavar="LANG", help="A language; may be given several times, or as de,th."),
+]
+Columns = Annotated[
+    str | None, typer.Option(metavar="text=utt,intent=label", help="What the fields of your own corpus are called.")
 ]
 
 Trials = Annotated[
@@ -108,7 +112,7 @@ Cluster = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Run as a job of this file's cluster, and follow it.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
-to_stderr = partial(typer.echo, err=True)
+to_stderr = partial(echo, err=True)
 
 
 def parse_duration(text: str, option: str = "--time-budget") -> float:
@@ -172,7 +176,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command resumes it", err=True)
+        echo("stopped; the same command resumes it", err=True)
         raise typer.Exit(StoppedEarly.exit_code) from None
 
 
@@ -184,6 +188,14 @@ def absolute_or_none(path: Path | None) -> Path | None:
 def read_lines(stream: IO[bytes]) -> list[str]:
     """Return the lines of a stream without their ends; a byte that is not UTF-8 is a lone surrogate in them."""
     return [line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r") for line in stream]
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Return our names and the user's that a text such as text=utt,intent=label means."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if any(not ours.strip() or not theirs.strip() for ours, _, theirs in pairs):
+        raise UsageError(f"--columns {text!r}: write FIELD=COLUMN, with commas between: text=utt,intent=label")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def absolute(path: Path) -> Path:

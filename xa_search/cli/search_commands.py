@@ -20,6 +20,7 @@ from xa_search.cli.options import (
     one_of,
     to_stderr,
 )
+from xa_search.cli.plain import echo
 
 search_commands = typer.Typer(rich_markup_mode=None)
 
@@ -88,7 +89,7 @@ def sync(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = Fa
     home, objects, problem = absolute(home), [], ""
     for found in searches_in(home) if search is None else (find_search(home, search),):
         if search is None and found.driver:
-            typer.echo(f"{found.search_id}: process {found.driver} runs it, and logs to MLflow itself", err=as_json)
+            echo(f"{found.search_id}: process {found.driver} runs it, and logs to MLflow itself", err=as_json)
             continue
         synced = sync_search(found, tracking_uri(home))
         objects.append(synced_object(found, synced))
@@ -161,4 +162,4 @@ def replay(
     if as_json:
         print_json(replay_object(found, replay_trial(found, trial, to_stderr, lambda _: None)))
     else:
-        print_replay(replay_trial(found, trial, typer.echo, print_replayed_epoch))
+        print_replay(replay_trial(found, trial, echo, print_replayed_epoch))

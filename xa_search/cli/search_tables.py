@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from xa_search.cli.display import describe, ended_of, percent, short
-from xa_search.cli.tables import print_table, say
+from xa_search.cli.display import describe, ended_of, percent, say, short
+from xa_search.cli.tables import print_table
 from xa_search.records import TrialRecord
 from xa_search.search.budgets import format_bytes
 from xa_search.search.history import SearchHistory

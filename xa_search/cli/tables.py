@@ -6,8 +6,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from xa_search.cli.display import console, percent, short
+from xa_search.cli.display import console, percent, say, short
+from xa_search.cli.plain import visible
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.corpora import CorpusCheck, CorpusStats
 from xa_search.corpora.lost_rows import losses_above
@@ -34,24 +36,24 @@ def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
 ) -> None:
     """Print a table in which the columns of these numbers are text, and all others numbers."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(visible(title), style="table.title"), title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index in texts else "right", overflow="fold")
+        table.add_column(Text(visible(column)), justify="left" if index in texts else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, width=None if console.is_terminal else 120).print(table)
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    Console(highlight=False, emoji=False, width=None if console.is_terminal else 120).print(table)
 
 
 def print_epoch(report: EpochReport) -> None:
     """Print the metrics of an epoch of a trial that runs alone."""
-    console.print(f"epoch {report.epoch}: score {percent(report.score)}", markup=False)
+    say(f"epoch {report.epoch}: score {percent(report.score)}")
     print_metrics(report.metrics)
 
 
 def print_metrics(metrics: Mapping[str, float]) -> None:
     """Print metrics by name."""
     for name, value in sorted(metrics.items()):
-        console.print(f"  {name} {value:.4f}", markup=False)
+        say(f"  {name} {value:.4f}")
 
 
 def read_json_object(text: str, option: str) -> dict[str, Any]:
@@ -167,6 +169,8 @@ def print_corpus_check(check: CorpusCheck) -> None:
             say(f"{split.split} {split.lang}: {count} x {fault.meaning}; the first at {fault.where}{example}")
     for line in losses_above(check, MAX_LOST):
         say(f"a search refuses this: {line}")
+    for note in check.notes:
+        say(note)
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
         say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
@@ -210,8 +214,3 @@ def print_transfer(model: str, test: "TransferTest") -> None:
     print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
     for note in test.notes:
         say(note)
-
-
-def say(text: str) -> None:
-    """Print one line as it is."""
-    console.print(text, markup=False)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from xa_search.config.shipped import SPACES
-from xa_search.config.validation import shape_faults, space_faults
+from xa_search.config.validation import shape_faults, space_faults, with_types
 from xa_search.config.yaml_files import BrokenYamlError, load_yaml, load_yaml_file
 from xa_search.errors import UsageError
 from xa_search.records import Plan, SearchSpace, Vocabulary
@@ -95,6 +95,7 @@ def read_plan(space: str, changes: tuple[str, ...], vocabulary: Vocabulary, **op
         parsed = SearchSpace.model_validate(raw)
     except ValidationError as error:
         raise UsageError("\n".join(shape_faults(path, error))) from None
+    parsed = with_types(parsed)
     if faults := space_faults(path, parsed, vocabulary):
         raise UsageError("\n".join(faults))
     if not re.fullmatch(r"[\w.-]+", path.stem):
@@ -123,7 +124,7 @@ def _listed() -> str:
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
     if path in children:
         raise UsageError(f"{path}: extends: the files extend one another in a circle; remove one `extends`")
-    raw = load_yaml_file(path, path.read_text(encoding="utf-8"))
+    raw = load_yaml_file(path, _text_of(path))
     if not isinstance(raw, dict):
         raise UsageError(f"{path}: holds no `key: value` lines; copy {SPACES / 'mtop-mini.yaml'} to begin with")
     parent = raw.pop("extends", None)
@@ -137,6 +138,17 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]
         asked = {key: raw[key] for key in ("recipe", "corpus", "params") if key in raw}
         inherited = with_recipe(_merged(inherited, asked))
     return _merged(inherited, raw)
+
+
+def _text_of(path: Path) -> str:
+    """Return what stands in a file. Raises UsageError where it was saved in another encoding than UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
+    if "\0" in text:
+        raise UsageError(f"{path}: not UTF-8, but UTF-16 or no text at all; save it as UTF-8")
+    return text
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from xa_search.config.yaml_files import yaml_line
 from xa_search.errors import value_faults
 from xa_search.records import (
+    FIELDS,
     Asha,
     Parameter,
     SearchSpace,
@@ -34,15 +35,24 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         if key in RENAMED_KEYS:
-            faults.append(f"{path}: {key}: was renamed; write {_line(RENAMED_KEYS[key], fault['input'])}")
+            faults.append(f"{path}: {key}: was renamed; write {yaml_line(RENAMED_KEYS[key], fault['input'])}")
         elif fault["type"] == "extra_forbidden":
             known = _known_keys(fault["loc"])
             faults.append(f"{path}: {key}: unknown key; {_suggestion(str(fault['loc'][-1]), known)}")
         elif fault["type"] == "missing":
             faults.append(f"{path}: {key}: missing; add `{key}: ...`")
         else:
-            faults.append(f"{path}: {key}: {fault['input']!r}: {fault['msg'].lower()}; correct this value")
+            faults.append(f"{path}: {key}: {fault['input']!r}: {_advice(fault['type'], fault['input'], fault['msg'])}")
     return faults
+
+
+def _advice(kind: str, value: Any, message: str) -> str:
+    """Say what to write in place of a value of the wrong type."""
+    if kind == "string_type" and isinstance(value, bool):
+        return f"a bare {str(value).lower()} is no word; quote it: '{str(value).lower()}'"
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return f"a list is wanted; write [{value}]"
+    return f"{message.lower()}; correct this value"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -57,14 +67,36 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     return list(SearchSpace.model_fields) + ["extends"]
 
 
+def with_types(space: SearchSpace) -> SearchSpace:
+    """Return the space with the settings that were written as text, such as '16', in their own type.
+
+    A value that its setting does not take stays as it is, to be named among the faults.
+    """
+    params = {
+        key: parameter
+        if parameter.choices is None
+        else parameter.model_copy(update={"choices": tuple(_typed(key, value) for value in parameter.choices)})
+        for key, parameter in space.params.items()
+    }
+    sections = {
+        name: {key: _typed(key, value) for key, value in getattr(space, name).items()}
+        for name in ("fixed", "baseline", "published")
+    }
+    return space.model_copy(update={"params": params, **sections})
+
+
+def _typed(key: str, value: Any) -> Any:
+    if not isinstance(value, str) or key not in SETTINGS:
+        return value
+    try:
+        return getattr(TrialSettings.model_validate({key: value}), key)
+    except ValidationError:
+        return value
+
+
 def _suggestion(key: str, known: list[str]) -> str:
     close = get_close_matches(key, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(known)}"
-
-
-def _line(key: str, value: Any) -> str:
-    """Return a key and its value as a search space has them."""
-    return str(yaml.safe_dump({key: value}, default_flow_style=None, allow_unicode=True, width=1000)).strip()
 
 
 def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
@@ -92,6 +124,7 @@ def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list
     if space.source in space.targets or len(set(space.targets)) != len(space.targets):
         faults.append(f"{path}: targets: {list(space.targets)} must be distinct and without the source {space.source}")
     faults += [f"{path}: unseen_languages: {fault}" for fault in _unseen_language_faults(space)]
+    faults += [f"{path}: columns{fault}" for fault in _column_faults(space, vocabulary)]
     faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space, vocabulary)]
     if faults:
         return faults
@@ -143,6 +176,17 @@ def setting_faults(where: str, values: Mapping[str, Any], vocabulary: Vocabulary
     return faults + [f"{where}.{key}: weighs no loss; valid: {', '.join(vocabulary.pair_losses)}" for key in losses]
 
 
+def _column_faults(space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
+    if space.columns and space.corpus not in vocabulary.with_columns:
+        wish = f"remove `columns`, or write `corpus: {vocabulary.with_columns[0]}`"
+        return [f": {space.corpus} has columns of its own; {wish}"]
+    return [
+        f".{key}: no field of a row has this name; {_suggestion(key, list(FIELDS))}"
+        for key in space.columns
+        if key not in FIELDS
+    ]
+
+
 def _unseen_language_faults(space: SearchSpace) -> list[str]:
     faults = []
     for lang in dict.fromkeys(space.unseen_languages):
@@ -170,12 +214,13 @@ def _resource_faults(space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
 
 
 def _highest_weight(space: SearchSpace, loss: str) -> Any:
-    """Return the highest factor before a loss between pairs that a trial may have."""
+    """Return the highest factor before a loss between pairs that a trial may have; what is no number is none."""
     key = f"{loss}{WEIGHT}"
+    values = (space.fixed.get(key, SETTINGS[key].default if key in SETTINGS else 0),)
     searched = space.params.get(key)
     if searched is not None:
-        return max(searched.choices or (searched.high or 0,))
-    return space.fixed.get(key, SETTINGS[key].default if key in SETTINGS else 0)
+        values = searched.choices or (searched.high or 0,)
+    return max((value for value in values if not isinstance(value, str)), default=0)
 
 
 def _parameter_faults(key: str, parameter: Parameter) -> list[str]:

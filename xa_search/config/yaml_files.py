@@ -45,6 +45,15 @@ def dump_yaml(value: Any) -> str:
     return text.getvalue()
 
 
+def yaml_line(key: str, value: Any) -> str:
+    """Return a key and its value as a search space has them, in one line."""
+    writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.default_flow_style = None
+    writer.width = 1000
+    writer.dump({key: value}, text)
+    return text.getvalue().strip()
+
+
 def broken_yaml(text: str, error: Exception) -> BrokenYamlError:
     """Return what a parser's error says of a text; a value that it cannot make, such as a 13th month, has no line."""
     lines = max(1, len(text.splitlines()))

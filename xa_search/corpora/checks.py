@@ -7,12 +7,12 @@ To find repeated utterances it keeps one number for each training utterance of o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xa_search.corpora.corpus import Corpus, find_translations
 from xa_search.corpora.pairs import Agreement, check_pairs
-from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, NOT_LOST, REPAIRS, Row
+from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, NO_INTENT, NOT_LOST, REPAIRS, Row
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 
@@ -69,15 +69,29 @@ class CorpusCheck:
     splits: tuple[SplitCheck, ...]
     absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
     translations: tuple[TranslationCheck, ...]
+    notes: tuple[str, ...] = ()  # what the source training set has no labels for
 
 
-def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS, *, with_pairs: bool = True) -> CorpusCheck:
-    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one."""
+def check_corpus(
+    corpus: Corpus,
+    splits: tuple[Split, ...] = SPLITS,
+    progress: Callable[[int, int | None], None] | None = None,
+    *,
+    with_pairs: bool = True,
+) -> CorpusCheck:
+    """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one.
+
+    `progress` is called with the splits of a language that are read, and how many there are to read.
+    """
+    languages = (corpus.source, *corpus.targets)
+    whole = len(splits) * len(languages)
     known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
     found: list[SplitCheck] = []
     absent: list[tuple[Split, str]] = []
     for split in splits:
-        for lang in (corpus.source, *corpus.targets):
+        for lang in languages:
+            if progress is not None:
+                progress(len(found) + len(absent), whole)
             if corpus.file_of(lang, split) is None:
                 absent.append((split, lang))
             else:
@@ -91,6 +105,7 @@ def check_corpus(corpus: Corpus, splits: tuple[Split, ...] = SPLITS, *, with_pai
         translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
         if known and with_pairs
         else (),
+        notes=_unlabelled(corpus.source, known) if known else (),
     )
 
 
@@ -117,6 +132,16 @@ def _training_labels(corpus: Corpus) -> _Known:
         intents.add(utterance.intent)
         types.update(slot_types(utterance.slots))
     return _Known(utterances, frozenset(intents), frozenset(types))
+
+
+def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
+    """Say what a corpus does not teach; nothing is said where it has no utterances at all."""
+    notes = []
+    if known.utterances and not known.types:
+        notes.append(f"no training row of {source} has a slot: intents alone are learned")
+    if known.intents == {NO_INTENT}:
+        notes.append(f"no training row of {source} has an intent: slots alone are learned")
+    return tuple(notes)
 
 
 def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:

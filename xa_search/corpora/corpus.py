@@ -111,7 +111,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
 
 def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
     """Keep the target rows whose id a source training utterance has; one for each."""
-    waiting = {utterance.id for utterance in corpus.utterances(corpus.source, "train")}
+    waiting = set(corpus.source_ids())
     read_keyed = corpus.layout.read_translation_rows
     rows: Iterator[Row]
     if read_keyed is not None:
@@ -220,6 +220,12 @@ class Corpus:
             rows = self.rows(self.source, "train") if there else ()
             self.found.source_intents = frozenset(row.intent for row in rows if row.dropped is None)
         return self.found.source_intents
+
+    def source_ids(self) -> frozenset[str]:
+        """Return the ids of the source training utterances; they are asked for once a target."""
+        if self.found.source_ids is None:
+            self.found.source_ids = frozenset(row.id for row in self.utterances(self.source, "train"))
+        return self.found.source_ids
 
     def tag_scheme(self, lang: str, split: Split) -> TagScheme | None:
         """Return the scheme in which a file writes its tags, over all its rows; none where they come from spans."""

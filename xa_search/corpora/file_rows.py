@@ -24,6 +24,7 @@ class FoundInFiles:
 
     schemes: dict[tuple[str, str, Split], TagScheme] = field(default_factory=dict)
     source_intents: frozenset[str] | None = None
+    source_ids: frozenset[str] | None = None
 
 
 def survey_tags(rows: Iterable[Row]) -> TagScheme:
@@ -71,7 +72,7 @@ def _with_known_tags(row: Row, scheme: TagScheme | None) -> Row:
     if scheme is None or not all(is_utf8(tag) for tag in row.tags):
         return row
     tags = tuple(_cleaned(tag) for tag in row.tags)
-    row = replace(row, had_slots=not all(is_outside(tag) for tag in tags))
+    row = replace(row, had_slots=row.had_slots or not all(is_outside(tag) for tag in tags))
     if row.dropped is not None or len(row.words) != len(tags):
         return row
     found = to_iob2(tags, scheme)

@@ -15,7 +15,7 @@ from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
 from xa_search.corpora.text import SPACE
-from xa_search.records import SPLITS, Split
+from xa_search.records import OUTSIDE, SPLITS, Split
 
 LOCALES = (
     "af-ZA am-ET ar-SA az-AZ bn-BD ca-ES cy-GB da-DK de-DE el-GR en-US es-ES fa-IR fi-FI fr-FR he-IL hi-IN hu-HU hy-AM "
@@ -34,6 +34,7 @@ LOCALE_OF = (
 # As the corpus's own scoring has it: a character is a word, but Latin letters and digits in a row are one.
 BY_CHARACTER = ("ja", "zh", TAIWAN)
 CHARACTER_WORDS = re.compile("[!-~]+|.", re.DOTALL)
+PARTITION = re.compile(r'"partition"\s*:\s*"(train|dev|test)"')
 PIECE = re.compile(r"\[([^\[\]:]*):([^\[\]]*)\]|([^\[\]]+)")
 
 
@@ -57,9 +58,12 @@ def id_translations(lang: str) -> tuple[str, ...]:
 def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Yield a row for each line of the split."""
     for line in full_lines(lines):
+        told = _told_split(line.text)
+        if told is not None and told != split:
+            continue  # not parsed: a file is read once a split
         row_id = line_id(lang, split, line.number)
         found = _load(line.text)
-        stated = found.get("partition")
+        stated = found.get("partition", told)
         if (stated if stated in SPLITS else "train") == split:
             own = found.get("id")
             own_id = type(own) in (str, int) and own != ""
@@ -84,6 +88,18 @@ def parse_markup(text: str) -> tuple[str, tuple[SlotSpan, ...]]:
         plain += inside
         place = piece.end()
     return plain, tuple(spans)
+
+
+def _told_split(text: str) -> str | None:
+    """Return the split of a line without parsing it; none where that could be wrong.
+
+    In a text of valid JSON quotation marks are escaped: what stands once, and not behind a backslash, is the key.
+    """
+    place = text.find('"partition"')
+    if place < 1 or text[place - 1] == "\\" or text.find('"partition"', place + 1) > 0:
+        return None
+    found = PARTITION.match(text, place)
+    return found[1] if found else None
 
 
 def _load(text: str) -> dict[str, object]:
@@ -125,6 +141,8 @@ def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool
     plain, spans = parse_markup(annotated)
     if plain != "".join(words):
         raise RowError("text_differs")
+    if not spans:
+        return (OUTSIDE,) * len(words), False
     tokens = []
     start = 0
     for word in words:

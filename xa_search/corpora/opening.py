@@ -12,7 +12,7 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,7 @@ from xa_search.corpora.corpus import Corpus, find_translations_folder, translati
 from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
 from xa_search.corpora.rows import CatalogueEntry, Layout, by_its_name
 from xa_search.errors import DataError, UsageError
-from xa_search.records import SPLITS
+from xa_search.records import FIELDS, SPLITS
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT_SECONDS = 30
@@ -115,20 +115,22 @@ def open_corpus(
     progress: Progress | None = None,
     to_train: bool = True,
     translations: Path | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
     To train, every split of the source and the test split of each target and of each of `unseen_languages`, which is
     only tested in, must be there; else any test file will do.
     `translations` is a folder with `LANG.txt` for some targets, one line for each row of the source training file.
-    `progress` is called with the bytes so far and the total (None where unknown) during a download.
+    `progress` is called with the bytes so far and the total (None where unknown) during a download. `columns` says
+    what the fields of a user's own corpus are called there.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
         raise UsageError(f"unknown corpus {name!r}{did_you_mean(name, CORPORA)}; there are {', '.join(CORPORA)}")
     if entry.languages:
         _check_languages(entry.name, source, (*targets, *unseen_languages), entry.languages, entry.layout.language_of)
-    files = RawFiles.open(data if data is not None else _locate(entry, home, progress))
+    files = _open_files(entry, data, home, progress, columns)
     if not entry.languages:
         asked = (*targets, *unseen_languages)
         _check_languages(f"{entry.name} in {files.root}", source, asked, entry.languages_in(files))
@@ -164,6 +166,33 @@ def _given_translations(folder: Path, languages: tuple[str, ...]) -> RawFiles:
     if files.find(names) is None:
         raise DataError(f"--translations {folder}: holds none of {', '.join(names)}; one line for each training row")
     return files
+
+
+def languages_found(name: str, data: Path | None, home: Path, columns: Mapping[str, str] | None) -> tuple[str, ...]:
+    """List the languages of a corpus whose files alone tell, English first where it has it.
+
+    Raises DataError where it has none.
+    """
+    entry = CATALOGUE[name]
+    files = _open_files(entry, data, home, None, columns)
+    found = entry.languages_in(files)
+    if not found:
+        raise DataError(f"{name} in {files.root} has no file of any split; it takes {entry.expects}")
+    return tuple(sorted(found, key="en".__ne__))
+
+
+def _open_files(
+    entry: CatalogueEntry, data: Path | None, home: Path, progress: Progress | None, columns: Mapping[str, str] | None
+) -> RawFiles:
+    columns = columns or {}
+    if columns and entry.open_files is None:
+        raise UsageError(f"--columns: {entry.name} has columns of its own; leave it out")
+    for field in columns:
+        if field not in FIELDS:
+            raise UsageError(
+                f"--columns: {field!r} is no field of a row{did_you_mean(field, FIELDS)}; there are {', '.join(FIELDS)}"
+            )
+    return entry.files_in(data if data is not None else _locate(entry, home, progress), columns)
 
 
 def did_you_mean(word: str, choices: tuple[str, ...]) -> str:

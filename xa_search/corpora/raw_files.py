@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from xa_search.corpora.tar_index import tar_index
 from xa_search.errors import DataError
 
 LONGEST_LINE = 1 << 20
@@ -30,6 +31,8 @@ BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
     *(NotImplementedError, RuntimeError, EOFError),
 )
+GZIPPED = b"\x1f\x8b"
+"""How a gzipped file begins, whatever it is called."""
 COMMENT = "# "
 
 
@@ -130,6 +133,11 @@ def _is_tar(root: Path) -> bool:
     return root.name.endswith(TAR_ENDINGS)
 
 
+def _is_gzip(root: Path) -> bool:
+    with root.open("rb") as file:
+        return file.read(len(GZIPPED)) == GZIPPED
+
+
 def _kind(root: Path) -> str:
     return next((ending[1:] for ending in TAR_ENDINGS if root.name.endswith(ending)), "zip")
 
@@ -147,25 +155,38 @@ def _names_below(root: Path) -> Iterator[str]:
 def _names_in(root: Path) -> tuple[str, ...]:
     """List the files in an archive."""
     if _is_tar(root):
+        if _is_gzip(root):
+            return tuple(tar_index(root).members)
         with tarfile.open(root, "r|*") as archive:
             return tuple(member.name.removeprefix("./") for member in archive if member.isfile())
     with zipfile.ZipFile(root) as packed:
-        return tuple(name for name in packed.namelist() if not name.endswith("/"))
+        return tuple(name for name in map(_slashed, packed.namelist()) if not name.endswith("/"))
+
+
+def _slashed(name: str) -> str:
+    """Return a name in a zip as it ought to be: some programs on Windows write backslashes."""
+    return name.replace("\\", "/")
 
 
 @contextmanager
 def _member(root: Path, place: str) -> Iterator[IO[bytes]]:
-    """Open a file in an archive; a tar is read from its beginning to there, as it has no index."""
+    """Open a file in an archive; a tar that is not gzipped is read from its beginning to there."""
     if not _is_tar(root):
-        with zipfile.ZipFile(root) as packed, packed.open(place) as stream:
-            yield stream
+        with zipfile.ZipFile(root) as packed:
+            name = next((name for name in packed.namelist() if _slashed(name) == place), place)
+            with packed.open(name) as stream:
+                yield stream
+        return
+    if _is_gzip(root):
+        with tar_index(root).open(place) as content:
+            yield content
         return
     with tarfile.open(root, "r|*") as archive:
         found = next(member for member in archive if member.name.removeprefix("./") == place)
-        content = archive.extractfile(found)
-        assert content is not None
-        with content:
-            yield content
+        extracted = archive.extractfile(found)
+        assert extracted is not None
+        with extracted:
+            yield extracted
 
 
 def blocks(lines: Iterator[Line]) -> Iterator[list[Line]]:

@@ -5,7 +5,7 @@
 A reader takes the lines of one file and yields every row of it, faulty ones too, in order, holding only one at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +49,11 @@ DROPS: dict[str, str] = {
 LEFT_OUT_AS_PUBLISHED = frozenset({"not_translated"})
 """Drops that the corpus's own documents tell of: no row is lost by them."""
 NOT_LOST = LEFT_OUT_AS_PUBLISHED | {"duplicate_id"}
+NO_INTENT = "none"
+"""The one intent of rows that are labelled by slots alone."""
 SPLIT_STEMS: dict[Split, tuple[str, ...]] = {
     "train": ("train",),
-    "dev": ("dev", "eval", "valid"),
+    "dev": ("dev", "eval", "valid", "validation"),
     "test": ("test",),
 }
 
@@ -141,7 +143,8 @@ class CatalogueEntry:
     """What is known of one corpus; it is registered by its import in `catalogue`. No other place holds an address.
 
     `languages` is empty where the files themselves tell, by `find_languages`. `sha256` is None where none is published.
-    `generate` makes the files in a folder where nothing is to be had from elsewhere.
+    `generate` makes the files in a folder where nothing is to be had from elsewhere. `open_files` is given where a user
+    says what the columns are called: it opens a folder or archive by those names.
     """
 
     name: str
@@ -154,7 +157,12 @@ class CatalogueEntry:
     address: str | None = None
     sha256: str | None = None
     generate: Callable[[Path], Path] | None = None
+    open_files: Callable[[Path, Mapping[str, str]], RawFiles] | None = None
     how_to_get: str = ""  # where to turn to, before `--data PATH`
+
+    def files_in(self, root: Path, columns: Mapping[str, str]) -> RawFiles:
+        """Open a folder or archive with this corpus. Raises DataError."""
+        return RawFiles.open(root) if self.open_files is None else self.open_files(root, columns)
 
     def languages_in(self, files: RawFiles) -> tuple[str, ...]:
         """Return the languages that these files may be asked for."""

@@ -54,7 +54,7 @@ def label_words(slots: str, utterance: str, tokens_json: str) -> Labelled:
         return Labelled((), (), (), fault.reason)
     words = tuple(token.text for token in tokens)
     try:
-        tags, slot_repairs = _tags(tokens, parse_slots(slots), utterance)
+        tags, slot_repairs = tags_of_spans(tokens, parse_slots(slots), utterance)
     except RowError as fault:
         return Labelled(words, (), (), fault.reason)
     return Labelled(words, tags, repairs + slot_repairs)
@@ -109,7 +109,7 @@ def outermost(spans: tuple[SlotSpan, ...]) -> tuple[SlotSpan, ...]:
     return tuple(kept)
 
 
-def _tags(
+def tags_of_spans(
     tokens: tuple[Token, ...], spans: tuple[SlotSpan, ...], utterance: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Tag by the offsets as they are; where they do not fit, try them as UTF-8 byte offsets before snapping."""

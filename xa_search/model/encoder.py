@@ -83,6 +83,7 @@ __all__ = [
     "load_encoder",
     "load_encoder_config",
     "load_tokenizer",
+    "longest_input",
     "prepare_encoder",
     "tokenizer_fingerprint",
 ]
@@ -125,6 +126,18 @@ def load_encoder_config(files: EncoderFiles) -> "PreTrainedConfig":
     architecture(files.directory, files.size)
     config: PreTrainedConfig = AutoConfig.from_pretrained(files.directory, local_files_only=True)
     return config
+
+
+def longest_input(files: EncoderFiles) -> int | None:
+    """Return how many tokens an encoder has positions for; none where it counts distances alone.
+
+    XLM-R's positions begin behind the padding token's id.
+    """
+    config = load_encoder_config(files)
+    if not getattr(config, "position_biased_input", True):
+        return None
+    positions = int(config.max_position_embeddings)
+    return positions - int(config.pad_token_id) - 1 if config.model_type == "xlm-roberta" else positions
 
 
 def load_encoder(files: EncoderFiles) -> "PreTrainedModel":

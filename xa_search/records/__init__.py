@@ -6,6 +6,7 @@ was found. registry: what a search may name. stored: records under the names tha
 
 from xa_search.records.data import (
     BETWEEN,
+    FIELDS,
     IGNORED,
     OUTSIDE,
     SPLITS,
@@ -44,7 +45,7 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "BETWEEN", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
+    "BETWEEN", "FIELDS", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
     "EncoderFiles", "EpochReport", "FailureClass", "GpuShare", "MemoryProbe", "Parameter", "Plan",
     "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
     "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",

@@ -10,6 +10,8 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 OUTSIDE = "O"
 IGNORED = -100
 """The number of a label that is not scored."""
+FIELDS = ("id", "lang", "text", "tokens", "intent", "slots", "spans")
+"""What a row of a user's own corpus may have, by our names."""
 BETWEEN = "|||"
 """The word between the two sentences of an utterance that is a pair of them."""
 

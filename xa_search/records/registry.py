@@ -50,10 +50,13 @@ def unknown(name: object, known: Collection[str]) -> str:
 class Vocabulary:
     """The names that a search space may use; of `schedulers` also the types of their settings.
 
+    `with_columns` are the corpora whose columns a user may name.
+
     `undivided_losses` are, by method, the losses between pairs that set each pair against all others of a step.
     """
 
     corpora: tuple[str, ...]
+    with_columns: tuple[str, ...]
     methods: tuple[str, ...]
     selections: tuple[str, ...]
     align_distances: tuple[str, ...]

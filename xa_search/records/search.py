@@ -64,6 +64,8 @@ class SearchSpace(Frozen):
     targets: tuple[str, ...] = Field(min_length=1)
     unseen_languages: tuple[str, ...] = ()
     """Languages that the models are tested and inspected in, and that neither training nor selection ever sees."""
+    columns: dict[str, str] = {}
+    """For a corpus of one's own: what its fields are called there, as in `{text: utterance, intent: label}`."""
     method: str = "xeroalign"
     recipe: Literal["published"] | None = None
     """`published`: the paper's settings for the corpus stand for `fixed`, and its slot scores in the report."""

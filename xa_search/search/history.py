@@ -19,7 +19,7 @@ from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
-from xa_search.search.study import JOURNAL, SCHEMA, read_notes, record_of, storage_of
+from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, read_notes, record_of, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
@@ -104,6 +104,12 @@ def other_folders(home: Path, searches: Iterable[SearchHistory]) -> tuple[Path, 
 def find_search(home: Path, name: str | None) -> SearchHistory:
     """Return the search of this id, or the newest one of this space; without a name the newest. Raises UsageError."""
     searches = searches_in(home)
+    if name is not None and name in (folder.name for folder in other_folders(home, searches)):
+        folder = home / SEARCHES / name
+        raise UsageError(
+            f"search {name} in {folder} has no trial yet, or its {JOURNAL} is damaged; restore that file, "
+            "or remove the folder and begin again: xa-search run"
+        )
     if not searches:
         raise UsageError(f"{home} holds no search yet; type `xa-search run mtop-mini`, or name another place: --home")
     for search in searches:
@@ -123,6 +129,13 @@ def read_search(directory: Path) -> SearchHistory | None:
     notes = read_notes(directory)
     if not notes:
         return None
+    try:
+        return _read(directory, notes)
+    except DAMAGED:
+        return None
+
+
+def _read(directory: Path, notes: Mapping[str, Any]) -> SearchHistory:
     storage = storage_of(directory)
     trials = storage.get_all_trials(storage.get_study_id_from_name(directory.name), deepcopy=False)
     return SearchHistory(

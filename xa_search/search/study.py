@@ -92,6 +92,10 @@ def record_of(trial: Entry) -> TrialRecord | None:
     )
 
 
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
+"""What a journal or a note raises that no search has written so."""
+
+
 class Records:
     """The records of a study's trials. That of an ended trial is made once, as nothing changes it any more."""
 
@@ -170,10 +174,10 @@ def read_notes(directory: Path) -> dict[str, Any]:
         return {}
     try:
         study = optuna.load_study(study_name=directory.name, storage=storage_of(directory))
-    except (OSError, ValueError, KeyError):
+        trials = study.get_trials(deepcopy=False)
+        return {**study.user_attrs, "ended": sum(map(is_charged, trials))} if trials else {}
+    except (OSError, *DAMAGED):
         return {}
-    trials = study.get_trials(deepcopy=False)
-    return {**study.user_attrs, "ended": sum(map(is_charged, trials))} if trials else {}
 
 
 def storage_of(directory: Path) -> JournalStorage:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xa_search.config.plan import read_plan
 from xa_search.config.validation import setting_faults
-from xa_search.corpora import CORPORA
+from xa_search.corpora import CATALOGUE
 from xa_search.errors import UsageError
 from xa_search.model.registry import DISTANCES, PAIR_LOSSES
 from xa_search.records import Plan, TrialSettings, Vocabulary
@@ -21,7 +21,8 @@ def registered_names() -> Vocabulary:
     """Return every name that a search space may use."""
     undivided = tuple(name for name, loss in PAIR_LOSSES.items() if not loss.divided)
     return Vocabulary(
-        corpora=CORPORA,
+        corpora=tuple(CATALOGUE),
+        with_columns=tuple(name for name, entry in CATALOGUE.items() if entry.open_files is not None),
         methods=tuple(METHODS),
         selections=tuple(SELECTION_RULES),
         align_distances=tuple(DISTANCES),

@@ -16,7 +16,7 @@ from xa_search.corpora.checks import told_pairs
 from xa_search.corpora.lost_rows import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
-from xa_search.model.encoder import encoder_directory, load_tokenizer, prepare_encoder
+from xa_search.model.encoder import encoder_directory, load_tokenizer, longest_input, prepare_encoder
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.sizes import resolve_size
 from xa_search.records import (
@@ -75,6 +75,7 @@ def check_search(
     note: Callable[[str], None],
     download: Callable[[int, int | None], None] | None = None,
     trials: int = 1,
+    reading: Callable[[int, int | None], None] | None = None,
     *,
     uri: str = "",
     only: TrialSettings | None = None,
@@ -93,7 +94,7 @@ def check_search(
     corpus = _collect(faults, lambda: open_plan_corpus(plan, download))
     check = None
     if corpus is not None:
-        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev")))
+        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev"), reading))
         if check is not None:
             _collect(faults, partial(_tell_losses, check, plan, note))
         if check is None or not _paired(check) or (_unpaired(check) and plan.models_a_trial > 1):
@@ -106,6 +107,8 @@ def check_search(
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
+    for line in check.notes:
+        note(line)
     return CheckedCorpus(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
 
 
@@ -118,6 +121,9 @@ def prepare_checked(
     _raise_all(faults)
     for size, found in encoders.items():
         note(f"encoder {size}: {found.origin}, revision {found.revision}")
+    for found in encoders.values():
+        _collect(faults, partial(_check_length, plan, found))
+    _raise_all(faults)
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
     encoded = {
@@ -184,7 +190,18 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         home=plan.home,
         progress=download,
         translations=plan.translations,
+        columns=space.columns,
     )
+
+
+def _check_length(plan: Plan, encoder: EncoderFiles) -> None:
+    """Raise UsageError where the longest utterances would have more tokens than an encoder has positions for."""
+    wanted, longest = plan.max_tokens, longest_input(encoder)
+    if longest is not None and wanted > longest:
+        raise UsageError(
+            f"{plan.name}: fixed.max_tokens: {wanted}: the encoder {encoder.size} takes at most {longest} tokens; "
+            f"--set fixed.max_tokens={longest}"
+        )
 
 
 def _collect(faults: list[XaSearchError], check: Callable[[], Any]) -> Any:

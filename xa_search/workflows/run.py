@@ -90,7 +90,8 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     check_resumable(plan)
     to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
-    checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, uri=tracking_uri(plan.home))
+    uri = tracking_uri(plan.home)
+    checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
     prepared = prepare_checked(plan, checked, sizes, reporter.note)
     check_same_search(plan, identity_of(prepared))
     return prepared

@@ -6,7 +6,7 @@ killed goes on where it was; the whole file takes its name at the end, and only 
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +19,11 @@ from xa_search import __version__
 from xa_search.config.plan import space_names
 from xa_search.corpora import CATALOGUE, Corpus, CorpusCheck, CorpusStats, check_corpus, corpus_stats, open_corpus
 from xa_search.corpora.corpus import translations_file, translations_folder
+from xa_search.corpora.opening import languages_found
 from xa_search.encoding.locks import holder_of, note_holder, try_lock
-from xa_search.errors import DataError, UsageError
+from xa_search.errors import UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
-from xa_search.records import BETWEEN, OUTSIDE
+from xa_search.records import BETWEEN, OUTSIDE, Split
 from xa_search.training.device import trial_device
 from xa_search.workflows.plan import make_plan
 
@@ -164,34 +165,53 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def checked_corpus(name: str, data: Path | None, home: Path, translations: Path | None = None) -> CorpusCheck:
-    """Check all splits of a corpus in all its languages."""
-    return check_corpus(corpus_named(name, data, home, translations=translations))
+def checked_corpus(
+    name: str,
+    data: Path | None,
+    home: Path,
+    languages: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    *,
+    translations: Path | None = None,
+) -> CorpusCheck:
+    """Check all splits of a corpus in all its languages, or in those that are meant."""
+    opened = corpus_named(name, data, home, languages, columns, split=None, translations=translations)
+    return check_corpus(opened, progress=progress)
 
 
-def counted_corpus(name: str, data: Path | None, home: Path) -> CorpusStats:
-    """Count all splits of a corpus in all its languages."""
-    return corpus_stats(corpus_named(name, data, home))
+def counted_corpus(
+    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), columns: Mapping[str, str] | None = None
+) -> CorpusStats:
+    """Count all splits of a corpus in all its languages, or in those that are meant."""
+    return corpus_stats(corpus_named(name, data, home, languages, columns, split=None))
 
 
 def corpus_named(
-    name: str, data: Path | None, home: Path, languages: tuple[str, ...] = (), *, translations: Path | None = None
+    name: str,
+    data: Path | None,
+    home: Path,
+    languages: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    *,
+    split: Split | None = "test",
+    translations: Path | None = None,
 ) -> Corpus:
     """Open a corpus by the name of the catalogue, in all its languages, or of a search space, in that one's.
 
-    `languages` are those that are meant, and have to be there. Raises DataError or UsageError.
+    `languages` are those that are meant, and have to have that split; its source comes first if it is one of them.
+    Raises DataError or UsageError.
     """
     entry = CATALOGUE.get(name)
     if entry is None and (name in space_names() or name.endswith((".yaml", ".yml"))):
         space = make_plan(name, home=home).space
+        columns = columns or space.columns
         corpus, found = space.corpus, (space.source, *space.targets)
-    elif entry is not None and not (entry.languages or languages):
-        raise DataError(
-            f"{name}: which languages are meant is not known; give a search space (a YAML file) that names them"
-        )
+    elif entry is not None and not entry.languages:
+        corpus, found = name, ("en",) if languages else languages_found(name, data, home, columns)
     else:
         corpus, found = name, entry.languages if entry else ("en",)
-    source, *targets = languages or found
+    source, *targets = sorted(languages or found, key=found[0].__ne__)
     opened = open_corpus(
         corpus,
         source=source,
@@ -200,7 +220,9 @@ def corpus_named(
         home=home,
         to_train=False,
         translations=translations,
+        columns=columns,
     )
-    for lang in languages:
-        opened.require(lang, "test")
+    if split is not None:
+        for lang in languages:
+            opened.require(lang, split)
     return opened

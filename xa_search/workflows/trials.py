@@ -115,6 +115,9 @@ class ProgressReporter(Protocol):
     def note(self, text: str) -> None:
         """Hear one thing that happened."""
 
+    def reading(self, done: int, total: int | None) -> None:
+        """Hear how much of the corpus is read."""
+
     def download(self, done: int, total: int | None) -> None:
         """Hear how many bytes of a download are there."""
 
