@@ -39,7 +39,7 @@ CHANGES = {
     "fixed": "{epochs: 2, batch_size: 8, train_limit: 300, dev_limit: 40, test_limit: 40, precision: fp32, "
     "head_learning_rate_factor: 3}",
     "targets": "[de, th]",
-    "held_out": "[hi]",
+    "unseen_languages": "[hi]",
     "keep": "1",
     "cpus_per_trial": "1",
     "trials": "4",

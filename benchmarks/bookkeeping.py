@@ -25,6 +25,7 @@ Kind = Literal["lost", "duplicated", "left running"]
 KINDS: tuple[Kind, ...] = ("lost", "duplicated", "left running")
 NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt", "test_outcomes.json", "test_scores.json"}
 NAMES_OF_A_SEARCH = {
+    "data_check_test.md",
     "driver.gate",
     "driver.lock",
     "inspections",

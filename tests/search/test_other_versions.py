@@ -66,7 +66,7 @@ def test_a_search_of_another_version_is_looked_at_and_not_gone_on_with(
         ) as caught:
             check_same_search(same, {"corpus": "3f2a"})
         assert str(caught.value).endswith(
-            "; type --seed 2 --new to begin another search, or go on with xa-search 0.1.0"
+            "; type --seed 2 --new to begin another search, or resume it with xa-search 0.1.0"
         )
     search = find_search(tmp_path, None)
     assert [trial.state for trial in search.trials] == ["COMPLETE", "COMPLETE", "PAUSED"]

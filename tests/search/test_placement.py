@@ -122,7 +122,7 @@ def test_the_hungriest_trials_are_measured_once_a_kind_of_gpu(tmp_path: Path) ->
     assert not resumed.missing(["A10G", "L4"])
     assert sorted(probe.peak // GIB for probe in resumed.probes(["A10G"])["tiny"]) == [2, 3]
     placement = place(plan.space, [Resources(cpus=16, gpus=2)], resumed.probes(["A10G"]))
-    resumed.tell(placement, ["A10G"], ["small: not measured"])
+    resumed.announce(placement, ["A10G"], ["small: not measured"])
     assert recorder.placements == [
         "small: not measured",
         "a trial of size tiny takes 0.1666 GPUs, its largest step took 3.2 GB of 25.8 GB; "

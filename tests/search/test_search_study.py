@@ -230,7 +230,7 @@ def test_an_unreadable_journal_is_one_clear_line(tmp_path: Path) -> None:
     open_study(plan).propose()
     journal = plan.directory / "study.journal"
     journal.write_bytes(b"rubbish\n" + journal.read_bytes())
-    with pytest.raises(XaSearchError, match=r"study\.journal: unreadable .* move this file away"):
+    with pytest.raises(XaSearchError, match=r"study\.journal: unreadable .* move this file elsewhere"):
         open_study(plan)
 
 

@@ -61,7 +61,7 @@ def test_an_unseen_language_has_a_row_and_no_part_in_the_mean(search_record: Sea
     assert rows[3].winner["slot_f1"] == pytest.approx(60)
     write_report(record, tmp_path)
     assert "| th (unseen) | 50.0 | 75.0 | +25.0 |" in (tmp_path / "report.md").read_text("utf-8")
-    assert "Held out, neither aligned nor selected on: th." in (tmp_path / "report.md").read_text("utf-8")
+    assert "Unseen languages, neither aligned nor selected on: th." in (tmp_path / "report.md").read_text("utf-8")
 
 
 def test_trial_rows(search_record: SearchRecord) -> None:
