@@ -70,6 +70,7 @@ def test_a_search_of_another_version_is_looked_at_and_not_gone_on_with(
         )
     search = find_search(tmp_path, None)
     assert [trial.state for trial in search.trials] == ["COMPLETE", "COMPLETE", "PAUSED"]
+    assert search.state == "stopped"
     print_search(search, 0)
     assert "stopped: xa-search 0.1.0 began it, and resumes it" in capsys.readouterr().out
 

@@ -59,11 +59,13 @@ class SearchHistory:
         return HASH.sub("", self.search_id)
 
     @property
-    def state(self) -> Literal["running", "over", "resumable"]:
-        """Whether a process runs it, all its trials have ended, or `xa-search run` resumes it."""
+    def state(self) -> Literal["running", "over", "resumable", "stopped"]:
+        """Whether a process runs it, all its trials have ended, or `xa-search run` resumes it, or could once."""
         if self.driver:
             return "running"
-        return "over" if self.is_over else "resumable"
+        if self.is_over:
+            return "over"
+        return "stopped" if self.other_version else "resumable"
 
     @property
     def is_over(self) -> bool:
