@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import psutil
 from ray_nodes_here import NodesByHand, NodesOnDemand
 from results_file import command_line, write_json
 from sleeping_trials import BETWEEN_LOOKS, HELD_AFTER, held, make_job, release, steps_of
@@ -79,6 +80,7 @@ def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path
         killed = busy_nodes(driver, plan, said, enough=not_held(trials), busy=lost)[:lost]
         at = time.time()
         cluster.kill(killed)
+        wait_for_ends(plan, killed)
         release(plan)
         driver.wait()
         ear.join()
@@ -97,6 +99,23 @@ def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path
         "most_at_once_on_a_gpu": most_at_once(steps),
         "moved": moved(steps, killed, at),
     }
+
+
+def wait_for_ends(plan: Plan, killed: list[str]) -> None:
+    """Wait until no worker of the killed nodes lives: released before that, it would still end its trial."""
+    folders = (plan.directory / "trials").iterdir()
+    steps = [step for folder in folders for step in steps_of(plan, int(folder.name))]
+    workers = {step["process"] for step in steps if step["node"] in killed}
+    while any(map(is_alive, workers)):
+        time.sleep(BETWEEN_LOOKS)
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process runs; one that has ended, and nobody asked how, does not."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def listen(driver: "subprocess.Popen[str]", said: list[str]) -> None:
