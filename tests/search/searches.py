@@ -86,3 +86,13 @@ def proposals(study: SearchStudy) -> list[dict[str, Any]]:
 
 def charged(study: SearchStudy) -> list[TrialRecord]:
     return [trial for trial in study.trials() if trial.failure not in ("interrupted", "lost_worker")]
+
+
+def run(plan: Plan, train: Any, recorder: Recorder | None = None) -> tuple[SearchStudy, Recorder]:
+    """Run a search on the Ray that is there; workers import this module, and need none of what runs one."""
+    from xa_search.search.runner import run_trials
+    from xa_search.search.study import open_study
+
+    study, recorder = open_study(plan), recorder or Recorder()
+    run_trials(plan, study, job_maker(plan), recorder, train)
+    return study, recorder
