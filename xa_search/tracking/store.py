@@ -1,6 +1,6 @@
 """The door to MLflow's runs. In: a tracking URI. Out: the runs of a search, found by tag, and writes to them.
 
-Every method may raise whatever MLflow, its database or the network raises; the Tracker (runs.py) deals with that.
+Every method may raise whatever MLflow, its database or the network raises; the Tracker (tracker.py) deals with that.
 
 A server that is away costs a search only delay; one that refuses at the start would refuse the winner hours later.
 """
