@@ -75,8 +75,9 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     languages = language_rows(record)
     metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
     columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
     print_table(
-        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
         columns,
         [[row.label, *language_cells(row)] for row in languages],
     )
@@ -100,6 +101,8 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
 
 
 def _say_findings(record: SearchRecord) -> None:
+    if record.no_baseline:
+        say(f"{record.no_baseline}; gains are told against nothing")
     if record.importances:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))

@@ -8,13 +8,13 @@ Both ways to run trials, in this process and through Ray, drive the same SearchC
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
 from xa_search.errors import StoppedEarly, UsageError, XaSearchError
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
-from xa_search.search.budgets import Budget, DiskBudget, epoch_seconds
+from xa_search.search.budgets import Budget, DiskBudget, Reserve, epoch_seconds, nothing_reserved
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.failures import Failure
 from xa_search.search.registry import chosen_rule
@@ -82,14 +82,23 @@ def abort_reason(failures: Sequence[Failure | None]) -> str:
     return ""
 
 
-def all_failed(trials: Sequence[TrialRecord]) -> str:
-    """Return the line for a search whose every trial failed: the causes, counted, and the last one's words."""
-    counts = Counter(str(trial.failure) for trial in trials)
-    listed = ", ".join(f"{count} {failure}" for failure, count in counts.most_common())
-    last = trials[-1]
+def is_worth_concluding(trials: Iterable[TrialRecord]) -> bool:
+    """Tell whether a trial besides the zero-shot baseline used its full budget: else there is nothing to register."""
+    return any(trial.state == "COMPLETE" and trial.role != "baseline" for trial in trials)
+
+
+def none_complete(trials: Sequence[TrialRecord], wanted: int) -> str:
+    """Return the line for a search of which no trial but the baseline used its full budget: what became of them."""
+    without = [trial for trial in trials if trial.state != "COMPLETE"]
+    counts = Counter(str(trial.failure or trial.state) for trial in without)
+    listed = ", ".join(f"{count} {end}" for end, count in counts.most_common())
+    failed = [trial for trial in without if trial.state == "FAIL"]
+    first = (
+        f"all {len(trials)} trials failed" if len(failed) == len(trials) else "no aligned trial used its full budget"
+    )
+    words = f"; trial {failed[-1].number}: {failed[-1].failure_text}" if failed else ""
     return (
-        f"all {len(trials)} trials failed ({listed}); trial {last.number}: {last.failure_text}; "
-        f"remove the cause and run more with --trials {len(trials) + 4}"
+        f"{first} ({listed}){words}; no model is registered; remove the cause and run more with --trials {wanted + 4}"
     )
 
 
@@ -103,12 +112,15 @@ class SearchController:
         make_job: MakeJob,
         callback: SearchCallback,
         clock: Callable[[], float] = monotonic,
+        reserve: Reserve = nothing_reserved,
     ) -> None:
         self._plan = plan
         self._study = study
         self._make_job = make_job
         self._callback = callback
         self._budget = Budget(plan, study.spent(), clock)
+        self._reserve = reserve
+        self._slots = 1
         self._disk = DiskBudget(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
         self._early_stopping = EarlyStopping(
@@ -120,6 +132,7 @@ class SearchController:
         self._failures: list[Failure | None] = []
         self._held: TrialRecord | None = None
         self._no_room = ""
+        self._used_up = ""
         self._stop = ""
         self._fatal: XaSearchError | None = None
 
@@ -147,6 +160,8 @@ class SearchController:
                 f"--gpu-hours {self._plan.gpu_hours:g}: the trials run on no GPU; leave it out, or type --time-budget"
             )
         self._budget.count_gpus(gpus)
+        self._slots = slots
+        self._keep_back()
         if self._plan.deterministic:
             # The slots of the first start, so that a resumed search is the same on other hardware.
             self._batches = Batches(self._study, self._early_stopping, self._study.keep("batch_size", slots))
@@ -171,12 +186,11 @@ class SearchController:
 
     def must_stop(self) -> bool:
         """Tell whether the search ends before all its trials did."""
-        if not self._stop and (reason := self._budget.used_up()):
-            self.stop(reason)
-        return bool(self._stop)
+        self._used_up = self._used_up or self._budget.used_up()
+        return bool(self._stop or self._used_up)
 
     def stop(self, reason: str) -> None:
-        """End the search early; the first reason stays."""
+        """End the search early, and let nobody conclude it; the first reason stays."""
         self._stop = self._stop or reason
 
     def started(self, number: int) -> None:
@@ -211,25 +225,32 @@ class SearchController:
         """Pause what still runs: first in the study, then for the callback."""
         begun = self._started & self._running.keys()
         self._running.clear()
-        settled = self._study.settle(self._stop or "it was interrupted", begun)
+        settled = self._study.settle(self._stop or self._used_up or "it was interrupted", begun)
         self._study.note_spent(self._budget.spent())
         for record in settled:
             if record.number in begun:
                 self._callback.trial_ended(record)
 
-    def conclude(self) -> None:
-        """Raise how the search ended, if it is no success."""
+    def conclude(self) -> str:
+        """Return which budget ended the search before all its trials, empty for none; the best so far can be concluded.
+        Raises how the search ended otherwise.
+        """
         if self._fatal is not None:
             raise self._fatal
-        trials = self._study.trials()
-        wanted = self._plan.space.trials
-        if remaining := self.remaining:
-            raise StoppedEarly(
-                f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
-                f"{self._stop or self._no_room or 'it was interrupted'}; the same command resumes it"
-            )
-        if all(trial.state == "FAIL" for trial in trials):
-            raise XaSearchError(all_failed(trials))
+        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.trials
+        budget = (self._used_up or self._no_room) if remaining and not self._stop else ""
+        if is_worth_concluding(trials) and (budget or not remaining):
+            return budget
+        if not remaining:
+            raise XaSearchError(f"search {self._plan.search_id}: {none_complete(trials, wanted)}")
+        nothing = "; no aligned trial has used its full budget, so that no model is registered" if budget else ""
+        raise StoppedEarly(
+            f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
+            f"{budget or self._stop or 'it was interrupted'}; the same command resumes it{nothing}"
+        )
+
+    def _keep_back(self) -> None:
+        self._budget.keep_back(self._reserve(self._study.trials(), self._slots))
 
     def _propose(self) -> TrialRecord | None:
         wanted = self._plan.space.trials
@@ -257,6 +278,7 @@ class SearchController:
         self._study.finish(number, state, failure, seconds)
         del self._running[number]
         self._budget.trial_ended(number)
+        self._keep_back()
         self._study.note_spent(self._budget.spent())
         self._failures.append(failure)
         if cause := abort_reason(self._failures):

@@ -67,16 +67,18 @@ def _conclude(
 ) -> SearchRecord:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     winner = choose_winner(trials)
-    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
-    others = _others_to_test(plan, trials, {winner.number, baseline.number})
+    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), None)
+    compared = {trial.number: trial for trial in (winner, baseline) if trial is not None}
+    others = _others_to_test(plan, trials, set(compared))
     names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)
     also = f", and for the best of other methods and sizes: {names}" if others else ""
-    reporter.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
+    with_zero_shot = "" if baseline is None else " and for the zero-shot trial"
+    reporter.note(f"winner: trial {winner.number}; now the test splits, for it{with_zero_shot}{also}")
     check = check_test_splits(plan, prepared.corpus, reporter.note)
     plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
     tested = {
         trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
-        for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
+        for trial in (*compared.values(), *others)
     }
     return SearchRecord(
         search_id=plan.search_id,
@@ -85,7 +87,7 @@ def _conclude(
         selection=plan.space.selection,
         trials=trials,
         winner=winner.number,
-        baseline=baseline.number,
+        baseline=None if baseline is None else baseline.number,
         test_metrics=tested,
         importances=importances,
         recipe=plan.space.recipe,
