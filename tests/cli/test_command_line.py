@@ -289,6 +289,13 @@ def test_help_imports_no_heavy_library() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_process_that_opens_no_encoder_loads_no_architecture() -> None:
+    """They take longer than all else that a search loads; a driver and a worker begin with all that it loads."""
+    check = "import sys, xa_search.search.runner; print('transformers.modeling_utils' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_the_options_are_those_we_know() -> None:
     """A new option is a decision: add it here."""
     import typer.main
