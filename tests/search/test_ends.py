@@ -58,7 +58,7 @@ class Interrupting(Recorder):
 
 def test_an_interrupted_search_is_not_concluded_whatever_was_complete(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, time_budget=1e6)
-    with pytest.raises(StoppedEarly, match="after 4 of 8 trials: it was interrupted; the same command resumes it$"):
+    with pytest.raises(StoppedEarly, match=r"after 4 of 8 trials: it was interrupted; the same command resumes it$"):
         end(plan, fake_trainers.rising, Interrupting(3))
 
 

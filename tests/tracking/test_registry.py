@@ -17,15 +17,16 @@ import pytest
 
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
+from xa_search.tracking import isolated_process as fresh_process
 from xa_search.tracking import registration, registry
-from xa_search.tracking import registration as fresh_process
-from xa_search.tracking.bundle import trial_bundle
+from xa_search.tracking.bundle import trial_answers, trial_bundle
 from xa_search.tracking.events import SearchStarted, TrialEnded, trial_ended, trial_started
 from xa_search.tracking.registration import Registration, champion_verdict, load_registered, promote, register_winner
 from xa_search.tracking.registry import find_version, list_models
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, environment, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
+from xa_search.training.final_test import trained_predictor
 
 pytestmark = pytest.mark.long
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
@@ -52,6 +53,7 @@ class Found:
                 corpus=corpus,
                 corpus_fingerprint=fingerprint,
                 texts=TEXTS,
+                expected=lambda: trial_answers(self.job, TEXTS, trained_predictor(self.job, self.weights)),
                 uri=self.uri,
                 fresh=fresh,
                 target=target,

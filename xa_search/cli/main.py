@@ -155,11 +155,11 @@ def _run_there(plan: "Plan", cluster: Path, context: typer.Context) -> None:
 
 def _run_here(plan: "Plan") -> None:
     from xa_search.cli.display import SearchDisplay
+    from xa_search.cli.interrupts import ended_by_two_interrupts
     from xa_search.cli.tables import print_result
-    from xa_search.search.driver import ended_by_sigterm
     from xa_search.workflows.run import run_search
 
-    with resumable(), ended_by_sigterm(), SearchDisplay(plan) as display:
+    with resumable(), ended_by_two_interrupts(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)
 

@@ -31,6 +31,8 @@ from xa_search.training.registry import method_of, selection_rule
 from xa_search.workflows.evaluate import TransferTest
 from xa_search.workflows.run import SearchResult
 
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
+
 
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
@@ -98,6 +100,10 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
     say(cost_summary(result.cost))
     _say_registration(plan, result)
+    if result.budget:
+        ended = sum(trial.state in ENDED for trial in record.trials)
+        say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
+        say("to extend it, type the same command again; a larger budget takes it further")
 
 
 def _say_findings(record: SearchRecord) -> None:
