@@ -379,7 +379,7 @@ def test_a_test_set_full_of_marks_is_answered_alike_by_predict_evaluate_and_http
         test = score_on_corpus(model_or_trial(mlflow_home, model, None, lambda _: None), asked, None)
         found = {score.lang: (score.rows, score.exact_match.value, score.slot_f1.value) for score in test.languages}
         assert found == dict.fromkeys(("en", "de", "fr", "hi"), (20, 1.0, 1.0))
-    assert any(note.startswith("data: test fr: ") and "composed_letters" in note for note in test.notes)
+    assert any(note.startswith("data: test fr: ") and "invisible_character" in note for note in test.notes)
 
 
 def with_marks(text: str, seed: int) -> str:
