@@ -23,7 +23,6 @@ from typing import Any
 import optuna
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import get_param_importances
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -204,7 +203,7 @@ def importances_of(trials: list[FrozenTrial]) -> dict[str, float]:
     study = optuna.create_study(direction="maximize")
     study.add_trials(complete)
     try:
-        return get_param_importances(study)
+        return optuna.importance.get_param_importances(study)
     except (ValueError, RuntimeError):
         return {}
 
