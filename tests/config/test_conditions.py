@@ -46,7 +46,10 @@ def test_conditions_are_read_from_a_file_and_from_the_command_line(tmp_path: Pat
     [
         ("dropout: {low: 0.0, high: 0.3, when: {method: xeroaling}}", "did you mean 'xeroalign'?"),
         ("dropout: {low: 0.0, high: 0.3, when: {epochs: 3}}", "params.dropout: when: epochs is not searched; valid: "),
-        ("dropout: {low: 0.0, high: 0.3, wenn: {method: xeroalign}}", "dropout.wenn: unknown key; did you mean 'when'?"),
+        (
+            "dropout: {low: 0.0, high: 0.3, wenn: {method: xeroalign}}",
+            "dropout.wenn: unknown key; did you mean 'when'?",
+        ),
         ("dropout: [{low: 0.0, high: 0.3}, {low: 0.1, high: 0.2}]", "number 1 of its ranges has no `when`; a later"),
         ("dropout: [{low: 0.3, high: 0.1, when: {method: xeroalign}}]", "empty range: low 0.3 is not below high 0.1"),
         ("dropout: [{low: 0.3, hihg: 0.4}]", "params.dropout.0.hihg: unknown key; did you mean 'high'?"),

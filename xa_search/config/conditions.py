@@ -18,9 +18,7 @@ ALWAYS_SEARCHED = ("method", "model_size")
 
 def condition_faults(space: SearchSpace) -> list[str]:
     """Return what is wrong with each `when`, and with lists of ranges, without the space's file."""
-    return [
-        f"{key}: {fault}" for key, parameter in space.params.items() for fault in _faults(space, key, parameter)
-    ]
+    return [f"{key}: {fault}" for key, parameter in space.params.items() for fault in _faults(space, key, parameter)]
 
 
 def _faults(space: SearchSpace, key: str, parameter: Parameter) -> Iterator[str]:

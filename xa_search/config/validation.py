@@ -231,7 +231,9 @@ def _parameter_faults(key: str, parameter: Parameter) -> list[str]:
     if parameter.cases:
         faults = [fault for case in parameter.cases for fault in _parameter_faults(key, case)]
         kinds = {(case.choices is None, case.log) for case in parameter.cases}
-        return faults or (["its cases are ranges and choices, or log and not; make them alike"] if len(kinds) > 1 else [])
+        return faults or (
+            ["its cases are ranges and choices, or log and not; make them alike"] if len(kinds) > 1 else []
+        )
     if parameter.choices is not None:
         if parameter.low is not None or parameter.high is not None or parameter.log:
             return ["has both choices and a range; keep one"]

@@ -39,7 +39,9 @@ def groups_of(space: SearchSpace) -> tuple[Group, ...]:
     by_condition: dict[tuple[Any, ...], list[str]] = {((), space.methods): []}
     for name, parameter in space.params.items():
         readers = tuple(method for method in space.methods if name == "method" or is_read(method, name))
-        whens = tuple(tuple(sorted((key, value) for key, value in case.when.items())) for case in parameter.alternatives)
+        whens = tuple(
+            tuple(sorted((key, value) for key, value in case.when.items())) for case in parameter.alternatives
+        )
         by_condition.setdefault((() if whens == ((),) else whens, readers), []).append(name)
     named = {"method"}.union(*(parameter.conditions for parameter in space.params.values()))
     groups = [tuple(names) for names in by_condition.values() if names]
@@ -61,5 +63,3 @@ def effective_values(space: SearchSpace, method: str, values: Mapping[str, Any])
     """Return those of a trial's values that it read; trials that have the same train alike."""
     read = searched_in(space, method, values)
     return {"method": method} | {name: value for name, value in values.items() if name in read and name != "method"}
-
-

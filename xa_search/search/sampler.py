@@ -48,9 +48,12 @@ def is_integer(name: str) -> bool:
     return TrialSettings.type_of(name) is int
 
 
-def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
-    """Return the proposal of the baseline or of the published recipe; what the space leaves open is mid-range."""
-    given = {**space.published, **(space.baseline if role == "baseline" else {})}
+def recipe(space: SearchSpace, role: TrialRole, changed: Mapping[str, Any] | None = None) -> Proposal:
+    """Return the proposal of the baseline or of the published recipe; what the space leaves open is mid-range.
+
+    With `changed` values, as those of another model size, it is what becomes of the recipe with them.
+    """
+    given = {**space.published, **(space.baseline if role == "baseline" else {}), **(changed or {})}
     if role == "baseline" and ZERO_SHOT.name in space.methods:
         given["method"] = ZERO_SHOT.name
     elif role != "baseline" and XEROALIGN.name in space.methods:
@@ -58,7 +61,8 @@ def recipe(space: SearchSpace, role: TrialRole) -> Proposal:
     proposal: Proposal = {}
     for name in chain.from_iterable(groups_of(space)):
         if (parameter := parameter_of(space, name, role, proposal)) is not None:
-            value = _fitted(name, parameter, given[name]) if name in given else _middle(name, parameter)
+            fits = name in given and (not changed or name in changed or _holds(parameter, given[name]))
+            value = _fitted(name, parameter, given[name]) if fits else _middle(name, parameter)
             proposal[name] = value
     return proposal
 
@@ -118,6 +122,12 @@ def _fitted(name: str, parameter: Parameter, value: Any) -> Any:
     if parameter.choices is not None:
         return next(choice for choice in parameter.choices if choice == value)
     return int(value) if is_integer(name) else float(value)
+
+
+def _holds(parameter: Parameter, value: Any) -> bool:
+    if parameter.choices is not None:
+        return value in parameter.choices
+    return bool((parameter.low or 0.0) <= value <= (parameter.high or 0.0))
 
 
 def _middle(name: str, parameter: Parameter) -> Any:
