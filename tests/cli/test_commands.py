@@ -468,7 +468,6 @@ def predicting(command: Command, monkeypatch: pytest.MonkeyPatch, shared_home: P
     """Let `predict` answer by a model that says the same of every word."""
     from xa_search.model.encoder import load_tokenizer, prepare_encoder
     from xa_search.tracking.bundle import Bundle
-    from xa_search.workflows import predict
 
     bundle = Bundle(
         predictor=Standing(),  # type: ignore[arg-type]
@@ -476,7 +475,7 @@ def predicting(command: Command, monkeypatch: pytest.MonkeyPatch, shared_home: P
         settings=TrialSettings(model_size="tiny"),
         provenance={},
     )
-    monkeypatch.setattr(predict, "named_bundle", lambda *_: bundle)
+    monkeypatch.setattr(models, "named_bundle", lambda *_: bundle)
     return command
 
 

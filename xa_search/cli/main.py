@@ -211,7 +211,7 @@ def predict(
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
-    from xa_search.workflows.predict import predict_texts
+    from xa_search.workflows.models import predict_texts
 
     answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer))
     for answer in answers:
@@ -246,7 +246,7 @@ def promote(
     debug: Debug = False,
 ) -> None:
     """Point the alias `champion` at a version."""
-    from xa_search.workflows.predict import promote_version
+    from xa_search.workflows.models import promote_version
 
     echo(promote_version(absolute(home), name, version))
 

@@ -10,9 +10,9 @@ from math import ceil
 
 from xa_search.corpora import CorpusCheck
 from xa_search.records import Plan, TrialRole, TrialSettings
+from xa_search.search.early_stopping import ChosenRule
 from xa_search.search.registry import chosen_rule
 from xa_search.search.sampler import recipe, settings_of
-from xa_search.search.stopping_rules import ChosenRule
 from xa_search.training.registry import method_of, one_model_a_target, pair_losses, selection_rule
 
 HOUR = 3600.0

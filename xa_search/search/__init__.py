@@ -1,7 +1,7 @@
 """The search: Optuna's proposals, early stopping, budgets, failures, and how trials run: here, or by Ray Tune.
 
 study, sampler: Optuna. controller: what happens to each trial; early_stopping, budgets, failures: what it asks.
-registry: the rules of early stopping that a search may name; stopping_rules: what they are. trial_events: a trial from
+registry: the rules of early stopping that a search may name. trial_events: a trial from
 outside. runner: the loop; ray_callbacks, ray_nodes: Ray's part of it. resources, memory_profile, node_check: where a
 trial fits. driver: one driver a search. winner, history: what was found.
 

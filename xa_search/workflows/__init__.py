@@ -2,6 +2,6 @@
 
 plan: a search space, checked against all that is registered. preflight: everything checked and prepared before the
 first trial. run: a search from its plan to its report. trials: its trials' jobs and news. finalize: its end. evaluate,
-inspection, translate, predict, models, replay, explain, doctor, rehearse, check_claims: the command of that name.
+inspection, translate, models, replay, explain, doctor, rehearse, check_claims: the command of that name.
 maintenance: sync and gc.
 """
