@@ -12,7 +12,6 @@ from xa_search.errors import XaSearchError
 from xa_search.records import TrialRecord
 from xa_search.training.methods import ZERO_SHOT
 
-
 ENDS = {"PRUNED": "stopped early"}
 
 
