@@ -11,22 +11,19 @@ from functools import cache, partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import ray
 import torch
 
-from xa_search.errors import GpuBusyError, XaSearchError
 from xa_search.records import GpuShare, MemoryProbe, Plan
 from xa_search.search.budgets import HOUR
+from xa_search.search.connection import connected
 from xa_search.search.driver import own_signals, quiet_log
-from xa_search.search.ray_nodes import gpu_kinds, grows, live_resources
+from xa_search.search.ray_nodes import gpu_kinds, grows, live_resources, start_task
 from xa_search.search.resources import Placement, Resources, gpus_here, place, wanted
-from xa_search.search.runner import connected, prepare_ray
 from xa_search.training.device import take_share
 
 Answer = TypeVar("Answer")
 Probes = Callable[[Collection[str]], Mapping[str, Sequence[MemoryProbe]]]
 """Takes kinds of GPU, and returns what was measured there of each model size."""
-RETRIES = 3
 
 
 class EndTasks(Protocol):
@@ -99,7 +96,6 @@ class TasksOnRay:
         """Join Ray, and stay until the end of the search."""
         if not self._joined:
             self._joined = True
-            prepare_ray(self._plan.address)
             self._open.enter_context(own_signals())
             self._open.enter_context(quiet_log("ray"))
             self._open.enter_context(connected(self._plan.address))
@@ -113,13 +109,9 @@ class TasksOnRay:
         """Let Ray call the function on a node; a task whose worker is lost is given to another one."""
         self.join()
         asked = self._asked(size)
-        remote: Any = ray.remote(call_with_share)
-        task = remote.options(
-            num_cpus=asked.cpus, num_gpus=asked.gpus, max_retries=RETRIES, retry_exceptions=[GpuBusyError]
-        )
-        share = self._found().shares.get(size)
-        reference = task.remote(share, self._plan.space.cpus_per_trial, partial(function, *arguments))
-        return cache(partial(self._answer, reference, asked.gpus))
+        share, call = self._found().shares.get(size), partial(function, *arguments)
+        answer = start_task(asked, partial(call_with_share, share, self._plan.space.cpus_per_trial, call))
+        return cache(partial(self._answer, answer, asked.gpus))
 
     def _asked(self, size: str) -> Resources:
         """What a trial takes, but for GPUs that only training in several processes makes use of."""
@@ -133,14 +125,8 @@ class TasksOnRay:
             self._placement = wanted(space, probes) if grows() else place(space, live_resources(), probes)
         return self._placement
 
-    def _answer(self, reference: Any, gpus: float) -> Any:
-        try:
-            answer, seconds = ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise XaSearchError(f"the end of the search lost a worker ({reason}); type the same command") from None
+    def _answer(self, wait: Callable[[], tuple[Answer, float]], gpus: float) -> Answer:
+        answer, seconds = wait()
         self.gpu_hours += seconds * gpus / HOUR
         return answer
 
