@@ -190,6 +190,9 @@ def test_the_champion_moves_only_to_a_better_version(
     assert aliases == {1: (), 2: (), 3: ("candidate", "champion")}
     assert promote(uri, "xa-search-climb", 2).aliases == ("champion",)
     assert find_version(uri, "xa-search-climb", "champion").version == 2
+    assert find_version(uri, "xa-search-climb", None).version == 2
+    connect(uri).delete_registered_model_alias("xa-search-climb", "champion")
+    assert find_version(uri, "xa-search-climb", None).version == 3, "without a champion, the candidate answers"
 
 
 @pytest.mark.usefixtures("no_fresh_process")

@@ -210,13 +210,16 @@ def predict(
 ) -> None:
     """Print intent and slots of raw text in any language, one JSON object a line; a text without words has no intent.
 
+    Without a version or an alias the champion answers, or the candidate where there is none; standard error says which.
+
     A line that is not UTF-8 has its error in its place, and the exit code is 1 at the end.
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
     from xa_search.workflows.models import predict_texts
 
-    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer), threshold)
+    texts = text or read_lines(sys.stdin.buffer)
+    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True))
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]

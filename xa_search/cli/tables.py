@@ -138,7 +138,8 @@ def _say_registration(plan: Plan, result: "SearchResult") -> None:
         say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
     say("next:")
     say(f"  xa-search ui{home}")
-    say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')
+    model = version.name if registration.is_champion else f"{version.name}@candidate"
+    say(f'  xa-search predict --model {model}{home} "wake me up at seven"')
     say(f"  xa-search promote {version.name} {version.version}{home}")
 
 

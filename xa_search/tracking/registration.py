@@ -108,9 +108,13 @@ def promote(uri: str, name: str, version: int) -> RegisteredVersion:
     return find_version(uri, name, str(version))
 
 
-def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> Bundle:
-    """Return a registered model, ready to predict; no name means the only one there is."""
-    chosen = find_version(uri, name, alias_or_version)
+def load_registered(uri: str, name: str | None = None, alias_or_version: str | None = None) -> Bundle:
+    """Return a registered model, ready to predict; no name means the only one there is, and `find_version` the rest."""
+    return load_version(uri, find_version(uri, name, alias_or_version))
+
+
+def load_version(uri: str, chosen: RegisteredVersion) -> Bundle:
+    """Return the model of a version, ready to predict."""
     with tempfile.TemporaryDirectory() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
