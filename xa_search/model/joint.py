@@ -85,15 +85,18 @@ class JointModel(nn.Module):
 
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
-        hidden = self._encode(self.encoder, batch)
-        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
-        words = hidden.index_select(0, batch.words)
+        sentence, words = self.features(batch)
         intent_logits = self.intent_head(self.dropout(sentence))
         slot_logits = self.slot_head(self.dropout(words))
         presence_logits = None
         if self.training and self.presence_head is not None:
             presence_logits = self.presence_head(slot_logits, batch)
         return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
+
+    def features(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the heads see of a batch: the sentence embeddings [B, H] and the scored words [S, H]."""
+        hidden = self._encode(self.encoder, batch)
+        return embed_sentences(self.encoder, self.embedding, hidden, batch), hidden.index_select(0, batch.words)
 
 
 def embed_sentences(encoder: Any, embedding: str, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:

@@ -83,7 +83,11 @@ class TrialSettings(BaseModel):
     learning_rate: float = Field(default=2e-5, gt=0)
     """The highest learning rate of the schedule."""
     head_learning_rate_factor: float = Field(default=1.0, gt=0)
-    """The heads, which start at random, learn at this multiple of the learning rate; the published recipe has 1."""
+    """The heads learn at this multiple of the learning rate: above 1 where they start at random; published is 1."""
+    heads: Literal["random", "probe"] = "random"
+    """What the heads begin with: drawn weights, or those fitted to the frozen encoder's view of the labelled rows."""
+    head_seed: int | None = Field(default=None, ge=0)
+    """Draws the heads in place of `seed`: the same heads for another order of the data and other dropout."""
     epochs: int = Field(default=10, ge=1)
     """Passes over the training utterances that the method learns from: a trial's full budget."""
     batch_size: int = Field(default=32, ge=1)
@@ -124,7 +128,7 @@ class TrialSettings(BaseModel):
     test_limit: int | None = Field(default=None, ge=1)
     """At most so many test utterances a language."""
     seed: int = Field(default=1, ge=0)
-    """Fixes the order of the data, the initialisation of the heads and dropout."""
+    """Fixes the order of the data, dropout and, unless `head_seed` does, the initialisation of the heads."""
 
     @model_validator(mode="before")
     @classmethod
