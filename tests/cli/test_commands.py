@@ -16,7 +16,6 @@ from typing import get_args
 
 import pytest
 
-from xa_search.cli import main as cli
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import EncodedCorpus, FailureClass, Plan, TrialSettings
@@ -29,30 +28,6 @@ import fake_trainers  # noqa: E402
 from searches import ASHA, Recorder, job_maker, plan_of  # noqa: E402
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path) -> Command:
-    """Run a command in this process."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xa-search", *arguments])
-        monkeypatch.setenv("XA_SEARCH_HOME", str(home))
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return run
 
 
 def search(plan: Plan, trainer: Callable[..., object] = fake_trainers.rising) -> Plan:

@@ -27,6 +27,7 @@ from xa_search.model.hub import quiet_transformers
 from xa_search.model.joint import JointModel
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialJob, TrialSettings
 from xa_search.records.stored import stored_settings
+from xa_search.records.whole_files import put_in_place
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator
 from xa_search.training.device import resolve_precision, trial_device
@@ -233,7 +234,7 @@ def write_bundle(job: TrialJob, weights: Path, directory: Path, provenance: dict
     }
     (part / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     shutil.rmtree(directory, ignore_errors=True)
-    part.replace(directory)
+    put_in_place(part, directory)
 
 
 def load_bundle(directory: Path) -> Bundle:

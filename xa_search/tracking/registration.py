@@ -65,7 +65,7 @@ class IsolatedProcess:
     def __init__(self, uri: str) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
+            [sys.executable, "-P", "-c", PROGRAM],
             cwd=self._folder.name,
             env={**os.environ, "MLFLOW_TRACKING_URI": uri, "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE,

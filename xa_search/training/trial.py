@@ -35,7 +35,14 @@ from xa_search.training.evaluation import (
     labelled_metrics,
     mean_over_targets,
 )
-from xa_search.training.progress import load_progress, load_report, restore_progress, save_progress, save_report
+from xa_search.training.progress import (
+    BEST_WEIGHTS,
+    load_progress,
+    load_report,
+    restore_progress,
+    save_progress,
+    save_report,
+)
 from xa_search.training.registry import one_model_a_target, selection_rule
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
@@ -43,7 +50,6 @@ from xa_search.training.trainer import Trainer, build_trainer
 Train = Callable[[TrialJob], Iterator[EpochReport]]
 SUMS = ("seconds", "train_steps", "oom_halvings")
 STEPS_BETWEEN_CHECKS = 10
-BEST_WEIGHTS = "best.safetensors"
 
 
 def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:

@@ -2,7 +2,9 @@
 table, answers to texts, the alias `champion` moved, a command to run.
 """
 
+import shlex
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,13 @@ def promote_version(home: Path, name: str, version: int) -> str:
 def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str], str]:
     """Return the command that serves the MLflow UI, what its environment needs, and its address."""
     registry.list_models(tracking_uri(home))
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(home)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    # Else uvicorn would take what lies in the folder that the user stands in for the libraries.
+    command += ["--workers", "1", "--uvicorn-opts", shlex.join(["--app-dir", sysconfig.get_path("purelib")])]
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(home),  # a command line, with its password, can be read by all
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
+    }
     return command, environment, f"http://127.0.0.1:{port}"
