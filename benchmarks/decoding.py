@@ -30,7 +30,8 @@ from scipy.stats import t as student
 
 from xa_search.encoding.store import NO_TRANSLATION, encode_split, table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
-from xa_search.model.decoding import WEIGHTS, SlotDecoder, transition_scores
+from xa_search.model.decoding import WEIGHTS, SlotDecoder, decode, transition_scores
+from xa_search.model.posterior import slot_probabilities, weighted_scores
 from xa_search.records import Plan, TrialJob, TrialSettings
 from xa_search.training.data import load_trial_data, split_rows
 from xa_search.training.dev_fit import fit_reading
@@ -50,6 +51,7 @@ from xa_search.workflows.trials import make_trial_job
 METHODS = {"zero_shot": 0.0, "xeroalign": 10.0}
 SIZE = "small"
 DEV_ROWS, TEST_ROWS, TEST_SEED = 600, 500, 18
+WIDE = 157
 CHANGES = (
     "fixed={epochs: 3, batch_size: 16, head_learning_rate_factor: 10, train_limit: 600, dev_limit: 600}",
     f"params={{model_size: {{choices: [{SIZE}]}}}}",
@@ -126,6 +128,7 @@ def read_cell(job: TrialJob) -> dict[str, Any]:
         dev_logits, seconds["model"] = timed(lambda: list(predictor.logits(dev)))
         fitted, seconds["fitted to dev"] = timed(lambda: fit_reading(predictor, dev_logits))
         _, seconds["read by Viterbi"] = timed(lambda: predictor.read(dev, dev_logits))
+        seconds |= wide_seconds(dev_logits)
         decoder, model.decoder = model.decoder, None
         _, seconds["read by argmax"] = timed(lambda: predictor.read(dev, dev_logits))
         model.decoder = decoder
@@ -147,6 +150,25 @@ def read_cell(job: TrialJob) -> dict[str, Any]:
             scores = {lang: slot_f1(predictor, rows, found[lang]) for lang, rows in tests.items()}
             result["chosen by edges"][name] = {"weight": weight, **scores}
     return result
+
+
+def wide_seconds(found: Sequence[Logits]) -> dict[str, float]:
+    """Return what Viterbi with all weights, and the posterior, take with the 157 tags of MTOP and as many words."""
+    random = torch.Generator().manual_seed(1)
+    tags = ["O", *(f"{begin}-{number}" for number in range((WIDE - 1) // 2) for begin in "BI")]
+    scores = transition_scores(np.arange(WIDE), np.array([WIDE]), tags)
+    counts = [one.batch.word_counts for one in found]
+    logits = [torch.randn(int(one.sum()), WIDE, generator=random) * 4 for one in counts]
+    pairs = list(zip(logits, counts, strict=True))
+    decoded, once = timed(lambda: [decode(words, count, scores, 0.3) for words, count in pairs])
+    chain = weighted_scores(scores, 0.3)
+    _, posterior = timed(
+        lambda: [
+            slot_probabilities(words, count, chain, best, tags)
+            for (words, count), best in zip(pairs, decoded, strict=True)
+        ]
+    )
+    return {f"Viterbi once, {WIDE} tags": once, f"posterior once, {WIDE} tags": posterior}
 
 
 def timed(what: Any) -> tuple[Any, float]:
