@@ -19,7 +19,7 @@ from pathlib import Path
 
 from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
-from xa_search.corpora.rows import DROPS, Layout, Row
+from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, Layout, Row
 from xa_search.corpora.tags import TagScheme
 from xa_search.corpora.text import clean_words, is_utf8
 from xa_search.errors import DataError
@@ -78,15 +78,18 @@ def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
     return TranslationFile(corpus.files, name, by_line=False) if name is not None and _source_has_ids(corpus) else None
 
 
-def read_translations(corpus: "Corpus", lang: str) -> Iterator[Translation]:
-    """Yield one translation at most for each source training utterance; raises DataError where there are none."""
+def read_translations(corpus: "Corpus", lang: str, unread: Counter[str]) -> Iterator[Translation]:
+    """Yield one translation at most for each source training utterance; raises DataError where there are none.
+
+    What of a file of translations cannot be read is counted into `unread`, by the keys of DROPS.
+    """
     found = find_translations(corpus, lang)
     if found is None:
         raise DataError(_nothing_usable(corpus) or _no_translations(corpus, lang))
-    yield from _by_line(corpus, lang, found) if found.by_line else _by_id(corpus, lang, found.name)
+    yield from _by_line(corpus, lang, found, unread) if found.by_line else _by_id(corpus, lang, found.name, unread)
 
 
-def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Translation]:
+def _by_line(corpus: "Corpus", lang: str, found: TranslationFile, unread: Counter[str]) -> Iterator[Translation]:
     """Walk through the source training rows and the lines side by side."""
     lines = found.files.lines(found.name)
     rows = 0
@@ -99,6 +102,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
                 f"(it ends before the row at line {row.line}): write one line for each row"
             )
         words = _clean((line.text,))
+        unread.update(() if is_utf8(line.text) else ("not_utf8",))
         if row.dropped is None and words:
             yield Translation(source_id=row.id, lang=lang, words=words, running_text=True)
     extra = next((line for line in lines if line.text.strip()), None)
@@ -109,7 +113,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
         )
 
 
-def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
+def _by_id(corpus: "Corpus", lang: str, name: str, unread: Counter[str]) -> Iterator[Translation]:
     """Keep the target rows whose id a source training utterance has; one for each."""
     waiting = set(corpus.source_ids())
     read_keyed = corpus.layout.read_translation_rows
@@ -117,10 +121,14 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
     if read_keyed is not None:
         rows = read_keyed(corpus.files.lines(name), lang)
     else:
-        rows = corpus.layout.read(name, corpus.files.lines(name), lang, "train")
+        rows = corpus.rows_as_read(name, lang, "train")
+    # What a training file loses is counted where its rows are.
+    of_its_own = name != corpus.file_of(lang, "train")
     found = False
     for row in rows:
-        words = _clean(row.words)
+        words = () if row.dropped in LEFT_OUT_AS_PUBLISHED else _clean(row.words)
+        if of_its_own and (row.dropped or not words):
+            unread[row.dropped or ("no_words" if all(map(is_utf8, row.words)) else "not_utf8")] += 1
         if row.own_id and row.id in waiting and words:
             waiting.discard(row.id)
             found = True
@@ -172,6 +180,13 @@ def _no_translations(corpus: "Corpus", lang: str) -> str:
     )
 
 
+def _kept(row: Row) -> Row:
+    """Take back that a row is left out as published."""
+    if row.dropped not in LEFT_OUT_AS_PUBLISHED:
+        return row
+    return replace(row, dropped=None, repairs=(*row.repairs, "kept_untranslated"))
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """A source language, target languages, and where their raw files lie. It holds no open file."""
@@ -183,6 +198,8 @@ class Corpus:
     layout: Layout = field(repr=False)
     given_translations: RawFiles | None = field(default=None, repr=False)
     machine_translations: RawFiles | None = field(default=None, repr=False)
+    with_left_out: bool = False
+    """Whether rows that the corpus is published to leave out are kept, as the paper's scores count them."""
     found: FoundInFiles = field(default_factory=FoundInFiles, repr=False, compare=False)
 
     def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
@@ -191,16 +208,19 @@ class Corpus:
             if row.dropped is None:
                 yield Utterance(id=row.id, lang=lang, split=split, words=row.words, intent=row.intent, slots=row.tags)
 
-    def translations(self, lang: str) -> Iterator[Translation]:
-        """Yield the translations of the source training utterances, in no labels but the source's."""
-        return read_translations(self, lang)
+    def translations(self, lang: str, unread: Counter[str] | None = None) -> Iterator[Translation]:
+        """Yield the translations of the source training utterances, in no labels but the source's.
+
+        What of a file of translations cannot be read is counted into `unread`, by the keys of DROPS.
+        """
+        return read_translations(self, lang, Counter() if unread is None else unread)
 
     def rows(self, lang: str, split: Split) -> Iterator[Row]:
         """Yield every row of a split after repair, dropped ones too."""
         name = self.file_of(lang, split)
         if name is None:
             raise DataError(self._no_file(lang, split))
-        rows = read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split))
+        rows = read_rows(self.rows_as_read(name, lang, split), self.tag_scheme(lang, split))
         yield from with_ids_told_apart(self._with_known_intents(rows, lang, split))
 
     def _with_known_intents(self, rows: Iterator[Row], lang: str, split: Split) -> Iterator[Row]:
@@ -235,11 +255,13 @@ class Corpus:
         known = self.found.schemes
         key = (name, lang, split)
         if key not in known:
-            known[key] = survey_tags(self._rows_as_read(name, lang, split))
+            known[key] = survey_tags(self.rows_as_read(name, lang, split))
         return known[key]
 
-    def _rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
-        return self.layout.read(name, self.files.lines(name), lang, split)
+    def rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
+        """Yield the rows of a file before any repair."""
+        rows = self.layout.read(name, self.files.lines(name), lang, split)
+        return map(_kept, rows) if self.with_left_out else rows
 
     def file_of(self, lang: str, split: Split) -> str | None:
         """Find the file of a split without opening it."""
@@ -261,7 +283,7 @@ class Corpus:
         wanted = [(self.files, name) for name in names if name is not None]
         found = [find_translations(self, lang) for lang in self.targets]
         wanted += [(one.files, one.name) for one in found if one is not None]
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"with what is left out as published" if self.with_left_out else b"")
         for files, name in dict.fromkeys(wanted):
             content = hashlib.sha256()
             for chunk in files.chunks(name):
