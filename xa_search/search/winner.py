@@ -1,6 +1,6 @@
 """The winner. In: the records of a search. Out: the best trial that used its full budget, and which keep their weights.
 
-Also why there is none: a search that was to align and in which no aligned trial used its full budget has nothing to say.
+Also why there is none: a search that was to align, and in which no aligned trial used its full budget, says nothing.
 
 Only the selection score counts; a trial that was stopped early or failed cannot win.
 """
