@@ -52,6 +52,11 @@ class Port:
     address: str
     number: int
 
+    @property
+    def host(self) -> str:
+        """The address at which this machine's own processes reach it."""
+        return "127.0.0.1" if self.address in ("::", "0.0.0.0", "::1") else self.address
+
 
 def title_of(process: psutil.Process) -> str:
     """Return the name of a program, of a module that Python runs, or what Ray calls a worker."""
@@ -95,8 +100,10 @@ def other_addresses() -> list[str]:
 
 def answers_to_a_stranger(ports: Sequence[Port], sockets: Sequence[str], home: Path) -> dict[str, Any]:
     """Let a stranger knock at ports, on the loopback address and on each other one, and at sockets."""
-    hosts = ["127.0.0.1", *other_addresses()]
-    asked = {"ports": [(host, port.number) for port in ports for host in hosts], "sockets": list(sockets)}
+    asked = {
+        "ports": [(host, port.number) for port in ports for host in {port.host, *other_addresses()}],
+        "sockets": list(sockets),
+    }
     done = subprocess.run(
         [sys.executable, "-I", str(STRANGER), json.dumps(asked)],
         env={"HOME": str(home), "PATH": os.environ["PATH"]},
@@ -112,7 +119,7 @@ def answers_to_a_stranger(ports: Sequence[Port], sockets: Sequence[str], home: P
 
 def said(answers: dict[str, Any], port: Port) -> dict[str, str]:
     """Return what a port answers: each call that it has, and whether another machine may knock."""
-    here = answers["ports"][f"127.0.0.1 {port.number}"]
+    here = answers["ports"][f"{port.host} {port.number}"]
     calls = {**here["grpc"], **here["http"]}
     found = {call: answer for call, answer in calls.items() if answer not in NO_ANSWER}
     for host in other_addresses():
