@@ -113,7 +113,7 @@ def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | 
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
             check_nodes(expected)
-        placement, capacity = _placement(plan, memory, controller.remaining, stack)
+        placement, capacity = _placement(plan, memory, min(controller.remaining, plan.space.concurrency), stack)
         nodes = live_resources()
         controller.begin(max(placement.slots(nodes).values()), placement.gpus)
         bridge = TuneBridge(controller, placement, ahead=0 if capacity is None else 1)

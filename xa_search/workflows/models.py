@@ -20,12 +20,12 @@ def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
     return registry.list_models(tracking_uri(home))
 
 
-def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(home: Path, model: str | None, texts: Sequence[str], threshold: float = 0.0) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one.
 
-    In the place of one that is not UTF-8 stands its `error`.
+    An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
     """
-    answers = named_bundle(home, model).answer(texts)
+    answers = named_bundle(home, model).answer(texts, threshold)
     return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 
