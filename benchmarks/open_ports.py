@@ -145,9 +145,9 @@ def table(ports: Sequence[Port], answers: dict[str, Any]) -> list[str]:
         shown = ", ".join(
             f"`{call.rpartition('.')[2] if '/ray' in call else call}` {answer}" for call, answer in found.items()
         )
-        lines.append(
-            f"| {port.process} | {port.address if port.address in KNOWN else 'its own address'} | {shown or 'nothing'} | {'no' if is_refused(found) else '**yes**'} |"
-        )
+        where = port.address if port.address in KNOWN else "its own address"
+        let_in = "no" if is_refused(found) else "**yes**"
+        lines.append(f"| {port.process} | {where} | {shown or 'nothing'} | {let_in} |")
     for path, answer in answers["sockets"].items():
         let_in = "**yes**" if answer == "connected" else "no"
         lines.append(f"| Ray's socket | `{Path(path).name}` (a file) | {answer} | {let_in} |")
