@@ -94,8 +94,8 @@ def test_settings_in_a_status_and_while_they_run(tmp_path: Path, capsys: pytest.
     assert run("explain", "1", "--search", plan.search_id, "--home", str(plan.home)) == 0
     assert plan.search_id in shown(capsys)
     display = SearchDisplay(plan)
-    display.resumed(open_study(plan).trials())
-    tables.console.print(display._table())
+    for trial in open_study(plan).trials():
+        display.trial_started(trial)
     printed = shown(capsys)
     assert "[/b]" in printed
     assert "a[bold]" in printed
