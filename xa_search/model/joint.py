@@ -86,7 +86,7 @@ class JointModel(nn.Module):
 
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
-        sentence, words = self.features(batch)
+        sentence, words = self.embed(batch)
         intent_logits = self.intent_head(self.dropout(sentence))
         slot_logits = self.slot_head(self.dropout(words))
         presence_logits = None
@@ -101,10 +101,11 @@ class JointModel(nn.Module):
         tags = self.slot_head.out_features
         return self.slot_head.weight.new_zeros(tags + 1, tags + 1, dtype=torch.float64)
 
-    def features(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the heads see of a batch: the sentence embeddings [B, H] and the scored words [S, H]."""
+    def embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the heads read: sentence embeddings [B, H], and the hidden states [S, H] of the scored words."""
         hidden = self._encode(self.encoder, batch)
-        return embed_sentences(self.encoder, self.embedding, hidden, batch), hidden.index_select(0, batch.words)
+        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
+        return sentence, hidden.index_select(0, batch.words)
 
 
 def embed_sentences(encoder: Any, embedding: str, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:

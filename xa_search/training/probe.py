@@ -40,7 +40,7 @@ def frozen_features(predictor: Predictor, rows: list[EncodedRow]) -> tuple[Label
     for places in sorted_batches(predictor.collator.lengths(rows), TOKENS_A_BATCH):
         batch = predictor.collator([rows[place] for place in places]).to(predictor.device)
         with torch.autocast(predictor.device.type, dtype=torch.bfloat16, enabled=predictor.precision == "bf16"):
-            sentence, of_words = model.features(batch)
+            sentence, of_words = model.embed(batch)
         sentences.append((sentence.float(), batch.intents))
         words.append((of_words.float(), batch.slots))
     intents, slots = (
