@@ -43,7 +43,7 @@ from xa_search.cli.options import (
     parse_size,
     resumable,
 )
-from xa_search.cli.plain import echo
+from xa_search.cli.plain import echo, echo_log
 from xa_search.cli.search_commands import search_commands
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _run_there(plan: "Plan", cluster: Path, context: typer.Context, *, as_json: 
     if (source := context.get_parameter_source("home")) and source.name == "COMMANDLINE":
         home = context.params["home"]
         raise UsageError(f"--home {home}: with --cluster it is the cluster's; state XA_SEARCH_HOME in {cluster}")
-    run_on_cluster(plan, cluster, partial(typer.echo, nl=False))
+    run_on_cluster(plan, cluster, echo_log)
 
 
 def _run_here(plan: "Plan", *, as_json: bool) -> None:
