@@ -55,7 +55,7 @@ from xa_search.search.ray_nodes import (
     measure_on_nodes,
     request_capacity,
 )
-from xa_search.search.resources import Placement, Resources, gpus_here, place, wanted
+from xa_search.search.resources import Placement, Resources, cpus_here, gpus_here, place, wanted
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrainFunction, trial_events, with_watchdog
 
@@ -144,15 +144,20 @@ def _placement(
         requests = wanted(plan.space, {}).requests
         capacity = stack.enter_context(request_capacity(_turns(requests, 0 if memory.is_needed else trials)))
     kinds = gpu_kinds()
-    faults = []
+    lines = []
     if missing := memory.missing(kinds):
         for key, found in measure_on_nodes(measure_memory, missing).items():
             if isinstance(found, str):
-                faults.append(f"{key}: not measured ({found})")
+                lines.append(f"{key}: not measured ({found})")
             else:
                 memory.enter(key, found)
     placement = place(plan.space, live_resources(), memory.probes(kinds))
-    memory.announce(placement, kinds, faults)
+    slots, width = max(placement.slots(live_resources()).values()), plan.space.concurrency
+    if slots > width:
+        lines.append(
+            f"{width} trials at a time on {slots} slots, so that later ones learn from earlier ones: max_concurrent"
+        )
+    memory.announce(placement, kinds, lines)
     if growing and memory.is_needed:
         capacity = stack.enter_context(request_capacity(_turns(placement.requests, trials)))
     return placement, capacity
@@ -244,7 +249,9 @@ def connected(address: str | None) -> Iterator[None]:
         return
     if address is not None:
         check_address(address)
-    options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        options = {"address": "local", "include_dashboard": False, "num_cpus": cpus_here()}
     try:
         with own_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)

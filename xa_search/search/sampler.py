@@ -157,7 +157,7 @@ class DistinctSampler(TPESampler):
         self._shuffler = Random(seed)
 
     @property
-    def _knows_enough(self) -> bool:
+    def knows_enough(self) -> bool:
         """Whether the first trials were drawn, and one of them ended; all others are proposed by what is known."""
         first = min(MOST_RANDOM_TRIALS, max(2, self._space.trials // 4))
         return len(self._seen) >= first and any(trial.state.is_finished() for trial in self._seen)
@@ -170,7 +170,7 @@ class DistinctSampler(TPESampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw all parameters together: by TPE once it knows enough, at random before."""
-        by_tpe = [True] * MOST_DRAWS if self._knows_enough else []
+        by_tpe = [True] * MOST_DRAWS if self.knows_enough else []
         for one in (*by_tpe, *([False] * MOST_RANDOM_DRAWS)):
             proposal = self._drawn(study, trial, by_tpe=one)
             if self._is_new(proposal):
