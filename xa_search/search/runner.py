@@ -5,13 +5,11 @@ One loop, two ways to run a trial: in this process, or through Ray on this machi
 Ray runs trials and keeps no truth: nothing of the search is in its snapshots, and none is ever restored.
 """
 
-import logging
-import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from itertools import cycle, islice
 from typing import Any
 
@@ -19,19 +17,17 @@ import ray
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
-from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
 from xa_search.records.search import RAY
+from xa_search.search.connection import connected
 from xa_search.search.controller import MakeJob, SearchCallback, SearchController
 from xa_search.search.driver import own_signals, quiet_log
 from xa_search.search.memory_profile import MemoryProfile, measure_memory
 from xa_search.search.node_check import (
     Expected,
-    check_address,
     expected_of_nodes,
     fault_here,
     is_reachable,
-    remedy_of_refusal,
 )
 from xa_search.search.ray_callbacks import (
     EVENT,
@@ -55,7 +51,7 @@ from xa_search.search.ray_nodes import (
     measure_on_nodes,
     request_capacity,
 )
-from xa_search.search.resources import Placement, Resources, cpus_here, gpus_here, place, wanted
+from xa_search.search.resources import Placement, Resources, gpus_here, place, wanted
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrainFunction, trial_events, with_watchdog
 
@@ -77,7 +73,6 @@ def run_trials(
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
-    prepare_ray(plan.address)
     for orphan in study.settle():
         callback.trial_ended(orphan)
     controller = SearchController(plan, study, make_job, callback)
@@ -109,12 +104,6 @@ def _run_here(controller: "SearchController", train: TrainFunction | None) -> No
             for event in events:
                 if not controller.handle_event(record.number, event) or controller.must_stop():
                     break
-
-
-def prepare_ray(address: str | None) -> None:
-    """Let Ray of this machine ask for no token, unless the user set something else."""
-    if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 
 def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | None, memory: MemoryProfile) -> None:
@@ -239,29 +228,3 @@ def _trainable(plan: Plan, train: TrainFunction | None, expected: Expected | Non
 
     run_trial.__name__ = f"{plan.search_id}-{uuid.uuid4().hex[:8]}"
     return run_trial
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start Ray on this machine; leave as it was found."""
-    if ray.is_initialized():
-        yield
-        return
-    if address is not None:
-        check_address(address)
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        options = {"address": "local", "include_dashboard": False, "num_cpus": cpus_here()}
-    try:
-        with own_signals():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
-    except SystemExit:  # Ray's own answer to SIGTERM while it starts
-        raise KeyboardInterrupt from None
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
-        where, reason = address or "this machine", " ".join(str(error).split())[:200]
-        remedy = "type the same command again" if address is None else remedy_of_refusal(reason)
-        raise InfeasibleError(f"no Ray on {where} ({reason}); {remedy}, or run the trials here with --local") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()

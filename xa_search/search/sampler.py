@@ -24,7 +24,6 @@ from typing import Any
 import optuna
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import get_param_importances
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -299,7 +298,7 @@ def importances_of(trials: list[FrozenTrial]) -> dict[str, float]:
         one.state, one.values = TrialState.COMPLETE, [float(place)]
         study.add_trial(one)
     try:
-        return get_param_importances(study)
+        return optuna.importance.get_param_importances(study)
     except (ValueError, RuntimeError):
         return {}
 

@@ -1,6 +1,6 @@
 """The winner. In: the records of a search. Out: the best trial that used its full budget, and which keep their weights.
 
-Also why there is none: a search that was to align and in which no aligned trial used its full budget has nothing to say.
+Also why there is none: a search that was to align, and in which no aligned trial used its full budget, says nothing.
 
 Only the selection score counts; a trial that was stopped early or failed cannot win.
 """
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from xa_search.errors import XaSearchError
 from xa_search.records import TrialRecord
 from xa_search.training.methods import ZERO_SHOT
-
 
 ENDS = {"PRUNED": "stopped early"}
 
