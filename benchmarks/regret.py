@@ -36,7 +36,7 @@ SECONDS_BETWEEN_WRITES = 20.0
 
 
 def searches(asha: Asha | None) -> tuple[Search, ...]:
-    """Random search, TPE as it was, which used every slot and drew at random until ten trials ended, and TPE as it is."""
+    """Random search; TPE as it was, with a trial in every slot, at random until ten trials ended; TPE as it is."""
     return (
         Search(RANDOM, at_random=True, asha=asha, trials=TRIALS, max_concurrent=TRIALS),
         Search(BEFORE, at_random=False, asha=asha, trials=TRIALS, max_concurrent=TRIALS, waits=True),

@@ -123,24 +123,25 @@ def run(
         address=address,
     )
     if dry_run or as_json:
-        _show_plan(plan, dry_run=dry_run, as_json=as_json)
+        _show_plan(plan, cluster, dry_run=dry_run, as_json=as_json)
     elif cluster is not None:
         _run_there(plan, cluster, context)
     else:
         _run_here(plan)
 
 
-def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool) -> None:
+def _show_plan(plan: "Plan", cluster: Path | None, *, dry_run: bool, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
     from xa_search.errors import UsageError
+    from xa_search.workflows.outlook import plan_outlook
 
     if not dry_run:
         raise UsageError("--json: a search that runs prints no JSON; add --dry-run, or type `xa-search status --json`")
     if as_json:
         print_json(plan_object(plan))
     else:
-        print_plan(plan)
+        print_plan(plan, plan_outlook(plan, cluster))
 
 
 def _run_there(plan: "Plan", cluster: Path, context: typer.Context) -> None:

@@ -29,6 +29,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings
+from xa_search.records.search import FEWEST_FOR_IMPORTANCES
 from xa_search.search.conditions import effective_values, groups_of, searched_in, used_method
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.training.methods import XEROALIGN, ZERO_SHOT
@@ -39,7 +40,6 @@ Proposal = dict[str, Any]
 MOST_DRAWS = 8
 MOST_RANDOM_DRAWS = 64
 MOST_RANDOM_TRIALS = 10
-FEWEST_FOR_IMPORTANCES = 10
 
 
 def is_integer(name: str) -> bool:
