@@ -176,11 +176,14 @@ def print_corpus_check(check: "CorpusCheck") -> None:
         say(note)
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
-        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
+        unread = "".join(f", {count} x {reason}" for reason, count in translation.unread.items())
+        say(
+            f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{unread}{where}"
+        )
         if translation.agreements:
             say(f"  {'; '.join(map(str, translation.agreements))}")
         if translation.fault:
-            say(f"a search refuses this: {translation.fault}")
+            say(f"a search refuses this: {translation.fault}; or allow it by --set check_pairs=false")
     for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
         langs = [lang for absent, lang in check.absent if absent == split_name]
         say(f"no {split_name} file of {', '.join(langs)}")

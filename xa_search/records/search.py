@@ -141,6 +141,8 @@ class SearchSpace(Frozen):
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
     """The share of the rows of a split, and of those with slots, that may be lost to faults in the data."""
+    check_pairs: bool = True
+    """Whether pairs that agree no better than by chance are refused; false takes them, and says so."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
@@ -209,7 +211,8 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "check_pairs"}
+        not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}
@@ -274,6 +277,8 @@ class SearchRecord:
     importances: dict[str, float]
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

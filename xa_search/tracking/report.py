@@ -255,7 +255,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 ## Where trials failed
 
 {chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
-"""
+{_data(record)}"""
     titles = [f"{name}_{part}" for name in languages[0].winner for part in ("zero_shot", "winner", "gain")]
     summary = {
         "search_id": record.search_id,
@@ -267,6 +267,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
         "failure_regions": [asdict(region) for region in regions],
+        "data": record.data,
     }
     texts = {
         "report.md": text,
@@ -275,6 +276,11 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
+
+
+def _data(record: SearchRecord) -> str:
+    """Say what the search has read: pairs by language, rows dropped and repaired."""
+    return "\n## Data\n\n" + "".join(f"- {line}\n" for line in record.data) if record.data else ""
 
 
 def _calibration(rows: Sequence[CalibrationRow]) -> str:
