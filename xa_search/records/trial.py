@@ -39,12 +39,16 @@ class SizeResources(BaseModel):
 class MemoryProbe:
     """What a process that took the largest step of a trial took of a GPU, in bytes, and what that GPU has.
 
-    `overhead` is the part of `peak` that no limit on tensors counts: the driver's and the libraries' own.
+    `overhead` is the part of `peak` that no limit on tensors counts: the driver's and the libraries' own. `host` is
+    what the process took of the node's memory, in bytes, and `epoch_seconds` how long an epoch of such steps takes; 0
+    where an earlier version measured.
     """
 
     peak: int
     overhead: int
     total: int
+    host: int = 0
+    epoch_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
