@@ -22,6 +22,7 @@ from xa_search.model.hub import quiet_transformers
 from xa_search.model.materialise import WITH_POOLER, architecture, first_line, stamp, write_encoder
 from xa_search.model.sizes import EMBEDDINGS, ModelSize, resolve_size
 from xa_search.records import EncoderFiles
+from xa_search.records.whole_files import put_in_place
 
 # Never change a sentence: every stored fingerprint would change with it.
 SENTENCES = (
@@ -212,7 +213,7 @@ def _materialise(size: ModelSize, directory: Path) -> None:
 
 def _move(part: Path, directory: Path) -> None:
     try:
-        part.replace(directory)
+        put_in_place(part, directory)
     except OSError:
         if not (directory / _ORIGIN_FILE).exists():  # else another process was faster, and its files are as good
             raise

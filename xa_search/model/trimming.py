@@ -10,7 +10,6 @@ both. A file that is damaged is written anew.
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from xa_search.model.encoder import load_encoder, load_encoder_config
 from xa_search.model.hub import quiet_transformers
 from xa_search.model.materialise import WITH_POOLER, stamp
 from xa_search.records import EncodedCorpus, EncoderFiles
+from xa_search.records.whole_files import put_in_place
 
 TOKEN_IDS = "token_ids"
 
@@ -148,7 +148,7 @@ def _write(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
             part = Path(folder) / path.name
             save_file(dict(tensors), part)
             part.chmod(0o644)
-            os.replace(part, path)
+            put_in_place(part, path)
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"cannot write {path} ({error}); free some space there, or choose another place with --home"

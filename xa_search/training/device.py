@@ -19,6 +19,7 @@ from torch import nn
 
 from xa_search.errors import GpuBusyError
 from xa_search.records import GpuShare
+from xa_search.records.whole_files import put_in_place
 
 NEEDED_SPEED_UP = 1.15
 REPEATS = 7
@@ -65,7 +66,7 @@ def choose_precision(device: torch.device, threads: int, home: Path) -> Precisio
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(asdict(probe)), encoding="utf-8")
-    os.replace(temporary, path)
+    put_in_place(temporary, path)
     return probe
 
 
