@@ -1,4 +1,4 @@
-"""What has to hold for any files of a corpus. In: files. Out: nothing, or an AssertionError; errors of the project pass.
+"""What has to hold for any files of a corpus. In: files. Out: an outcome, or an AssertionError.
 
 Nothing is lost without a count: the rows that a file has are those kept and those counted as dropped; a row that is
 kept otherwise than it was read has a repair that is counted.
@@ -13,6 +13,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+from fuzzing.cases import refused
+from fuzzing.mutations import mutated
+from fuzzing.samples import SAMPLES, Sample
 from xa_search.corpora import SplitCheck, check_corpus, open_corpus
 from xa_search.corpora.checks import check_as_markdown, told_pairs
 from xa_search.corpora.corpus import Corpus
@@ -22,9 +25,6 @@ from xa_search.corpora.rows import DROPS, REPAIRS
 from xa_search.corpora.text import clean_label, clean_words
 from xa_search.errors import XaSearchError
 from xa_search.records import OUTSIDE, Split, Utterance
-
-from fuzzing.mutations import mutated
-from fuzzing.samples import SAMPLES, Sample
 
 ENDINGS = {".zip": "", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.xz": "w:xz", ".tar.bz2": "w:bz2", ".tar": "w"}
 
@@ -82,8 +82,7 @@ def check_files(sample: Sample, root: Path, home: Path, files: dict[str, bytes])
         check = check_corpus(corpus)
         read = {(one.lang, one.split): list(corpus.utterances(one.lang, one.split)) for one in check.splits}
     except XaSearchError as error:
-        assert str(error).strip()
-        return "refused"
+        return refused(error)
     for split in check.splits:
         check_split(corpus, split, read[split.lang, split.split])
     for name, content in files.items():

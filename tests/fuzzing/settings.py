@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from fuzzing.cases import refused
+from fuzzing.mutations import any_value, changed, mutated
 from xa_search.config.plan import space_names
 from xa_search.config.shipped import LABEL_MAPS, SPACES
 from xa_search.config.yaml_files import load_yaml
@@ -12,8 +14,6 @@ from xa_search.errors import UsageError
 from xa_search.training.evaluation import Prediction
 from xa_search.training.transfer import read_label_map
 from xa_search.workflows.plan import make_plan
-
-from fuzzing.mutations import any_value, changed, mutated
 
 KEYS = ("corpus", "params", "fixed", "targets", "scheduler", "resources", "recipe", "extends", "columns", "baseline")
 
@@ -25,10 +25,11 @@ def check_label_map(rng: random.Random, folder: Path) -> str:
     try:
         labels = read_label_map(str(path))
     except UsageError as error:
-        assert str(error).strip()
-        return "refused"
+        return refused(error)
     tags = ("B-datetime", "I-datetime", "O", "B-weather/noun", "B-nowhere")
-    answer = labels.translate(Prediction(intent="alarm/set_alarm", intent_probability=1.0, slots=tags))
+    answer = labels.translate(
+        Prediction(intent="alarm/set_alarm", intent_probability=1.0, slots=tags, slot_probabilities=(0.9,) * len(tags))
+    )
     assert len(answer.slots) == len(tags)
     return "read"
 
@@ -40,10 +41,9 @@ def check_space(rng: random.Random, folder: Path) -> str:
     path.write_bytes(_yaml(rng, shipped) if rng.random() < 0.8 else shipped.read_bytes())
     changes = tuple(_change(rng) for _ in range(rng.choice((0, 0, 1, 2))))
     try:
-        plan = make_plan(str(path), changes)
+        plan = make_plan(str(path), changes, home=folder)
     except UsageError as error:
-        assert str(error).strip()
-        return "refused"
+        return refused(error)
     assert plan.space.targets is not None
     return "read"
 
@@ -62,6 +62,10 @@ def _yaml(rng: random.Random, shipped: Path) -> bytes:
 
 
 def _change(rng: random.Random) -> str:
-    key = rng.choice((*KEYS, "fixed.epochs", "params.align_weight.low", "params.x", "a.b.c", "", ".", "fixed.", "trials"))
-    value = json.dumps(any_value(rng)) if rng.random() < 0.7 else rng.choice(("[", "&a", "*a", "{a: b", "!!x y", "a: b"))
+    key = rng.choice(
+        (*KEYS, "fixed.epochs", "params.align_weight.low", "params.x", "a.b.c", "", ".", "fixed.", "trials")
+    )
+    value = (
+        json.dumps(any_value(rng)) if rng.random() < 0.7 else rng.choice(("[", "&a", "*a", "{a: b", "!!x y", "a: b"))
+    )
     return f"{key}={value}" if rng.random() < 0.95 else key

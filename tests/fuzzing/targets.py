@@ -19,8 +19,3 @@ TARGETS: dict[str, Target] = {
     "label maps": check_label_map,
     "search spaces": check_space,
 }
-
-
-def case(name: str, seed: int) -> random.Random:
-    """Return the generator of a case."""
-    return random.Random(f"{name} {seed}")
