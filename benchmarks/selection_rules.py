@@ -132,11 +132,12 @@ def measure(job: TrialJob) -> tuple[dict[str, float], dict[str, float]]:
     """Return the rules' scores and the target test scores of one trial."""
     predictor = trained_predictor(job, best_weights(job.directory))
     data = load_trial_data(job.corpus, job.settings)
-    source = observe(predictor, data.source.rows(data.held_out))
+    held_out = data.selecting
+    source = observe(predictor, held_out.source.rows(held_out.rows))
     targets, keep = {}, {}
     for lang in job.corpus.targets:
-        keep[lang] = np.flatnonzero(data.held_out_pairs[lang] != NO_TRANSLATION)
-        targets[lang] = observe(predictor, data.translations[lang].rows(data.held_out_pairs[lang][keep[lang]]))
+        keep[lang] = np.flatnonzero(held_out.pairs[lang] != NO_TRANSLATION)
+        targets[lang] = observe(predictor, held_out.read(lang)[1])
     dev_rows = split_rows(job.corpus, "dev", job.corpus.source, job.settings.dev_limit)
     dev = labelled_metrics(dev_rows, predictor.predict(dev_rows), "dev", job.corpus.source)
     truth = {}

@@ -28,6 +28,7 @@ SPACE = (
     "fixed.dev_limit=20",
     "fixed.test_limit=20",
     "targets=[de]",
+    "least_held_out=2",
 )
 WITHOUT_SLOTS = {"pawsx"}
 MORE_SETTINGS: list[tuple[str, str, dict[str, Any]]] = [
@@ -105,7 +106,7 @@ def test_only_target_methods_ask_for_labelled_target_training_files(
         (tmp_path / f"{name}.jsonl").write_text(rows)
     texts = "".join(json.dumps({"id": str(number), "text": "weck mich"}) + "\n" for number in range(12))
     (tmp_path / "translations.de.jsonl").write_text(texts)
-    changes = (*SPACE[:-1], "targets=[de]", "corpus=jsonl", f"method={method}")
+    changes = (*SPACE, "corpus=jsonl", f"method={method}")
     plan = make_plan("mtop-mini", changes, home=shared_home, data=tmp_path, local=True)
     with pytest.raises(DataError, match=fault) if fault else nullcontext():
         prepare_search(plan, ("tiny",), lambda _: None)

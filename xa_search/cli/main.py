@@ -123,24 +123,27 @@ def run(
         address=address,
     )
     if dry_run or as_json:
-        _show_plan(plan, dry_run=dry_run, as_json=as_json)
+        _show_plan(plan, dry_run=dry_run, as_json=as_json, here=cluster is None)
     elif cluster is not None:
         _run_there(plan, cluster, context)
     else:
         _run_here(plan)
 
 
-def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool) -> None:
+def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool, here: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
     from xa_search.errors import UsageError
+    from xa_search.workflows.held_out import NOT_AT_HAND, planned_held_out
 
     if not dry_run:
         raise UsageError("--json: a search that runs prints no JSON; add --dry-run, or type `xa-search status --json`")
+    held_out = planned_held_out(plan) if here else NOT_AT_HAND
     if as_json:
-        print_json(plan_object(plan))
+        print_json(plan_object(plan) | {"held_out": held_out})
     else:
         print_plan(plan)
+        echo(held_out)
 
 
 def _run_there(plan: "Plan", cluster: Path, context: typer.Context) -> None:
