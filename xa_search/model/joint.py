@@ -74,15 +74,19 @@ class JointModel(nn.Module):
 
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
-        hidden = self._encode(self.encoder, batch)
-        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
-        words = hidden.index_select(0, batch.words)
+        sentence, words = self.embed(batch)
         intent_logits = self.intent_head(self.dropout(sentence))
         slot_logits = self.slot_head(self.dropout(words))
         presence_logits = None
         if self.training and self.presence_head is not None:
             presence_logits = self.presence_head(slot_logits, batch)
         return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
+
+    def embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the heads read: sentence embeddings [B, H], and the hidden states [S, H] of the scored words."""
+        hidden = self._encode(self.encoder, batch)
+        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
+        return sentence, hidden.index_select(0, batch.words)
 
 
 def embed_sentences(encoder: Any, embedding: str, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:

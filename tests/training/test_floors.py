@@ -1,0 +1,87 @@
+"""The floors: scores by hand, a head against scikit-learn's, and trials that do not rise above them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from xa_search.encoding.table import EncodedRow
+from xa_search.records import IGNORED, TrialJob
+from xa_search.training.evaluation import labelled_metrics
+from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, fit_head, measure_floors
+from xa_search.training.floors import most_frequent_intent as floor_of
+from xa_search.training.trial import train_trial
+
+
+def rows(*labels: tuple[str, list[str]]) -> list[EncodedRow]:
+    return [
+        EncodedRow(
+            id=str(number),
+            words=["w"] * len(slots),
+            input_ids=np.arange(3),
+            positions=np.arange(len(slots)),
+            intent=intent,
+            slots=slots,
+        )
+        for number, (intent, slots) in enumerate(labels)
+    ]
+
+
+def test_the_most_frequent_intent_by_hand() -> None:
+    """Three of four test utterances have it; of these, two have no slot, so that all is right of them."""
+    learned = rows(("call", ["O"]), ("wake", ["B-time"]), ("wake", ["O"]))
+    tested = rows(("wake", ["O", "O"]), ("wake", ["B-time", "O"]), ("wake", ["O"]), ("call", ["O"]))
+    found = labelled_metrics(tested, floor_of(learned)(tested), "test", "de")
+    assert found["test_intent_acc_de"] == 0.75
+    assert found["test_slot_f1_de"] == 0.0
+    assert found["test_exact_match_de"] == 0.5
+
+
+def test_a_fitted_head_is_a_logistic_regression() -> None:
+    random = np.random.default_rng(1)
+    middles = 1.5 * random.standard_normal((4, 8))
+    truth = random.integers(0, 4, 400)
+    features = (middles[truth] + random.standard_normal((400, 8))) * np.arange(1, 9) + 100
+    labels = torch.from_numpy(truth).clone()
+    labels[::10] = IGNORED
+    tensor = torch.from_numpy(features).float()
+    head = nn.Linear(8, 4)
+    strength = fit_head(head, tensor, labels, tensor[300:], labels[300:])
+    known = (labels != IGNORED).numpy()
+    standard = (features - features[known].mean(0)) / features[known].std(0)
+    theirs = LogisticRegression(C=1 / (strength * known.sum()), max_iter=1000, tol=1e-8)
+    theirs.fit(standard[known], truth[known])
+    ours = head(tensor).softmax(-1).detach().numpy()
+    assert np.abs(ours - theirs.predict_proba(standard)).max() < 0.02
+
+
+def test_floors_have_the_metrics_of_an_epoch_and_trials_are_held_against_the_higher_one(
+    make_job: Callable[..., TrialJob],
+) -> None:
+    job = make_job(epochs=1)
+    frequent, frozen = measure_floors(job)
+    (report,) = train_trial(job)
+    for floor, name in ((frequent, MOST_FREQUENT), (frozen, FROZEN)):
+        assert floor.name == name
+        assert floor.metrics.keys() == {metric for metric in report.metrics if metric.startswith(("held_out", "dev_"))}
+    assert frequent.metrics["dev_intent_acc_en"] == 0.5, "two intents, as many utterances of each"
+    assert frozen.metrics["dev_intent_acc_en"] > 0.5, "a random encoder tells two words apart"
+    assert measure_floors(job)[1].metrics == frozen.metrics
+    bar = max(floor.score("label_free", job.corpus) for floor in (frequent, frozen))
+    forced = at_floor(frequent.metrics, (frequent, frozen), "label_free", job.corpus)
+    assert forced.startswith("at the floor: ")
+    assert f"has {100 * bar:.1f}" in forced
+    perfect = dict.fromkeys(frequent.metrics, 1.0)
+    assert at_floor(perfect, (frequent, frozen), "label_free", job.corpus) == ""
+
+
+def test_a_trial_that_is_as_good_as_a_floor_lies_at_it(make_job: Callable[..., TrialJob]) -> None:
+    corpus = make_job().corpus
+    metrics = {f"held_out_{kind}_{lang}": 0.4 for kind in ("intent_acc", "slot_type_f1") for lang in corpus.aligned}
+    floor = Floor(name="a floor", predict=floor_of(rows(("wake", ["O"]))), metrics=metrics)
+    assert at_floor(metrics, [floor], "label_free", corpus) == "at the floor: 40.0, and a floor has 40.0"
+    with pytest.raises(KeyError):
+        at_floor({}, [floor], "label_free", corpus)
