@@ -13,7 +13,7 @@ import pytest
 import xa_search
 from xa_search.cli.options import corpus_of, languages_of, one_of, parse_duration, parse_size
 from xa_search.errors import UsageError
-from xa_search.workflows import predict, translate
+from xa_search.workflows import models, translate
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -115,7 +115,7 @@ def test_only_what_can_be_resumed_says_so(command: Command, monkeypatch: pytest.
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "predict_texts", interrupted)
+    monkeypatch.setattr(models, "predict_texts", interrupted)
     assert command("predict", "hello") == (130, "", "stopped\n")
     monkeypatch.setattr(translate, "translate_corpus", interrupted)
     ended, _, said = command("data", "translate", "--corpus", "mtop-mini", "--lang", "de")

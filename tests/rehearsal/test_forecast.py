@@ -13,8 +13,8 @@ from xa_search.rehearsal.forecast import RowCounts, StepTime, epoch_of, expected
 from xa_search.rehearsal.search_forecast import SearchForecast, estimated_step, forecast_disk, forecast_lines
 from xa_search.rehearsal.setup import TRIALS, rehearsal_changes
 from xa_search.rehearsal.step_time import Dimensions, dimensions_of
+from xa_search.search.early_stopping import ASHA, ChosenRule
 from xa_search.search.sampler import recipe
-from xa_search.search.stopping_rules import ASHA, ChosenRule
 from xa_search.workflows.plan import make_plan
 
 CLUSTER = Path(__file__).resolve().parents[2] / "cluster"

@@ -9,8 +9,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from xa_search.errors import XaSearchError
 from xa_search.records import Asha, StoppedAt, TrialRecord, TrialRole, TrialSettings, TrialState
-from xa_search.search.early_stopping import EarlyStopping
-from xa_search.search.stopping_rules import ASHA, ChosenRule
+from xa_search.search.early_stopping import ASHA, ChosenRule, EarlyStopping
 from xa_search.search.winner import choose_winner
 
 

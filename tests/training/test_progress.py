@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from xa_search.records import EpochReport, TrialJob
-from xa_search.training.progress import PROGRESS, STATES, load_progress, remove_progress
+from xa_search.training.progress import BEST_WEIGHTS, PROGRESS, STATES, load_progress, remove_progress
 from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
@@ -77,6 +77,17 @@ def test_a_state_that_is_gone_means_to_begin_anew(make_job: MakeJob) -> None:
     next(train_trial(job))
     for path in job.directory.glob(STATES):
         path.unlink()
+    assert [report.epoch for report in train_trial(job)] == [1, 2]
+
+
+@pytest.mark.parametrize("torn", [STATES, BEST_WEIGHTS])
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_a_torn_file_means_to_begin_anew(make_job: MakeJob, torn: str, left: float) -> None:
+    job = make_job(epochs=2)
+    next(train_trial(job))
+    (path,) = job.directory.glob(torn)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(left * len(whole))])
     assert [report.epoch for report in train_trial(job)] == [1, 2]
 
 

@@ -18,7 +18,7 @@ from xa_search.model.losses import COSINE
 from xa_search.model.pairs import Distance, PairLoss, Pairs
 from xa_search.records import EncodedCorpus, TrialJob, TrialSettings, look_up, registered
 from xa_search.search import registry as stopping
-from xa_search.search.stopping_rules import ASHA, StoppingRule
+from xa_search.search.early_stopping import ASHA, StoppingRule
 from xa_search.training import registry as methods
 from xa_search.training.methods import CROSS_ALIGNER, XEROALIGN, Method
 from xa_search.training.objective import compute_losses

@@ -155,8 +155,7 @@ def test_the_winner_is_the_best_complete_trial_and_is_tested_in_every_language(f
 
 
 def test_the_registered_model_answers_raw_text_in_any_language(finished: Finished) -> None:
-    from xa_search.workflows.models import registered_models
-    from xa_search.workflows.predict import predict_texts
+    from xa_search.workflows.models import predict_texts, registered_models
 
     plan, result, _ = finished
     assert [registration.is_champion for registration in result.registrations] == [True]

@@ -205,6 +205,9 @@ def predict(
         list[str] | None, typer.Argument(metavar="TEXT", help="Utterances; none reads lines from standard input.")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Below this probability the intent is null.")
+    ] = 0.0,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -214,9 +217,9 @@ def predict(
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
-    from xa_search.workflows.predict import predict_texts
+    from xa_search.workflows.models import predict_texts
 
-    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer))
+    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer), threshold)
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]
@@ -249,7 +252,7 @@ def promote(
     debug: Debug = False,
 ) -> None:
     """Point the alias `champion` at a version."""
-    from xa_search.workflows.predict import promote_version
+    from xa_search.workflows.models import promote_version
 
     echo(promote_version(absolute(home), name, version))
 

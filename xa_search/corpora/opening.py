@@ -23,6 +23,7 @@ from xa_search.corpora.raw_files import TAR_ENDINGS, RawFiles
 from xa_search.corpora.rows import CatalogueEntry, Layout, by_its_name
 from xa_search.errors import DataError, UsageError
 from xa_search.records import FIELDS, SPLITS
+from xa_search.records.whole_files import put_in_place
 
 Progress = Callable[[int, int | None], None]
 TIMEOUT_SECONDS = 30
@@ -39,7 +40,7 @@ def download(entry: CatalogueEntry, path: Path, progress: Progress | None) -> Pa
         with os.fdopen(handle, "wb") as out:
             sha256 = _fetch(entry, path, out, progress)
         _check(entry, part, sha256)
-        part.replace(path)
+        put_in_place(part, path)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"cannot write {path} ({reason}); free space or choose another --home") from error

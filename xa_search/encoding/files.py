@@ -18,6 +18,7 @@ import psutil
 import pyarrow as pa
 
 from xa_search.encoding.locks import one_at_a_time
+from xa_search.records.whole_files import put_in_place
 
 ROWS_A_CHUNK = 1000
 
@@ -61,7 +62,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         write(temporary)
-        os.replace(temporary, path)
+        put_in_place(temporary, path)
 
 
 def node_copy(path: Path) -> Path:

@@ -10,9 +10,9 @@ from math import ceil
 
 from xa_search.corpora import CorpusCheck
 from xa_search.records import Plan, TrialRole, TrialSettings
+from xa_search.search.early_stopping import ChosenRule
 from xa_search.search.registry import chosen_rule
 from xa_search.search.sampler import recipe, settings_of
-from xa_search.search.stopping_rules import ChosenRule
 from xa_search.training.registry import method_of, one_model_a_target, pair_losses, selection_rule
 
 HOUR = 3600.0
@@ -136,11 +136,12 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
     choices = {
         name: list(dict.fromkeys(space.params[name].choices or (middle[name],)))
         for name in COSTLY
-        if name in space.params
+        if name in space.params and not space.params[name].conditions
     }
     combinations = list(product(*choices.values()))
     for values in combinations:
-        settings = plan.trial_settings(middle | dict(zip(choices, values, strict=True)))
+        chosen = dict(zip(choices, values, strict=True))
+        settings = plan.trial_settings(recipe(space, "published", chosen) | chosen)
         epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
         count = (space.trials - 2) / len(combinations)
         groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))

@@ -7,8 +7,8 @@ What is imported here is registered: one line each.
 from collections.abc import Mapping
 
 from xa_search.records import Scheduler, look_up, registered
-from xa_search.search.stopping_rules import ASHA
-from xa_search.search.stopping_rules import ChosenRule, StoppingRule
+from xa_search.search.early_stopping import ASHA
+from xa_search.search.early_stopping import ChosenRule, StoppingRule
 
 SCHEDULERS: Mapping[str, StoppingRule] = registered(StoppingRule, globals())
 

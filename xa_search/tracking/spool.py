@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xa_search.errors import XaSearchError
+from xa_search.records.whole_files import put_in_place
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -111,7 +112,7 @@ class Progress:
         """Note the last applied sequence number."""
         temporary = self._path.with_suffix(".partial")
         temporary.write_text(json.dumps(self._read_all() | {self._key: sequence}), encoding="utf-8")
-        temporary.replace(self._path)
+        put_in_place(temporary, self._path)
 
     def _read_all(self) -> dict[str, int]:
         try:

@@ -3,21 +3,24 @@
 A checkpoint holds the trained embedding rows only; `restore_model` puts the full vocabulary back.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from xa_search.encoding.store import slot_types_of
+from xa_search.errors import ModelError
+from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder
-from xa_search.model.joint import JointModel, SlotPresence
+from xa_search.model.joint import TEMPERATURES, JointModel, SlotPresence
 from xa_search.model.packed import replace_dropout
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.trimming import load_trimmed_encoder, restore_vocabulary, trim_vocabulary
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
+from xa_search.records.whole_files import put_in_place
 from xa_search.training.registry import pair_losses
 
 KEPT_IDS = "kept_token_ids"
@@ -50,20 +53,27 @@ def save_checkpoint(model: JointModel, kept_ids: torch.Tensor, path: Path) -> No
     }
     temporary = path.with_suffix(".partial")
     save_file({**tensors, KEPT_IDS: kept_ids}, temporary)
-    os.replace(temporary, path)
+    put_in_place(temporary, path)
 
 
 def restore_model(
     encoder_files: EncoderFiles, corpus: EncodedCorpus, settings: TrialSettings, path: Path
 ) -> JointModel:
-    """Rebuild a trial's model from its checkpoint, with the encoder's full vocabulary."""
-    tensors = load_file(path)
+    """Rebuild a trial's model from its checkpoint, with the encoder's full vocabulary.
+
+    Raises ModelError where the file is missing or torn.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: no whole weights ({error}); train the trial again: xa-search replay") from error
     files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
     encoder: Any = load_encoder(files)
     pretrained = encoder.get_input_embeddings().weight.detach()
     trim_vocabulary(encoder, tensors.pop(KEPT_IDS), [])
     model = _joint_model(encoder, files.embedding, corpus, settings)
-    model.load_state_dict(tensors)
+    model.decoder = decoder_among(tensors)
+    model.load_state_dict({TEMPERATURES: model.temperatures, **tensors})  # earlier trials have none
     restore_vocabulary(encoder, pretrained)
     return model
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from xa_search.errors import GpuBusyError
 from xa_search.records import GpuShare, TrialJob
+from xa_search.records.whole_files import put_in_place
 
 NEEDED_SPEED_UP = 1.15
 REPEATS = 7
@@ -84,7 +85,7 @@ def choose_precision(device: torch.device, threads: int, folder: Path, block: Fe
         except FileExistsError:
             pass
         except OSError:  # a file system without links
-            os.replace(temporary, path)
+            put_in_place(temporary, path)
         temporary.unlink(missing_ok=True)
     return PrecisionProbe(**json.loads(path.read_text(encoding="utf-8")))
 

@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from xa_search.encoding.batches import sorted_batches
-from xa_search.encoding.table import EncodedRow
+from xa_search.encoding.store import table_path
+from xa_search.encoding.table import EncodedRow, EncodedTable
+from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
 from xa_search.records import IGNORED, OUTSIDE, EncodedCorpus, TrialJob
@@ -28,6 +30,7 @@ from xa_search.training.data import (
     split_training_rows,
     trial_split,
 )
+from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import trial_device
 from xa_search.training.evaluation import TOKENS_A_BATCH, Prediction, Predictor
 from xa_search.training.registry import selection_rule
@@ -63,7 +66,7 @@ def measure_floors(job: TrialJob) -> tuple[Floor, Floor]:
     dev = split_rows(job.corpus, "dev", job.corpus.source, job.settings.dev_limit)
     predicts = {MOST_FREQUENT: most_frequent_intent(rows), FROZEN: frozen_encoder(job, rows, dev).predict}
     first, second = (
-        Floor(name=name, predict=predict, metrics=epoch_metrics(predict, selecting, job))
+        Floor(name=name, predict=predict, metrics=epoch_metrics(predict, selecting, job, (dev, predict(dev))))
         for name, predict in predicts.items()
     )
     return first, second
@@ -85,13 +88,21 @@ def most_frequent_intent(rows: Sequence[EncodedRow]) -> Predict:
 
     def predict(asked: Sequence[EncodedRow]) -> list[Prediction]:
         share = count / counts.total()
-        return [Prediction(intent=intent, intent_probability=share, slots=(OUTSIDE,) * len(row.words)) for row in asked]
+        return [
+            Prediction(
+                intent=intent,
+                intent_probability=share,
+                slots=(OUTSIDE,) * len(row.words),
+                slot_probabilities=(1.0,) * len(row.words),
+            )
+            for row in asked
+        ]
 
     return predict
 
 
 def frozen_encoder(job: TrialJob, rows: Sequence[EncodedRow], dev: Sequence[EncodedRow]) -> Predictor:
-    """Return the job's encoder as it was pretrained, with heads that are fitted to the labels of these rows."""
+    """Return the job's encoder as it was pretrained, with heads fitted to these rows, read as a trial's."""
     corpus, settings, device = job.corpus, job.settings, trial_device()
     files = replace(job.encoder, embedding=settings.embedding or job.encoder.embedding)
     model = JointModel(load_encoder(files), files.embedding, len(corpus.intents), len(corpus.slot_tags), 0.0)
@@ -106,6 +117,11 @@ def frozen_encoder(job: TrialJob, rows: Sequence[EncodedRow], dev: Sequence[Enco
     fit_head(model.intent_head, learn.sentences, learn.intents, choose.sentences, choose.intents)
     if corpus.has_slots:
         fit_head(model.slot_head, learn.words, learn.tags, choose.words, choose.tags)
+        if settings.decoding == "viterbi":
+            table = EncodedTable(table_path(corpus, "train", corpus.source))
+            numbers = table.tag_numbers(trial_split(corpus, settings).train, corpus.slot_tags)
+            model.decoder = SlotDecoder(transition_scores(*numbers, corpus.slot_tags)).to(device)
+    fit_reading(predictor, list(predictor.logits(dev)))
     return predictor
 
 

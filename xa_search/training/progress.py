@@ -4,19 +4,22 @@
 """
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LRScheduler
 
+from xa_search.model.joint import TEMPERATURES
 from xa_search.records import EpochReport
+from xa_search.records.whole_files import put_in_place
 from xa_search.training.trainer import Trainer
 
 PROGRESS = "progress.json"
+BEST_WEIGHTS = "best.safetensors"
 STATES = "last-*.safetensors"
 MODEL, OPTIMIZER, RANDOM, WEIGHTS = "model.", "optimizer.", "random.", "weights."
 
@@ -38,7 +41,7 @@ def save_progress(trainer: Trainer, report: EpochReport) -> None:
     if not report.final:
         temporary = state.with_suffix(".partial")
         save_file(_tensors(trainer), temporary)
-        os.replace(temporary, state)
+        put_in_place(temporary, state)
     rates = tuple(group["lr"] for group in trainer.optimizer.param_groups)
     _write(directory, Progress(report=report, steps=trainer.schedule.last_epoch, learning_rates=rates))
     for path in directory.glob(STATES):
@@ -59,16 +62,31 @@ def load_report(directory: Path) -> EpochReport | None:
 
 
 def load_progress(directory: Path) -> Progress | None:
-    """Return how far the trial of this directory came; none where it has to begin anew."""
+    """Return how far the trial of this directory came; none where it has to begin anew.
+
+    It has to where a file that it would go on from, or its best weights, is missing or torn: a disk that was full, a
+    machine that lost its power.
+    """
     progress = _read(directory)
-    whole = progress is not None and (progress.report.final or _state(directory, progress).exists())
-    return progress if whole else None
+    if progress is None:
+        return None
+    needed = [directory / BEST_WEIGHTS] + ([] if progress.report.final else [_state(directory, progress)])
+    return progress if all(is_whole(path) for path in needed) else None
+
+
+def is_whole(weights: Path) -> bool:
+    """Tell whether a file of weights has all the bytes that its head speaks of."""
+    try:
+        with safe_open(weights, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def _write(directory: Path, progress: Progress) -> None:
     temporary = (directory / PROGRESS).with_suffix(".partial")
     temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    os.replace(temporary, directory / PROGRESS)
+    put_in_place(temporary, directory / PROGRESS)
 
 
 def _read(directory: Path) -> Progress | None:
@@ -86,7 +104,7 @@ def _read(directory: Path) -> Progress | None:
 def restore_progress(trainer: Trainer, progress: Progress) -> None:
     """Put a new trainer where the saved one was: weights, loss weights, optimiser, schedule and random state."""
     tensors = load_file(_state(trainer.job.directory, progress), device=str(trainer.predictor.device))
-    trainer.model.load_state_dict(_below(tensors, MODEL))
+    trainer.model.load_state_dict({TEMPERATURES: trainer.model.temperatures, **_below(tensors, MODEL)})
     trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():

@@ -27,6 +27,7 @@ from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import HeldOutPairs, split_rows
+from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
 from xa_search.training.evaluation import (
@@ -35,7 +36,14 @@ from xa_search.training.evaluation import (
     labelled_metrics,
     mean_over_targets,
 )
-from xa_search.training.progress import load_progress, load_report, restore_progress, save_progress, save_report
+from xa_search.training.progress import (
+    BEST_WEIGHTS,
+    load_progress,
+    load_report,
+    restore_progress,
+    save_progress,
+    save_report,
+)
 from xa_search.training.registry import one_model_a_target, selection_rule
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
@@ -43,7 +51,6 @@ from xa_search.training.trainer import Trainer, build_trainer
 Train = Callable[[TrialJob], Iterator[EpochReport]]
 SUMS = ("seconds", "train_steps", "oom_halvings")
 STEPS_BETWEEN_CHECKS = 10
-BEST_WEIGHTS = "best.safetensors"
 
 
 def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:
@@ -225,22 +232,35 @@ def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None
 
 
 def _evaluate(trainer: Trainer) -> dict[str, float]:
+    """Score an epoch; how logits are read is fitted to the source dev split first."""
     start = time.perf_counter()
-    metrics = epoch_metrics(trainer.predictor.predict, trainer.data.selecting, trainer.job)
+    job, predictor = trainer.job, trainer.predictor
+    dev = split_rows(job.corpus, "dev", job.corpus.source, job.settings.dev_limit)
+    dev_logits = list(predictor.logits(dev))
+    fitted = fit_reading(predictor, dev_logits)
+    said = predictor.read(dev, dev_logits)
+    metrics = fitted | epoch_metrics(predictor.predict, trainer.data.selecting, job, (dev, said))
     return metrics | {"evaluate_seconds": time.perf_counter() - start}
 
 
 def epoch_metrics(
-    predict: Callable[[Sequence[EncodedRow]], list[Prediction]], selecting: HeldOutPairs, job: TrialJob
+    predict: Callable[[Sequence[EncodedRow]], list[Prediction]],
+    selecting: HeldOutPairs,
+    job: TrialJob,
+    dev: tuple[Sequence[EncodedRow], Sequence[Prediction]],
 ) -> dict[str, float]:
-    """Score the held-out translations and the source dev split; the targets' dev only if the rule reads it."""
+    """Score the held-out translations, and the source dev split with what is predicted there.
+
+    The targets' dev splits are scored only if the selection rule reads them.
+    """
     corpus = job.corpus
     metrics: dict[str, float] = {}
     for lang in corpus.aligned:
         sources, translations = selecting.read(lang)
         metrics |= label_free_metrics(sources, predict(translations), lang, has_slots=corpus.has_slots)
+    metrics |= labelled_metrics(*dev, "dev", corpus.source, has_slots=corpus.has_slots)
     targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
-    for lang in (corpus.source, *targets_seen):
+    for lang in targets_seen:
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
         metrics |= labelled_metrics(rows, predict(rows), "dev", lang, has_slots=corpus.has_slots)
     if targets_seen:

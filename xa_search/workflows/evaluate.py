@@ -19,7 +19,7 @@ from xa_search.tracking.registry import MODELS, PREFIX
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.transfer import LabelMap, LanguageScore, OpenLabels, same_labels, score_language
 from xa_search.training.trial import best_weights
-from xa_search.workflows.predict import named_bundle
+from xa_search.workflows.models import named_bundle
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.trials import make_trial_job
 

@@ -1,9 +1,17 @@
-"""The registered models listed, and MLflow's UI. In: a home. Out: versions for a table, a command to run."""
+"""Registered models: listed, asked, promoted, shown in MLflow's UI. In: a home, a model's name. Out: versions for a
+table, answers to texts, the alias `champion` moved, a command to run.
+"""
 
+import shlex
 import sys
+import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from xa_search.tracking import registry
+from xa_search.tracking.bundle import Bundle, as_shown
+from xa_search.tracking.registration import load_registered, promote
 from xa_search.tracking.store import tracking_uri
 
 
@@ -12,10 +20,44 @@ def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
     return registry.list_models(tracking_uri(home))
 
 
+def predict_texts(home: Path, model: str | None, texts: Sequence[str], threshold: float = 0.0) -> list[dict[str, Any]]:
+    """Return intent and slots of each text; no model means the champion of the only one.
+
+    An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
+    """
+    answers = named_bundle(home, model).answer(texts, threshold)
+    return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
+
+
+def named_bundle(home: Path, model: str | None) -> Bundle:
+    """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion.
+
+    MLflow's own way to write it, models:/NAME@ALIAS, will do too.
+    """
+    model = model and model.removeprefix(registry.MODELS)
+    name, alias_or_version = model, registry.CHAMPION
+    for separator in ("@", "/"):
+        if model and separator in model:
+            name, _, alias_or_version = model.partition(separator)
+    return load_registered(tracking_uri(home), name, alias_or_version)
+
+
+def promote_version(home: Path, name: str, version: int) -> str:
+    """Let `champion` point at a version, and say so in one line."""
+    promoted = promote(tracking_uri(home), name, version)
+    return f"{promoted.name} version {promoted.version} is the champion now"
+
+
 def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str], str]:
     """Return the command that serves the MLflow UI, what its environment needs, and its address."""
     registry.list_models(tracking_uri(home))
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(home)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    # Else uvicorn would take what lies in the folder that the user stands in for the libraries.
+    command += ["--workers", "1", "--uvicorn-opts", shlex.join(["--app-dir", sysconfig.get_path("purelib")])]
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(home),  # a command line, with its password, can be read by all
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
+    }
     return command, environment, f"http://127.0.0.1:{port}"

@@ -24,6 +24,7 @@ from xa_search.encoding.locks import holder_of, note_holder, try_lock
 from xa_search.errors import UsageError
 from xa_search.model.translator import TranslationModel, Translator, find_translation_model
 from xa_search.records import BETWEEN, OUTSIDE, Split
+from xa_search.records.whole_files import put_in_place
 from xa_search.training.device import trial_device
 from xa_search.workflows.plan import make_plan
 
@@ -67,7 +68,7 @@ def translate_corpus(
             blank = sum(not line.strip() for line in out)
             finished = {"rows": rows, "translated": rows - blank, "blank": blank, "finished": _now()}
             _write_card(card, begun | finished)
-            part.replace(path)
+            put_in_place(part, path)
     known = json.loads(card.read_text(encoding="utf-8"))
     return TranslatedCorpus(lang=lang, path=path, model=known["model"], rows=known["rows"], blank=known["blank"])
 
@@ -158,7 +159,7 @@ def _only_writer(part: Path) -> Iterator[IO[bytes]]:
 def _write_card(card: Path, content: dict[str, Any]) -> None:
     part = card.with_suffix(".json.part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(card)
+    put_in_place(part, card)
 
 
 def _now() -> str:
