@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from xa_search.training.statistics import Sample, f1_interval, interval, share_interval
+from xa_search.training.statistics import Sample, f1_interval, interval, rank_correlation, share_interval
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from interval_coverage import Cell, coverage
@@ -82,6 +82,16 @@ def test_a_difference_with_itself_is_nothing(seeds: list[list[bool]]) -> None:
     found = interval([Sample(counts=counts, weights=np.array([1.0, -1.0]))])
     assert found.value == pytest.approx(0)
     assert found.low <= 0 <= found.high
+
+
+def test_rank_correlations_of_the_same_order_are_one_and_of_few_say_nothing() -> None:
+    random = np.random.default_rng(2)
+    numbers = random.random(12)
+    assert rank_correlation(numbers, numbers**3).value == pytest.approx(1)
+    found = rank_correlation(numbers, random.random(12))
+    assert -1 < found.low < found.value < found.high < 1
+    few = rank_correlation(numbers[:3], numbers[3:6])
+    assert (few.low, few.high) == (-1, 1)
 
 
 @pytest.mark.parametrize("metric", ["intent", "slots"])

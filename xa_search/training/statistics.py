@@ -20,10 +20,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm as normal
+from scipy.stats import spearmanr
 from scipy.stats import t as student
 
 LEVEL = 0.95
 ENOUGH_SEEDS = 3
+LEAST_OF_A_CORRELATION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,19 @@ def share_interval(hits: np.ndarray) -> Interval:
 def f1_interval(correct: np.ndarray, predicted: np.ndarray, gold: np.ndarray) -> Interval:
     """Micro F1 of spans; each array is [utterances], how many spans an utterance has. 0 where there are none."""
     return _one_score(np.stack([2 * correct, predicted + gold], axis=1).astype(np.float64))
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> Interval:
+    """Spearman's rank correlation of n pairs, by Fisher's z with the variance of Bonett and Wright (2000).
+
+    The interval is the whole range where there are fewer than four.
+    """
+    value, count = float(spearmanr(one, other).statistic), len(one)
+    if count <= LEAST_OF_A_CORRELATION:
+        return Interval(value=value, low=-1.0, high=1.0)
+    half = float(normal.ppf((1 + LEVEL) / 2)) * ((1 + value**2 / 2) / (count - LEAST_OF_A_CORRELATION)) ** 0.5
+    middle = np.arctanh(np.clip(value, -0.999999, 0.999999))
+    return Interval(value=value, low=float(np.tanh(middle - half)), high=float(np.tanh(middle + half)))
 
 
 def seed_values(sample: Sample) -> np.ndarray:

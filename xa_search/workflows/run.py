@@ -15,7 +15,7 @@ from typing import Any
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.errors import StoppedEarly
 from xa_search.model.encoder import load_encoder_config
-from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialSettings
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.history import check_resumable, check_same_search
@@ -169,6 +169,11 @@ def _check_texts(check: CorpusCheck) -> dict[str, str]:
     }
 
 
+def alone(settings: TrialSettings) -> str:
+    """Name the folder, among those of trials, of one that is trained alone."""
+    return f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
+
+
 def train_alone(
     plan: Plan,
     params: dict[str, Any],
@@ -184,8 +189,7 @@ def train_alone(
     settings = checked_settings(plan, plan.space.given_params | params)
     prepared = prepare_search(plan, (settings.model_size,), note, only=settings)
     note(told_held_out(plan, prepared))
-    name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
-    job = make_trial_job(plan, prepared, settings, name)
+    job = make_trial_job(plan, prepared, settings, alone(settings))
     remove_progress(job.directory)
     best = 0.0
     for report in train_trial(job):
