@@ -1,17 +1,20 @@
 """The floors: scores by hand, a head against scikit-learn's, and trials that do not rise above them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from rooms import RoomCorpus
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from xa_search.encoding.store import encode_split
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import IGNORED, TrialJob
 from xa_search.training.evaluation import labelled_metrics
-from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, fit_head, measure_floors
+from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, fit_head, floor_on_test, measure_floors
 from xa_search.training.floors import most_frequent_intent as floor_of
 from xa_search.training.trial import train_trial
 
@@ -59,9 +62,10 @@ def test_a_fitted_head_is_a_logistic_regression() -> None:
 
 
 def test_floors_have_the_metrics_of_an_epoch_and_trials_are_held_against_the_higher_one(
-    make_job: Callable[..., TrialJob],
+    make_job: Callable[..., TrialJob], room_corpus: RoomCorpus, tiny_tokenizer: Any
 ) -> None:
     job = make_job(epochs=1)
+    encode_split(job.corpus, room_corpus, tiny_tokenizer, 64, "test", ("en", "de", "th"))
     frequent, frozen = measure_floors(job)
     (report,) = train_trial(job)
     for floor, name in ((frequent, MOST_FREQUENT), (frozen, FROZEN)):
@@ -74,6 +78,8 @@ def test_floors_have_the_metrics_of_an_epoch_and_trials_are_held_against_the_hig
     forced = at_floor(frequent.metrics, (frequent, frozen), "label_free", job.corpus)
     assert forced.startswith("at the floor: ")
     assert f"has {100 * bar:.1f}" in forced
+    metrics, outcomes = floor_on_test(frequent, job, ("en", "de", "th"))
+    assert metrics["test_intent_acc_mean"] == metrics["test_intent_acc_de"] == outcomes["de"].intent.mean() == 0.5
     perfect = dict.fromkeys(frequent.metrics, 1.0)
     assert at_floor(perfect, (frequent, frozen), "label_free", job.corpus) == ""
 

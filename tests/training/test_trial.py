@@ -12,7 +12,7 @@ import torch
 
 from xa_search.encoding.files import FOLDER
 from xa_search.encoding.store import encode_split, held_out_split, table_path
-from xa_search.encoding.table import EncodedTable
+from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import build_model, restore_model
@@ -157,6 +157,26 @@ def test_held_out_texts_never_train(make_job: MakeJob, tmp_path: Path) -> None:
     assert trained.isdisjoint(held_out)
     assert data.selecting.rows.tolist() == selecting.rows.tolist()
     assert len(data.train) + len(selecting.rows) + len(kept.rows) == len(data.train) + len(held_out) == 60
+
+
+def test_a_trial_reads_nothing_of_the_half_that_is_kept(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job(epochs=1, validation_fraction=0.3)
+    read: set[str] = set()
+    rows_of = EncodedTable.rows
+
+    def rows(table: EncodedTable, indices: np.ndarray) -> list[EncodedRow]:
+        found = rows_of(table, indices)
+        read.update(row.id for row in found)
+        return found
+
+    monkeypatch.setattr(EncodedTable, "rows", rows)
+    list(train_trial(job))
+    monkeypatch.undo()
+    selecting, kept = held_out_pairs(job.corpus, trial_split(job.corpus, job.settings))
+    ids = [{row.id for row in half.source.rows(half.rows)} for half in (selecting, kept)]
+    assert ids[0] <= read
+    assert ids[1]
+    assert ids[1].isdisjoint(read)
 
 
 def test_a_cap_counts_the_held_out_rows_too_and_does_not_depend_on_the_seed(encoded_rooms: EncodedCorpus) -> None:

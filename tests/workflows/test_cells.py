@@ -14,6 +14,7 @@ from xa_search.errors import DataError, UsageError
 from xa_search.records import EpochReport, Plan
 from xa_search.training.registry import METHODS
 from xa_search.training.trial import train_trial
+from xa_search.workflows.held_out import planned_held_out, told_held_out
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.run import train_alone
@@ -86,6 +87,24 @@ def test_a_cell(prepared: Any, corpus: str, method: str, settings: dict[str, Any
     kind = "accuracy" if corpus in WITHOUT_SLOTS else "intent_acc"
     assert {f"test_{kind}_{lang}" for lang in (plan.space.source, *plan.space.targets, "mean")} <= metrics.keys()
     assert any("slot" in name for name in metrics) == (corpus not in WITHOUT_SLOTS)
+
+
+@pytest.mark.parametrize(("corpus", "where"), [("mtop-mini", "dev"), ("mtod", "training"), ("pawsx", "training")])
+def test_a_plan_tells_of_the_rows_that_the_search_will_hold_out(prepared: Any, corpus: str, where: str) -> None:
+    plan, data = prepared(corpus)
+    told = planned_held_out(plan)
+    assert told == told_held_out(plan, data)
+    assert told.startswith(f"held out of the en {where} split, with translations: ")
+    assert "points are not told apart" in told
+    if corpus != "mtop-mini":
+        usual = plan.model_copy(update={"space": plan.space.model_copy(update={"least_held_out": 80})})
+        for tell in (planned_held_out, lambda plan: told_held_out(plan, data)):
+            with pytest.raises(
+                DataError, match=r"80 are needed .*: raise fixed.validation_fraction \(now 0.3\)"
+            ) as few:
+                tell(usual)
+            assert "--set least_held_out=" in str(few.value)
+            assert "\n" not in str(few.value)
 
 
 def test_a_trial_alone_may_have_another_method_than_its_space(shared_home: Path) -> None:

@@ -113,7 +113,7 @@ def set_determinism(*, wanted: bool) -> None:
     torch.use_deterministic_algorithms(wanted)
     torch.backends.cudnn.benchmark = False
     # Nothing here reads what it has not written: filling it would only take time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def measure_precision(device: torch.device, threads: int, dimensions: FeedForward) -> PrecisionProbe:

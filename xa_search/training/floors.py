@@ -2,8 +2,7 @@
 
 The most frequent intent: it is said of every utterance, and no slot. The frozen encoder: heads are fitted to what it
 gives before it learns anything, by logistic regression on standardised features, whose strength the source dev split
-chooses. A trial that is not above both has learned nothing that is worth its training. Nothing here looks at a test
-split; a model of either floor predicts what it is given.
+chooses. A trial that is not above both has learned nothing that is worth its training.
 """
 
 from collections import Counter
@@ -32,7 +31,8 @@ from xa_search.training.data import (
 )
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import trial_device
-from xa_search.training.evaluation import TOKENS_A_BATCH, Prediction, Predictor
+from xa_search.training.evaluation import TOKENS_A_BATCH, Prediction, Predictor, labelled_metrics, mean_over_targets
+from xa_search.training.final_test import Outcomes, outcomes_of
 from xa_search.training.registry import selection_rule
 from xa_search.training.trial import epoch_metrics
 
@@ -79,6 +79,21 @@ def at_floor(metrics: Mapping[str, float], floors: Sequence[Floor], selection: s
     highest = max(floors, key=lambda floor: floor.score(selection, corpus))
     bar = highest.score(selection, corpus)
     return "" if score > bar else f"at the floor: {100 * score:.1f}, and {highest.name} has {100 * bar:.1f}"
+
+
+def floor_on_test(
+    floor: Floor, job: TrialJob, languages: Sequence[str]
+) -> tuple[dict[str, float], dict[str, Outcomes]]:
+    """Score a floor on the encoded test splits, once a winner is chosen; return also what was right."""
+    metrics: dict[str, float] = {}
+    outcomes = {}
+    for lang in languages:
+        rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
+        predictions = floor.predict(rows)
+        metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
+        outcomes[lang] = outcomes_of(rows, predictions)
+    metrics |= mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
+    return metrics, outcomes
 
 
 def most_frequent_intent(rows: Sequence[EncodedRow]) -> Predict:
