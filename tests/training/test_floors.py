@@ -1,20 +1,17 @@
-"""The floors: scores by hand, a head against scikit-learn's, and trials that do not rise above them."""
+"""The floors: scores by hand, and trials that do not rise above them."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from rooms import RoomCorpus
-from sklearn.linear_model import LogisticRegression
-from torch import nn
 
 from xa_search.encoding.store import encode_split
 from xa_search.encoding.table import EncodedRow
-from xa_search.records import IGNORED, TrialJob
+from xa_search.records import TrialJob
 from xa_search.training.evaluation import labelled_metrics
-from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, fit_head, floor_on_test, measure_floors
+from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, floor_on_test, measure_floors
 from xa_search.training.floors import most_frequent_intent as floor_of
 from xa_search.training.trial import train_trial
 
@@ -41,24 +38,6 @@ def test_the_most_frequent_intent_by_hand() -> None:
     assert found["test_intent_acc_de"] == 0.75
     assert found["test_slot_f1_de"] == 0.0
     assert found["test_exact_match_de"] == 0.5
-
-
-def test_a_fitted_head_is_a_logistic_regression() -> None:
-    random = np.random.default_rng(1)
-    middles = 1.5 * random.standard_normal((4, 8))
-    truth = random.integers(0, 4, 400)
-    features = (middles[truth] + random.standard_normal((400, 8))) * np.arange(1, 9) + 100
-    labels = torch.from_numpy(truth).clone()
-    labels[::10] = IGNORED
-    tensor = torch.from_numpy(features).float()
-    head = nn.Linear(8, 4)
-    strength = fit_head(head, tensor, labels, tensor[300:], labels[300:])
-    known = (labels != IGNORED).numpy()
-    standard = (features - features[known].mean(0)) / features[known].std(0)
-    theirs = LogisticRegression(C=1 / (strength * known.sum()), max_iter=1000, tol=1e-8)
-    theirs.fit(standard[known], truth[known])
-    ours = head(tensor).softmax(-1).detach().numpy()
-    assert np.abs(ours - theirs.predict_proba(standard)).max() < 0.02
 
 
 def test_floors_have_the_metrics_of_an_epoch_and_trials_are_held_against_the_higher_one(

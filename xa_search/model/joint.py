@@ -18,6 +18,7 @@ from torch.nn import functional
 from xa_search.encoding.batches import Batch
 from xa_search.model.decoding import SlotDecoder
 from xa_search.model.packed import Dropout, encode_packed, encode_padded, use_packed_attention
+from xa_search.model.posterior import weighted_scores
 
 TEMPERATURES = "temperatures"
 
@@ -92,6 +93,13 @@ class JointModel(nn.Module):
         if self.training and self.presence_head is not None:
             presence_logits = self.presence_head(slot_logits, batch)
         return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
+
+    def chain_scores(self) -> torch.Tensor:
+        """Return the weighted scores of transitions, float64 [tags + 1, tags + 1]; zeros without a decoder."""
+        if self.decoder is not None:
+            return weighted_scores(self.decoder.transitions, float(self.decoder.weight))
+        tags = self.slot_head.out_features
+        return self.slot_head.weight.new_zeros(tags + 1, tags + 1, dtype=torch.float64)
 
     def embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the heads read: sentence embeddings [B, H], and the hidden states [S, H] of the scored words."""

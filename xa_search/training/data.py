@@ -81,6 +81,7 @@ class TrialData:
     corpus: EncodedCorpus
     source: EncodedTable
     translations: dict[str, EncodedTable]
+    split: HeldOutSplit
     train: np.ndarray
     train_pairs: dict[str, np.ndarray]
     selecting: HeldOutPairs
@@ -163,18 +164,13 @@ def load_trial_data(
         corpus=corpus,
         source=source,
         translations=translations,
+        split=split,
         train=split.train,
         train_pairs=train_pairs,
         selecting=selecting,
         target_train=target_train,
         span_counts=_span_counts(source, labelled or {}, split.of_training),
     )
-
-
-def split_training_rows(corpus: EncodedCorpus, split: HeldOutSplit, limit: int) -> list[EncodedRow]:
-    """Return the source rows that train, at most `limit`, evenly spread."""
-    chosen = np.linspace(0, len(split.train), min(limit, len(split.train)), endpoint=False).astype(np.int64)
-    return EncodedTable(table_path(corpus, "train", corpus.source)).rows(split.train[chosen])
 
 
 def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable], rows: np.ndarray) -> dict[str, float]:
@@ -214,6 +210,16 @@ def split_rows(corpus: EncodedCorpus, split: Split, lang: str, limit: int | None
     table = EncodedTable(table_path(corpus, split, lang))
     count = len(table) if limit is None else min(limit, len(table))
     return table.rows(np.linspace(0, len(table), count, endpoint=False).astype(np.int64))
+
+
+def source_dev_rows(corpus: EncodedCorpus, split: HeldOutSplit, limit: int | None) -> list[EncodedRow]:
+    """Return the source dev rows that a trial may look at, at most `limit`, evenly spread: none that are kept."""
+    table = EncodedTable(table_path(corpus, "dev", corpus.source))
+    rows = np.arange(len(table))
+    if split.origin == "dev":
+        rows = np.setdiff1d(rows, split.kept)
+    count = len(rows) if limit is None else min(limit, len(rows))
+    return table.rows(rows[np.linspace(0, len(rows), count, endpoint=False).astype(np.int64)])
 
 
 def evaluation_collator(corpus: EncodedCorpus, padding: Padding | None = None) -> Collator:

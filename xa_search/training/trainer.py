@@ -20,6 +20,7 @@ from xa_search.training.data import (
     attended_padding,
     evaluation_collator,
     load_trial_data,
+    source_dev_rows,
     training_collator,
     trial_split,
 )
@@ -27,6 +28,7 @@ from xa_search.training.device import set_determinism, trial_device, trial_preci
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
+from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import method_of, pair_losses, selection_rule
 from xa_search.training.steps import StepBatch
 
@@ -60,6 +62,8 @@ class Trainer:
     schedule: LRScheduler
     steps: int
     """The steps of all epochs: the trial's full budget."""
+    start_metrics: dict[str, float]
+    """What is told of the heads that it begins with."""
 
     @property
     def model(self) -> JointModel:
@@ -102,6 +106,11 @@ def build_trainer(job: TrialJob) -> Trainer:
         device=device,
         precision=trial_precision(job, device, model.encoder.config),
     )
+    start_metrics = {}
+    if settings.heads == "probe":
+        dev = source_dev_rows(job.corpus, data.split, settings.dev_limit)
+        heads = probed_heads(predictor, job.encoder, data.task_rows(method), dev, job.corpus.directory)
+        start_metrics = begin_with(predictor, heads)
     collator = training_collator(job.corpus, device, padding)
     by_variation = settings.loss_weighting == "coefficient_of_variation"
     weights = LossWeights(pair_losses(settings), by_variation=by_variation).to(device)
@@ -115,6 +124,7 @@ def build_trainer(job: TrialJob) -> Trainer:
         optimizer=optimizer,
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
         steps=steps,
+        start_metrics=start_metrics,
     )
 
 

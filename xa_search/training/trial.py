@@ -26,7 +26,7 @@ from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
-from xa_search.training.data import HeldOutPairs, split_rows
+from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
@@ -222,6 +222,7 @@ def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str
         "oom_halvings": float(trainer.micro_batches.halvings),
         **trainer.micro_batches.weights.report(),
         **trainer.data.span_counts,
+        **trainer.start_metrics,
     }
 
 
@@ -235,7 +236,7 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
     """Score an epoch; how logits are read is fitted to the source dev split first."""
     start = time.perf_counter()
     job, predictor = trainer.job, trainer.predictor
-    dev = split_rows(job.corpus, "dev", job.corpus.source, job.settings.dev_limit)
+    dev = source_dev_rows(job.corpus, trainer.data.split, job.settings.dev_limit)
     dev_logits = list(predictor.logits(dev))
     fitted = fit_reading(predictor, dev_logits)
     said = predictor.read(dev, dev_logits)

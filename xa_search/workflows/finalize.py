@@ -9,6 +9,7 @@ from pathlib import Path
 from xa_search.corpora import Corpus
 from xa_search.corpora.checks import check_as_markdown
 from xa_search.corpora.corpus import find_translations
+from xa_search.corpora.lost_rows import told_losses
 from xa_search.errors import DataError, TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
@@ -28,7 +29,7 @@ from xa_search.training.inspection import FINDINGS
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights, best_weights, jobs_per_target
 from xa_search.workflows.inspection import inspect_model, trial_inspection
-from xa_search.workflows.preflight import Prepared, check_test_splits
+from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
 from xa_search.workflows.trials import CostMeter, ProgressReporter, make_trial_job, score_trial_on_test
 
 CHECKED_TEXTS_A_LANGUAGE = 50
@@ -90,6 +91,7 @@ def _conclude(
         importances=importances,
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
+        data=(*told_data(prepared.check, plan), *told_losses(check)),
     )
 
 
