@@ -11,12 +11,20 @@ import pytest
 import torch
 
 from xa_search.encoding.files import FOLDER
+from xa_search.encoding.held_out import HeldOutSplit
 from xa_search.encoding.store import encode_split, held_out_split, table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import build_model, restore_model
-from xa_search.training.data import evaluation_collator, held_out_pairs, load_trial_data, split_rows, trial_split
+from xa_search.training.data import (
+    evaluation_collator,
+    held_out_pairs,
+    load_trial_data,
+    source_dev_rows,
+    split_rows,
+    trial_split,
+)
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import score_test
 from xa_search.training.registry import SELECTION_RULES
@@ -177,6 +185,16 @@ def test_a_trial_reads_nothing_of_the_half_that_is_kept(make_job: MakeJob, monke
     assert ids[0] <= read
     assert ids[1]
     assert ids[1].isdisjoint(read)
+
+
+def test_dev_rows_that_are_kept_are_not_looked_at_as_dev_either(encoded_rooms: EncodedCorpus) -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    kept = np.array([1, 3, 5])
+    split = HeldOutSplit(origin="dev", train=np.arange(60), selecting=nothing, kept=kept, templates=(0, 3))
+    ids = [row.id for row in source_dev_rows(encoded_rooms, split, None)]
+    assert ids == [f"dev-{number}" for number in range(12) if number not in (1, 3, 5)]
+    assert len(source_dev_rows(encoded_rooms, dataclasses.replace(split, origin="train"), None)) == 12
+    assert len(source_dev_rows(encoded_rooms, split, 4)) == 4
 
 
 def test_a_cap_counts_the_held_out_rows_too_and_does_not_depend_on_the_seed(encoded_rooms: EncodedCorpus) -> None:
