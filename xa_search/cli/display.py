@@ -226,8 +226,8 @@ def say(text: str) -> None:
     console.print(visible(text), markup=False)
 
 
-def print_plan(plan: Plan) -> None:
-    """Print a plan as it was understood."""
+def print_plan(plan: Plan, outlook: Sequence[str]) -> None:
+    """Print a plan as it was understood, and how long it takes."""
     shown = plan.space.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
     say(f"search {plan.search_id} in {plan.directory}")
     for key, value in shown.items():
@@ -238,6 +238,9 @@ def print_plan(plan: Plan) -> None:
         else:
             say(f"{key}: {json.dumps(value)}")
     say(f"seed: {plan.seed}")
+    say(f"at a time: at most {min(plan.space.concurrency, plan.space.trials)} of {plan.space.trials} trials")
+    for line in outlook:
+        say(line)
 
 
 def short(value: object) -> str:

@@ -123,21 +123,23 @@ def run(
         address=address,
     )
     if dry_run:
-        _show_plan(plan, as_json=as_json)
+        _show_plan(plan, cluster, as_json=as_json)
     elif cluster is not None:
         _run_there(plan, cluster, context, as_json=as_json)
     else:
         _run_here(plan, as_json=as_json)
 
 
-def _show_plan(plan: "Plan", *, as_json: bool) -> None:
+def _show_plan(plan: "Plan", cluster: Path | None, *, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
 
     if as_json:
         print_json(plan_object(plan))
     else:
-        print_plan(plan)
+        from xa_search.workflows.outlook import plan_outlook
+
+        print_plan(plan, plan_outlook(plan, cluster))
 
 
 def _run_there(plan: "Plan", cluster: Path, context: typer.Context, *, as_json: bool) -> None:

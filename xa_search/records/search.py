@@ -19,6 +19,9 @@ LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
 """Unless a space says otherwise, one in four of its trials runs at a time, and at least four of them."""
 MAX_LOST = 0.02
 """The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
+FEWEST_FOR_IMPORTANCES = 10
+TOO_FEW_TO_TELL = f"unknown, as fewer than {FEWEST_FOR_IMPORTANCES} searched trials ended by their settings"
+"""What is said where nothing is of what mattered."""
 PLACEMENT = "placement.txt"
 """The file in a search's folder that says what trials take of a GPU."""
 RAY = "ray"

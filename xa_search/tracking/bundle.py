@@ -47,8 +47,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers")
 class ParsedSlot:
     """A slot in an utterance: its type, its text as it was typed, and its first and last word, counted from 0.
 
-    `text` stands at `start:end` of the utterance as it came, in characters. `probability` is that of the least sure of
-    its words.
+    `text` stands at `start:end` of the utterance as it came, in characters. `probability` is that of this
+    very slot: of its type, its first and its last word.
     """
 
     type: str
@@ -107,7 +107,7 @@ def parse_slots(
                 last_word=int(last),
                 start=start,
                 end=end,
-                probability=round(min(probabilities[first : last + 1]), 6),
+                probability=round(probabilities[first], 6),
             )
         )
     return tuple(found)

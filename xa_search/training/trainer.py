@@ -16,11 +16,19 @@ from xa_search.model.losses import LossWeights
 from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
-from xa_search.training.data import TrialData, attended_padding, evaluation_collator, load_trial_data, training_collator
+from xa_search.training.data import (
+    TrialData,
+    attended_padding,
+    evaluation_collator,
+    load_trial_data,
+    split_rows,
+    training_collator,
+)
 from xa_search.training.device import resolve_precision, trial_device
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
+from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import method_of, pair_losses, selection_rule
 from xa_search.training.steps import StepBatch
 
@@ -54,6 +62,8 @@ class Trainer:
     schedule: LRScheduler
     steps: int
     """The steps of all epochs: the trial's full budget."""
+    start_metrics: dict[str, float]
+    """What is told of the heads that it begins with."""
 
     @property
     def model(self) -> JointModel:
@@ -96,6 +106,11 @@ def build_trainer(job: TrialJob) -> Trainer:
         device=device,
         precision=resolve_precision(settings.precision, device, job.threads, job.home),
     )
+    start_metrics = {}
+    if settings.heads == "probe":
+        dev = split_rows(job.corpus, "dev", job.corpus.source, settings.dev_limit)
+        heads = probed_heads(predictor, job.encoder, data.task_rows(method), dev, job.corpus.directory)
+        start_metrics = begin_with(predictor, heads)
     collator = training_collator(job.corpus, device, padding)
     by_variation = settings.loss_weighting == "coefficient_of_variation"
     weights = LossWeights(pair_losses(settings), by_variation=by_variation).to(device)
@@ -109,6 +124,7 @@ def build_trainer(job: TrialJob) -> Trainer:
         optimizer=optimizer,
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
         steps=steps,
+        start_metrics=start_metrics,
     )
 
 

@@ -221,6 +221,7 @@ def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str
         "oom_halvings": float(trainer.micro_batches.halvings),
         **trainer.micro_batches.weights.report(),
         **trainer.data.span_counts,
+        **trainer.start_metrics,
     }
 
 
