@@ -23,6 +23,7 @@ from xa_search.records import (
     TrialState,
     is_weight,
 )
+from xa_search.records.search import TOO_FEW_TO_TELL
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
@@ -253,12 +254,12 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 {trial_table(trials)}
 ## What mattered
 
-{chr(10).join(lines) or "Too few trials used their full budget."}
+{chr(10).join(lines) or f"It is {TOO_FEW_TO_TELL}."}
 
 ## Where trials failed
 
 {chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
-"""
+{_data(record)}"""
     titles = [f"{name}_{part}" for name in languages[0].winner for part in ("zero_shot", "winner", "gain")]
     summary = {
         "search_id": record.search_id,
@@ -271,6 +272,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
         "failure_regions": [asdict(region) for region in regions],
+        "data": record.data,
     }
     texts = {
         "report.md": text,
@@ -286,6 +288,11 @@ def _baseline(record: SearchRecord) -> str:
     if record.no_baseline:
         return f"{record.no_baseline[:1].upper()}{record.no_baseline[1:]}."
     return f"Baseline: trial {record.baseline} (zero-shot)."
+
+
+def _data(record: SearchRecord) -> str:
+    """Say what the search has read: pairs by language, rows dropped and repaired."""
+    return "\n## Data\n\n" + "".join(f"- {line}\n" for line in record.data) if record.data else ""
 
 
 def _calibration(rows: Sequence[CalibrationRow]) -> str:

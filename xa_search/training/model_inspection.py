@@ -1,15 +1,16 @@
 """A model looked into, before and after it learned. In: what it learned from, and the model. Out: an Inspection.
 
-It reads the part of the source's training set that was held out, and its translations: no label, no test split.
+It reads the held-out source utterances that selection looks at, and their translations: no label, no test split.
 """
 
 from dataclasses import dataclass, replace
 
-from xa_search.encoding.store import split_training_rows, table_path
+from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS, table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import DataError
 from xa_search.model.encoder import load_encoder
 from xa_search.records import EncodedCorpus, EncoderFiles, TrialSettings
+from xa_search.training.data import trial_split
 from xa_search.training.evaluation import Predictor
 from xa_search.training.inspection import (
     LEAST_PAIRS,
@@ -19,6 +20,7 @@ from xa_search.training.inspection import (
     compare_views,
     distinct_pairs,
     look_inside,
+    pair_growth,
 )
 
 
@@ -48,11 +50,12 @@ def inspect_or_say(model: InspectedModel, predictor: Predictor) -> Inspection | 
 def inspect_model(model: InspectedModel, predictor: Predictor) -> Inspection:
     """Look into the encoder that a model began with, then into the model's own. Raises DataError without pairs."""
     encoded, unseen, settings = model.corpus, model.unseen, model.settings
-    source = EncodedTable(table_path(encoded, "train", encoded.source))
-    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction).held_out
+    split = trial_split(encoded, settings)
+    source = EncodedTable(table_path(encoded, split.origin, encoded.source))
+    name = TRANSLATIONS if split.origin == "train" else DEV_TRANSLATIONS
     parts = [encoded] if unseen is None else [encoded, unseen]
-    tables = {lang: table_path(found, "translations", lang) for found in parts for lang in found.aligned}
-    pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
+    tables = {lang: table_path(found, name, lang) for found in parts for lang in found.aligned}
+    pairs = {lang: distinct_pairs(source, split.selecting, EncodedTable(path)) for lang, path in tables.items()}
     pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
     if not pairs:
         raise DataError(
@@ -70,6 +73,7 @@ def inspect_model(model: InspectedModel, predictor: Predictor) -> Inspection:
         encoder=f"{files.size}, {files.origin}, revision {files.revision}",
         embedding=embedding,
         layers=compare_views(before, after, model.unseen_languages),
+        growth={lang: pair_growth(before[lang], after[lang], pairs[lang]) for lang in aligned},
         closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
         notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
     )

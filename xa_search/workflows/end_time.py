@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from xa_search.encoding.store import split_training_rows, table_path
+from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedTable
-from xa_search.records import EncodedCorpus, Plan, TrialRecord, TrialSettings
+from xa_search.records import Plan, TrialRecord, TrialSettings
 from xa_search.search.budgets import Reserved
 from xa_search.search.winner import best_of_each_kind
+from xa_search.training.data import trial_split
 from xa_search.training.inspection import MOST_PAIRS
 from xa_search.training.registry import selection_rule
 from xa_search.workflows.preflight import Prepared
@@ -62,17 +63,12 @@ class EndTime:
         """Return how many rows an epoch of a trial evaluates, and about how many the end reads."""
         corpus = self._prepared.encoded[self._prepared.encoders[settings.model_size].tokenizer_fingerprint]
         dev = _limited(len(EncodedTable(table_path(corpus, "dev", corpus.source))), settings.dev_limit)
-        held_out = _held_out(corpus, settings)
+        held_out = len(trial_split(corpus, settings).selecting)
         pairs = held_out * len(corpus.aligned)
         targets = dev * len(corpus.targets) if selection_rule(self._plan.space.selection).reads_target_labels else 0
         test = _limited(TEST_OVER_DEV * dev, settings.test_limit) * len(self._plan.space.tested_languages)
         looked_at = 2 * min(held_out, MOST_PAIRS) * (1 + len(corpus.aligned) + len(self._plan.space.unseen_languages))
         return dev + pairs + targets, test + looked_at
-
-
-def _held_out(corpus: EncodedCorpus, settings: TrialSettings) -> int:
-    table = EncodedTable(table_path(corpus, "train", corpus.source))
-    return len(split_training_rows(table, settings.train_limit, settings.validation_fraction).held_out)
 
 
 def _limited(rows: int, limit: int | None) -> int:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from xa_search.corpora.checks import check_as_markdown
+from xa_search.corpora.lost_rows import told_losses
 from xa_search.errors import TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
@@ -30,7 +31,7 @@ from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights
 from xa_search.workflows.end_questions import AskedTrial, answers_of, ask_trials, texts_to_compare
 from xa_search.workflows.inspection import trial_inspection
-from xa_search.workflows.preflight import Prepared, check_test_splits
+from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
 from xa_search.workflows.trials import CostMeter, ProgressReporter
 
 LOADED_BACK = "loaded-back.partial"
@@ -105,6 +106,7 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
         importances=end.study.importances(),
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
+        data=(*told_data(end.prepared.check, plan), *told_losses(check)),
     )
     return record, asked
 
@@ -119,9 +121,9 @@ def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int
 
 
 def _inspected(winner: TrialRecord, tested: Sequence[TrialRecord]) -> list[int]:
-    """Return the trials to look into: the winner, and where it did not align, those that did and are tested."""
-    aligned = [trial.number for trial in tested if trial.settings.method == "xeroalign"]
-    return list(dict.fromkeys([winner.number, *aligned]))
+    """Return the trials to look into: the winner, and what is tested with alignment and without, to compare."""
+    compared = [trial.number for trial in tested if trial.settings.method in ("xeroalign", "zero_shot")]
+    return list(dict.fromkeys([winner.number, *compared]))
 
 
 def _look_inside(plan: Plan, asked: AskedTrial, reporter: ProgressReporter) -> tuple[Path, ...]:

@@ -1,14 +1,16 @@
 """A model looked into, before and after it learned. In: a model or a search. Out: an Inspection, and its files.
 
-It reads the part of the source's training set that was held out, and its translations: no label, no test split.
+It reads the held-out source utterances that selection looks at, and their translations: no label, no test split.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from xa_search.corpora.corpus import find_translations
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import ModelError, UsageError
 from xa_search.model.encoder import tokenizer_fingerprint
@@ -80,6 +82,7 @@ def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> Encod
         with_target_dev=False,
         with_target_train=False,
         home=plan.home,
+        dev_translations=partial(dev_translations, corpus),
     )
 
 
