@@ -28,7 +28,7 @@ from machine import describe_machine
 from results_file import command_line, write_json
 from scipy.stats import t as student
 
-from xa_search.encoding.store import NO_TRANSLATION, encode_split, table_path
+from xa_search.encoding.store import encode_split, table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.decoding import WEIGHTS, SlotDecoder, decode, transition_scores
 from xa_search.model.posterior import slot_probabilities, weighted_scores
@@ -213,9 +213,8 @@ def weight_by_types(predictor: Predictor, data: Any, job: TrialJob) -> float:
     assert decoder is not None
     chosen, sums = float(decoder.weight), dict.fromkeys(WEIGHTS, 0.0)
     for lang in job.corpus.aligned:
-        has_pair = data.held_out_pairs[lang] != NO_TRANSLATION
-        rows = data.translations[lang].rows(data.held_out_pairs[lang][has_pair])
-        sources, logits = data.source.rows(data.held_out[has_pair]), list(predictor.logits(rows))
+        sources, rows = data.selecting.read(lang)
+        logits = list(predictor.logits(rows))
         for weight in WEIGHTS:
             decoder.weight.fill_(weight)
             scores = label_free_metrics(sources, predictor.read(rows, logits), lang, has_slots=True)

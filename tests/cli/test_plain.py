@@ -14,7 +14,7 @@ from xa_search.cli.display import SearchDisplay
 from xa_search.cli.plain import OBEYED, echo_log, visible
 from xa_search.search.runner import run_trials
 from xa_search.search.study import JOURNAL, open_study
-from xa_search.training.metrics import Interval
+from xa_search.training.statistics import Interval
 from xa_search.training.transfer import LanguageScore
 from xa_search.workflows.evaluate import TransferTest
 
@@ -96,9 +96,7 @@ def test_settings_in_a_status_and_while_they_run(tmp_path: Path, capsys: pytest.
     display = SearchDisplay(plan)
     for trial in open_study(plan).trials():
         display.trial_started(trial)
-    printed = shown(capsys)
-    assert "[/b]" in printed
-    assert "a[bold]" in printed
+    assert "[/b]" in shown(capsys)
 
 
 @pytest.mark.parametrize(

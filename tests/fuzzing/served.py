@@ -69,9 +69,14 @@ def untrained_model(folder: Path, home: Path) -> PyFuncModel:
     return mlflow.pyfunc.load_model(str(folder / "model"))
 
 
+def any_rows(rng: random.Random) -> list[Any]:
+    """Return texts, and some values that are none."""
+    return [rng.choice(TEXTS) if rng.random() < 0.8 else any_value(rng) for _ in range(rng.randint(1, 4))]
+
+
 def check_served(model: PyFuncModel, rng: random.Random, _folder: Path) -> str:
     """Ask for some rows, and hold the answers against them; or ask for what are none."""
-    rows = [rng.choice(TEXTS) if rng.random() < 0.8 else any_value(rng) for _ in range(rng.randint(1, 4))]
+    rows = any_rows(rng)
     lists: tuple[Any, ...] = (
         {"inputs": rows},
         {"inputs": {"text": rows}},

@@ -133,13 +133,16 @@ def run(
 def _show_plan(plan: "Plan", cluster: Path | None, *, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
+    from xa_search.workflows.held_out import NOT_AT_HAND, planned_held_out
 
+    held_out = planned_held_out(plan) if cluster is None else NOT_AT_HAND
     if as_json:
-        print_json(plan_object(plan))
+        print_json(plan_object(plan) | {"held_out": held_out})
     else:
         from xa_search.workflows.outlook import plan_outlook
 
         print_plan(plan, plan_outlook(plan, cluster))
+        echo(held_out)
 
 
 def _run_there(plan: "Plan", cluster: Path, context: typer.Context, *, as_json: bool) -> None:

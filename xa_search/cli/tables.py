@@ -217,6 +217,6 @@ def print_transfer(model: str, test: "TransferTest") -> None:
     ]
     if not test.has_slots:
         columns, rows = [*columns[:3], "accuracy"], [row[:4] for row in rows]
-    print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
+    print_table(f"{model} on {test.corpus}, test, percent, 95% intervals over utterances", columns, rows)
     for note in test.notes:
         say(note)

@@ -120,7 +120,7 @@ class TrialSettings(BaseModel):
     """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
     published, each word its best tag."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` takes what a measurement on this machine found faster."""
+    """`auto` takes what a measurement at the search's first trial of a model size found faster, for all of them."""
     max_tokens: int = Field(default=128, ge=8)
     """Sub-words an utterance; what lies beyond is cut and predicted as outside."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -176,6 +176,10 @@ class TrialJob:
     """How many processes train, each on a GPU and a part of every batch."""
     share: GpuShare | None = None
     """What the trial may take of a GPU's memory; none where it has a GPU to itself, or has none."""
+    search: Path | None = None
+    """The folder of the search, for what is decided once for all its trials; none where the trial is alone."""
+    deterministic: bool = False
+    """Whether only algorithms may be used that give the same bits each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xa_search.cluster.cluster_file import ClusterGpus, GpuKind
 from xa_search.corpora import Corpus, CorpusCheck
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.records import Plan
 from xa_search.rehearsal.forecast import (
     RowCounts,
@@ -82,7 +83,8 @@ def forecast_search(
     plan: Plan, corpus: Corpus, check: CorpusCheck, terms: GpuTerms, user_home: Path, scratch: Path
 ) -> SearchForecast:
     """Time the steps of each model size, and forecast the search that the plan describes."""
-    rows, texts = row_counts(check), sample_texts(corpus, plan.max_tokens, scratch)
+    dev_pairs = {lang: len(dev_translations(corpus, lang)) for lang in corpus.targets}
+    rows, texts = row_counts(check, dev_pairs), sample_texts(corpus, plan.max_tokens, scratch)
     found: list[SizeForecast] = []
     unknown = []
     for size in plan.space.model_sizes:

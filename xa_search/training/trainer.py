@@ -7,8 +7,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
-from xa_search.encoding.store import split_training_rows, table_path
-from xa_search.encoding.table import EncodedTable
+from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
@@ -21,10 +20,11 @@ from xa_search.training.data import (
     attended_padding,
     evaluation_collator,
     load_trial_data,
-    split_rows,
+    source_dev_rows,
     training_collator,
+    trial_split,
 )
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.device import set_determinism, trial_device, trial_precision
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
@@ -80,15 +80,15 @@ class Trainer:
 
 
 def build_trainer(job: TrialJob) -> Trainer:
-    """Load a trial's data and model. Sets the thread count and the random state of this process."""
+    """Load a trial's data and model. Sets this process's thread count, random state and choice of algorithms."""
     settings, device = job.settings, trial_device()
     method = method_of(settings)
     torch.set_num_threads(job.threads)
+    set_determinism(wanted=job.deterministic)
     token_ids, labelled = _token_ids(job), None
     if method.labelled_translations:
-        source = EncodedTable(table_path(job.corpus, "train", job.corpus.source))
-        rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
-        labelled = project_translations(job.encoder, job.corpus, token_ids, rows.all, device)
+        rows = trial_split(job.corpus, settings).of_training
+        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
@@ -104,11 +104,11 @@ def build_trainer(job: TrialJob) -> Trainer:
         collator=evaluation_collator(job.corpus, padding),
         corpus=job.corpus,
         device=device,
-        precision=resolve_precision(settings.precision, device, job.threads, job.home),
+        precision=trial_precision(job, device, model.encoder.config),
     )
     start_metrics = {}
     if settings.heads == "probe":
-        dev = split_rows(job.corpus, "dev", job.corpus.source, settings.dev_limit)
+        dev = source_dev_rows(job.corpus, data.split, settings.dev_limit)
         heads = probed_heads(predictor, job.encoder, data.task_rows(method), dev, job.corpus.directory)
         start_metrics = begin_with(predictor, heads)
     collator = training_collator(job.corpus, device, padding)
@@ -144,7 +144,7 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     """The distinct tokens of all tables that the trial reads; the test splits are not among them."""
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
-    tables += [("translations", lang) for lang in corpus.aligned]
+    tables += [(name, lang) for name in (TRANSLATIONS, DEV_TRANSLATIONS) for lang in corpus.aligned]
     if method_of(job.settings).target_rows:
         tables += [("train", lang) for lang in corpus.targets]
     if selection_rule(job.selection).reads_target_labels:
