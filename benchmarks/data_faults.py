@@ -137,7 +137,7 @@ def seen(program: Program, number: int, case: Case) -> dict[str, Any]:
 
 
 def telling(found: dict[str, Any]) -> list[str]:
-    """Return the first lines that say something of the fault: errors, training rows of a table, what stands below it."""
+    """Return the first lines that say something of the fault: errors, then training rows of a table, then the rest."""
     lines = [line.removeprefix(CLOCK) for line in found["printed"]]
     errors = [line for line in lines if line.startswith("error: ")]
     rows = [line for line in lines if " | " in line and line.startswith("train ")]
@@ -155,8 +155,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         f"xa-search {result['xa-search']} at {', '.join(commits)}, Python {result['python']} on {result['machine']}.",
         "Inputs and commands: `benchmarks/data_fault_cases.py`; all lines: data_faults.json. Shown are errors, the",
-        f"training rows of a table and what stands below it, {LINES} lines at most. DATA is the folder with the input. D23 is",
-        "about fair comparison, not about reading.",
+        f"training rows of a table and what stands below it, {LINES} lines at most. DATA is the folder with the input. D23",
+        "is about fair comparison, not about reading.",
         "",
         "| row | input | command | printed now | exit code | test |",
         "|---|---|---|---|---|---|",
@@ -201,13 +201,15 @@ def main() -> None:
             if code:
                 raise SystemExit("\n".join(["the small search failed", *lines]))
         fresh = list(pool.map(seen, [program] * len(asked), range(len(asked)), asked))
+    commands = [command_line()]
     found = {(one["row"], one["input"]): {**one, "commit": commit()} for one in fresh}
     if options.rows is not None:
-        earlier = json.loads(record.read_text(encoding="utf-8"))["cases"]
-        found = {(one["row"], one["input"]): one for one in earlier} | found
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        found = {(one["row"], one["input"]): one for one in earlier["cases"]} | found
+        commands = [earlier["command"], *commands]
     cases = [found[case.row, case.what] for case in CASES]
     result = {
-        "command": command_line(),
+        "command": "\n    ".join(commands),
         "xa-search": version("xa-search"),
         "python": platform.python_version(),
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
