@@ -15,7 +15,14 @@ BROKEN = "{broken\n"
 
 
 def plan_of(data: Path, home: Path, *changes: str) -> Plan:
-    named = ("corpus=jsonl", "targets=[de]", "params.model_size.choices=[tiny]", "baseline=null", "published=null")
+    named = (
+        "corpus=jsonl",
+        "targets=[de]",
+        "params.model_size.choices=[tiny]",
+        "baseline=null",
+        "published=null",
+        "least_held_out=2",
+    )
     return make_plan("mtop-mini", (*named, *changes), home=home, data=data, local=True)
 
 

@@ -228,13 +228,23 @@ def _same_language(lang: str, valid: tuple[str, ...]) -> str:
     return f": did you mean {' or '.join(same)}?" if same else ""
 
 
+def is_at_hand(name: str, home: Path) -> bool:
+    """Whether a corpus lies in the search home, so that nothing is downloaded."""
+    return _in_home(CATALOGUE[name], home) is not None
+
+
+def _in_home(entry: CatalogueEntry, home: Path) -> Path | None:
+    folder = home / "corpora"
+    places = (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS)))
+    return next((path for path in places if path.exists()), None)
+
+
 def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Path:
     folder = home / "corpora"
     if entry.generate is not None:
         return entry.generate(folder / entry.name)
-    for path in (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS))):
-        if path.exists():
-            return path
+    if (found := _in_home(entry, home)) is not None:
+        return found
     if entry.address is None:
         wish = entry.how_to_get or f"{entry.name} needs"
         raise DataError(f"{wish} --data PATH, a folder or zip with {entry.expects}")

@@ -23,6 +23,7 @@ from xa_search.records import (
     TrialState,
     is_weight,
 )
+from xa_search.records.search import TOO_FEW_TO_TELL
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
@@ -249,7 +250,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 {trial_table(trials)}
 ## What mattered
 
-{chr(10).join(lines) or "Too few trials used their full budget."}
+{chr(10).join(lines) or f"It is {TOO_FEW_TO_TELL}."}
 
 ## Where trials failed
 

@@ -105,9 +105,10 @@ def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int
 
 
 def _inspected(record: SearchRecord) -> list[int]:
-    """Return the trials to look into: the winner, and where it did not align, those that did and were tested."""
-    aligned = [number for number in record.test_metrics if record.trial(number).settings.method == "xeroalign"]
-    return list(dict.fromkeys([record.winner, *aligned]))
+    """Return the trials to look into: the winner, and what was tested with alignment and without, to compare."""
+    compared = ("xeroalign", "zero_shot")
+    tested = [number for number in record.test_metrics if record.trial(number).settings.method in compared]
+    return list(dict.fromkeys([record.winner, *tested]))
 
 
 def _look_inside(

@@ -13,6 +13,7 @@ from typing import Any
 from xa_search import __version__
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.corpora.checks import told_pairs
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.corpora.lost_rows import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
@@ -181,6 +182,7 @@ def _encoded(
         with_target_train=with_target_train,
         home=plan.home,
         unpaired=unpaired,
+        dev_translations=partial(dev_translations, corpus),
     )
 
 
