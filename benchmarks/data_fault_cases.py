@@ -155,7 +155,8 @@ CASES = (
          command=check("mtop", "--lang", "en,de", data="DATA/deep.zip"),
          test="tests/corpora/test_raw_files.py::test_files_lie_at_any_depth_of_any_kind_of_archive"),
     Case(row="D6", what="a zip that holds the corpus twice",
-         files={"two.zip": zipped({f"{top}/{name}": text for name, text in MTOP_FILES.items() for top in ("a", "b")})},
+         files={"two.zip": zipped({f"{top}/{name}": text for name, text in MTOP_FILES.items()
+                                   for top in ("one", "two")})},
          command=check("mtop", "--lang", "en,de", data="DATA/two.zip"),
          test="tests/corpora/test_raw_files.py::test_two_files_at_different_depths_are_an_error_that_names_both"),
     Case(row="D7", what="French: a no-break space inside a word that has a slot",

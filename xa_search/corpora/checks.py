@@ -89,7 +89,8 @@ def check_corpus(
     """
     languages = (corpus.source, *corpus.targets)
     whole = len(splits) * len(languages)
-    known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
+    there = corpus.file_of(corpus.source, "train") is not None
+    first, known = _check_split(corpus, corpus.source, "train", None) if there else (None, None)
     found: list[SplitCheck] = []
     absent: list[tuple[Split, str]] = []
     for split in splits:
@@ -98,8 +99,10 @@ def check_corpus(
                 progress(len(found) + len(absent), whole)
             if corpus.file_of(lang, split) is None:
                 absent.append((split, lang))
+            elif first is not None and (lang, split) == (corpus.source, "train"):
+                found.append(first)
             else:
-                found.append(_check_split(corpus, lang, split, known))
+                found.append(_check_split(corpus, lang, split, known)[0])
     return CorpusCheck(
         name=corpus.name,
         source=corpus.source,
@@ -121,22 +124,11 @@ def slot_types(tags: Iterable[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the source training set has."""
+    """What a split has; that of the source training set is what can be learned."""
 
     utterances: int
     intents: frozenset[str]
     types: frozenset[str]
-
-
-def _training_labels(corpus: Corpus) -> _Known:
-    utterances = 0
-    intents: set[str] = set()
-    types: set[str] = set()
-    for utterance in corpus.utterances(corpus.source, "train"):
-        utterances += 1
-        intents.add(utterance.intent)
-        types.update(slot_types(utterance.slots))
-    return _Known(utterances, frozenset(intents), frozenset(types))
 
 
 def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
@@ -152,7 +144,7 @@ def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
+def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> tuple[SplitCheck, _Known]:
     rows = repaired = dropped = converted = slotted = slotted_lost = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
@@ -175,7 +167,7 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         if row.dropped is None:
             intents.add(row.intent)
             types.update(slot_types(row.tags))
-    return SplitCheck(
+    check = SplitCheck(
         split=split,
         lang=lang,
         rows=rows,
@@ -192,6 +184,7 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         slotted=slotted,
         slotted_lost=slotted_lost,
     )
+    return check, _Known(rows - dropped, frozenset(intents), frozenset(types))
 
 
 def _reasons(row: Row) -> tuple[str, ...]:

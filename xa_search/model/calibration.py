@@ -1,21 +1,21 @@
 """How sure a model may say that it is. In: logits and labels that it did not learn from. Out: a temperature.
 
 Logits divided by it give probabilities that come true as often as they say (temperature scaling: Guo et al., arXiv
-1706.04599, section 4.2). It changes no answer: the highest logit stays the highest.
+1706.04599, section 4.2). It changes no answer: what is most probable stays so.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
 
-from xa_search.model.posterior import log_likelihood
+from xa_search.model.posterior import slot_probabilities, slots_of, which_are_right
 from xa_search.records import IGNORED
 
 COLDEST, HOTTEST = 0.25, 8.0
 """Where every label was right, no temperature would be cold enough: few utterances cannot tell so much."""
-STEPS, MOST_ROWS = 20, 300
+STEPS, MOST_ROWS = 14, 300
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -31,28 +31,41 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def fit_slot_temperature(
-    slot_logits: torch.Tensor, word_counts: torch.Tensor, scores: torch.Tensor, tags: torch.Tensor
+    logits: torch.Tensor,
+    word_counts: torch.Tensor,
+    scores: torch.Tensor,
+    tags: torch.Tensor,
+    gold: torch.Tensor,
+    slot_tags: Sequence[str],
 ) -> float:
-    """Return the temperature that gives whole sequences of tags [S] the highest likelihood; they are legal ones.
+    """Return the temperature that makes it likeliest that the slots of the tags [S] are right where they are.
 
-    Logits and scores (as in `posterior`) are divided by the same one. Utterances with a tag that is IGNORED count
-    nothing; of the others MOST_ROWS are enough. 1 where there are none.
+    Logits [S, tags] and scores of transitions (as in `posterior`) are divided by the same one. Utterances with a gold
+    tag that is IGNORED count nothing, of the others MOST_ROWS are enough; 1 where there is no slot in them.
     """
     row = torch.arange(len(word_counts), device=tags.device).repeat_interleave(word_counts)
-    unknown = torch.zeros_like(word_counts).index_add(0, row, (tags == IGNORED).to(word_counts.dtype))
+    unknown = torch.zeros_like(word_counts).index_add(0, row, (gold == IGNORED).to(word_counts.dtype))
     usable = torch.nonzero((unknown == 0) & (word_counts > 0))[:, 0]
-    if not len(usable):
-        return 1.0
     chosen = torch.zeros(len(word_counts), dtype=torch.bool, device=tags.device)
-    chosen[usable[:: -(-len(usable) // MOST_ROWS)]] = True
-    logits, counts, gold = slot_logits[chosen[row]].double(), word_counts[chosen], tags[chosen[row]]
-    return best_temperature(
-        lambda temperature: -float(log_likelihood(logits / temperature, counts, scores / temperature, gold))
-    )
+    chosen[usable[:: max(1, -(-len(usable) // MOST_ROWS))]] = True
+    logits, tags, gold, counts = logits[chosen[row]].double(), tags[chosen[row]], gold[chosen[row]], word_counts[chosen]
+    if not len(tags):
+        return 1.0
+    slots = slots_of(tags, counts, slot_tags)
+    begins = (slots.follows >= 0) & ~slots.inside
+    right = which_are_right(tags, gold, counts, slot_tags)[begins].double()
+    if not len(right):
+        return 1.0
+
+    def loss(temperature: float) -> float:
+        sure = slot_probabilities(logits / temperature, counts, scores / temperature, tags, slot_tags)[begins]
+        return float(functional.binary_cross_entropy(sure, right))
+
+    return best_temperature(loss)
 
 
 def best_temperature(loss: Callable[[float], float]) -> float:
-    """Return where a loss is lowest that is convex in the inverse temperature: a golden-section search finds it."""
+    """Return where a loss is lowest, by a golden-section search over the logarithm; it should have one lowest place."""
     low, high = math.log(COLDEST), math.log(HOTTEST)
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     loss_left, loss_right = loss(math.exp(left)), loss(math.exp(right))

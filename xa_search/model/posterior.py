@@ -6,10 +6,13 @@ forward and the backward sums give that (Rabiner, 1989). All sums are in float64
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from xa_search.model.decoding import pad_words
+
+NEARLY_SURE = 1 - 1e-12
 
 
 def weighted_scores(transitions: torch.Tensor, weight: float) -> torch.Tensor:
@@ -17,20 +20,42 @@ def weighted_scores(transitions: torch.Tensor, weight: float) -> torch.Tensor:
     return torch.where(transitions.isfinite(), weight * transitions.double(), -torch.inf)
 
 
-def log_likelihood(
-    slot_logits: torch.Tensor, word_counts: torch.Tensor, scores: torch.Tensor, tags: torch.Tensor
-) -> torch.Tensor:
-    """Return the sum over utterances of the log-probability of their tags [S], which must be legal ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """The slots that tags make, word by word [S]; a word in no slot stands for itself.
 
-    `slot_logits` are those of all words [S, tags], `word_counts` [R] count them; `scores` are [tags + 1, tags + 1].
+    `number` is that of the slot that a word is in, `inside` says that it is not its first word, `last` that it is its
+    last one and not that of the utterance, and `follows` is the tag that would go on with the slot, -1 for none.
     """
-    own, place_in_row = slot_logits.double().gather(1, tags[:, None])[:, 0], _places_in_rows(word_counts)
-    edge = len(scores) - 1
-    before = torch.where(place_in_row == 0, edge, tags.roll(1))
-    last = place_in_row == word_counts.repeat_interleave(word_counts) - 1
-    moves = scores[before, tags] + torch.where(last, scores[tags, edge], 0.0)
-    _, totals, _ = _forward(slot_logits, word_counts, scores)
-    return (own + moves).sum() - totals[word_counts > 0].sum()
+
+    number: torch.Tensor
+    inside: torch.Tensor
+    last: torch.Tensor
+    follows: torch.Tensor
+
+
+def slots_of(tags: torch.Tensor, word_counts: torch.Tensor, slot_tags: Sequence[str]) -> Slots:
+    """Return the slots of the tags [S] of utterances of so many words [R]."""
+    numbers = {tag: number for number, tag in enumerate(slot_tags)}
+    going_on = [numbers.get(f"I-{tag[2:]}", -1) if tag[1:2] == "-" else -1 for tag in slot_tags]
+    follows = torch.tensor(going_on, device=tags.device)[tags]
+    ends = torch.zeros(len(tags) + 1, dtype=torch.bool, device=tags.device)
+    ends[word_counts.cumsum(0)] = True
+    ends[0] = True
+    inside = (follows.roll(1) == tags) & ~ends[:-1]
+    last = ~torch.cat([inside[1:], inside.new_zeros(1)]) & ~ends[1:]
+    return Slots(number=(~inside).cumsum(0) - 1, inside=inside, last=last, follows=follows)
+
+
+def which_are_right(
+    tags: torch.Tensor, gold: torch.Tensor, word_counts: torch.Tensor, slot_tags: Sequence[str]
+) -> torch.Tensor:
+    """Return of each word [S] whether the slot that it is in by its tag is one of the gold tags' slots."""
+    mine, other = slots_of(tags, word_counts, slot_tags), slots_of(gold, word_counts, slot_tags)
+    goes_on_there = torch.cat([other.inside[1:], other.inside.new_zeros(1)])
+    wrong = (tags != gold) | (mine.inside != other.inside) | (mine.last & goes_on_there)
+    count = torch.zeros_like(tags).index_add(0, mine.number, wrong.to(tags.dtype))
+    return (count == 0)[mine.number]
 
 
 def slot_probabilities(
@@ -47,37 +72,19 @@ def slot_probabilities(
     """
     if not len(tags):
         return slot_logits.new_zeros(0, dtype=torch.float64)
+    slots = slots_of(tags, word_counts, slot_tags)
     alphas, totals, places = _forward(slot_logits, word_counts, scores)
     betas, ahead = _backward(slot_logits, word_counts, scores)
     row = torch.arange(len(word_counts), device=tags.device).repeat_interleave(word_counts)
-    beta = betas[places, tags]
+    before, beta = tags.roll(1), betas[places, tags]
     begins = alphas[places, tags] + beta - totals[row]
-    goes_on, follows = _kinds(slot_tags, tags.device)
-    before = tags.roll(1)
-    inside = goes_on[tags] & (follows[before] == tags) & (_places_in_rows(word_counts) > 0)
     step = scores[before, tags] + slot_logits.double().gather(1, tags[:, None])[:, 0] + beta - beta.roll(1)
-    continued = (scores[tags, follows[tags]] + ahead[places, follows[tags]] - beta).exp()
-    ends = torch.log1p(-continued.clamp(max=1 - 1e-12))
-    last_of_slot = (follows[tags] >= 0) & ~torch.cat([inside[1:], inside.new_zeros(1)])
-    last_word = _places_in_rows(word_counts) == word_counts[row] - 1
-    parts = torch.where(inside, step, begins) + torch.where(last_of_slot & ~last_word, ends, 0.0)
-    slot = (~inside).cumsum(0) - 1
-    sums = parts.new_zeros(int(slot[-1]) + 1).index_add(0, slot, parts)
-    return sums.exp().clamp(max=1.0)[slot]
-
-
-def _kinds(slot_tags: Sequence[str], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return which tags are I-, and for each tag the I- tag that would go on with its slot; -1 for `O`."""
-    numbers = {tag: number for number, tag in enumerate(slot_tags)}
-    follows = [numbers.get(f"I-{tag[2:]}", -1) if tag[1:2] == "-" else -1 for tag in slot_tags]
-    goes_on = torch.tensor([tag.startswith("I-") for tag in slot_tags], device=device)
-    return goes_on, torch.tensor(follows, device=device)
-
-
-def _places_in_rows(word_counts: torch.Tensor) -> torch.Tensor:
-    """Return of each word the how-manieth it is of its utterance, from 0."""
-    first_words = word_counts.cumsum(0) - word_counts
-    return torch.arange(int(word_counts.sum()), device=word_counts.device) - first_words.repeat_interleave(word_counts)
+    continued = (scores[tags, slots.follows] + ahead[places, slots.follows] - beta).exp()
+    ends = torch.log1p(-continued.clamp(max=NEARLY_SURE))
+    in_a_slot = slots.follows >= 0
+    parts = torch.where(slots.inside, step, begins) + torch.where(slots.last & in_a_slot, ends, 0.0)
+    sums = torch.zeros_like(parts).index_add(0, slots.number, parts)
+    return sums.exp().clamp(max=1.0)[slots.number]
 
 
 def _forward(

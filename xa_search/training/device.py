@@ -31,8 +31,10 @@ FreeMemory = Callable[[], tuple[int, int]]
 
 
 def trial_device() -> torch.device:
-    """Return the GPU that this process is set to, which is its first, or the CPU."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    """Return the GPU that this process is set to, which is its first; else Apple's GPU, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def gpu_utilisation(device: torch.device) -> float | None:
@@ -133,7 +135,7 @@ def measure_precision(device: torch.device, threads: int, dimensions: FeedForwar
 def _measure(device: torch.device, dimensions: FeedForward) -> PrecisionProbe:
     hidden, inner = dimensions.hidden, dimensions.inner
     block = nn.Sequential(nn.Linear(hidden, inner), nn.GELU(), nn.Linear(inner, hidden)).to(device)
-    inputs = torch.randn(ROWS, hidden, device=device)
+    inputs = torch.randn(ROWS, hidden).to(device)  # drawn here: Apple's GPU has a random state that nobody puts back
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(REPEATS):
         for bf16 in seconds:
@@ -148,8 +150,8 @@ def _time_step(block: nn.Module, inputs: torch.Tensor, bf16: bool) -> float:
     with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16):
         output = block(inputs)
     output.float().square().mean().backward()
-    if inputs.device.type == "cuda":
-        torch.cuda.synchronize(inputs.device)
+    if inputs.device.type != "cpu":
+        torch.accelerator.synchronize(inputs.device)
     return time.perf_counter() - start
 
 
