@@ -9,7 +9,7 @@ to them, stand in one row. With n seeds, each of which gives every system, the v
 
 and the interval D +- t(df) SE. Welch's and Satterthwaite's df has squared variances in place of these; over three seeds
 that make up most of the spread its interval holds the truth in 92.1% only, as v_seed is itself so unsure. This one, the
-harmonic mean of both degrees of freedom by their parts of SE^2, is never above theirs, and holds it in 94% or more. What
+and the interval D +- t(df) SE. Welch and Satterthwaite have squared variances in the df; over three seeds
 seeds and utterances have together stands in both parts: the interval is wide rather than narrow, and
 `benchmarks/interval_coverage.py` prints by how much. One seed tells nothing of another, and two say so little of their
 spread that no interval over them is of use: then it is that of the test set alone, and says so.
