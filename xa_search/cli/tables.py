@@ -13,7 +13,7 @@ from xa_search.cli.plain import visible
 from xa_search.config.plan import DEFAULT_HOME
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
-from xa_search.records.search import MAX_LOST
+from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
 from xa_search.tracking.report import (
     COST_COLUMNS,
     HEADINGS,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from xa_search.tracking.registry import RegisteredVersion
     from xa_search.workflows.evaluate import TransferTest
     from xa_search.workflows.run import SearchResult
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 def print_table(
@@ -76,8 +78,9 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     languages = language_rows(record)
     metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
     columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
     print_table(
-        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
         columns,
         [[row.label, *language_cells(row)] for row in languages],
     )
@@ -98,14 +101,20 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
     say(cost_summary(result.cost))
     _say_registration(plan, result)
+    if result.budget:
+        ended = sum(trial.state in ENDED for trial in record.trials)
+        say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
+        say("to extend it, type the same command again; a larger budget takes it further")
 
 
 def _say_findings(record: SearchRecord) -> None:
+    if record.no_baseline:
+        say(f"{record.no_baseline}; gains are told against nothing")
     if record.importances:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
     else:
-        say("what mattered: unknown, as too few trials used their full budget")
+        say(f"what mattered: {TOO_FEW_TO_TELL}")
     for region in failure_regions(record.trials):
         say(str(region))
     if selection_rule(record.selection).reads_target_labels:
@@ -129,7 +138,8 @@ def _say_registration(plan: Plan, result: "SearchResult") -> None:
         say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
     say("next:")
     say(f"  xa-search ui{home}")
-    say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')
+    model = version.name if registration.is_champion else f"{version.name}@candidate"
+    say(f'  xa-search predict --model {model}{home} "wake me up at seven"')
     say(f"  xa-search promote {version.name} {version.version}{home}")
 
 
@@ -176,11 +186,14 @@ def print_corpus_check(check: "CorpusCheck") -> None:
         say(note)
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
-        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
+        unread = "".join(f", {count} x {reason}" for reason, count in translation.unread.items())
+        say(
+            f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{unread}{where}"
+        )
         if translation.agreements:
             say(f"  {'; '.join(map(str, translation.agreements))}")
         if translation.fault:
-            say(f"a search refuses this: {translation.fault}")
+            say(f"a search refuses this: {translation.fault}; or allow it by --set check_pairs=false")
     for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
         langs = [lang for absent, lang in check.absent if absent == split_name]
         say(f"no {split_name} file of {', '.join(langs)}")
@@ -214,6 +227,6 @@ def print_transfer(model: str, test: "TransferTest") -> None:
     ]
     if not test.has_slots:
         columns, rows = [*columns[:3], "accuracy"], [row[:4] for row in rows]
-    print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
+    print_table(f"{model} on {test.corpus}, test, percent, 95% intervals over utterances", columns, rows)
     for note in test.notes:
         say(note)

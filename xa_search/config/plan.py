@@ -38,6 +38,7 @@ EVERYWHERE: dict[str, Any] = {
     "max_tokens": 70,
     "kept_epoch": "last",
     "decoding": "argmax",
+    "heads": "random",
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {

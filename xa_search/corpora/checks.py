@@ -8,7 +8,7 @@ To find repeated utterances it keeps one number for each training utterance of o
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xa_search.corpora.corpus import Corpus, find_translations
 from xa_search.corpora.pairs import Agreement, check_pairs
@@ -55,6 +55,7 @@ class TranslationCheck:
     translations: int
     missing: int
     where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
+    unread: Mapping[str, int] = field(default_factory=dict)  # rows of that file that cannot be read, by keys of DROPS
     agreements: tuple[Agreement, ...] = ()
     fault: str = ""  # why these are no pairs: what of them agrees no better than by chance
 
@@ -69,6 +70,7 @@ class CorpusCheck:
     splits: tuple[SplitCheck, ...]
     absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
     translations: tuple[TranslationCheck, ...]
+    unseen_translations: tuple[TranslationCheck, ...] = ()  # into languages that nothing is trained or selected on
     notes: tuple[str, ...] = ()  # what the source training set has no labels for
 
 
@@ -78,9 +80,11 @@ def check_corpus(
     progress: Callable[[int, int | None], None] | None = None,
     *,
     with_pairs: bool = True,
+    unseen_languages: tuple[str, ...] = (),
 ) -> CorpusCheck:
     """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one.
 
+    Of `unseen_languages` only the translations are looked at, where there are any.
     `progress` is called with the splits of a language that are read, and how many there are to read.
     """
     languages = (corpus.source, *corpus.targets)
@@ -105,9 +109,10 @@ def check_corpus(
         targets=corpus.targets,
         splits=tuple(found),
         absent=tuple(absent),
-        translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
-        if known and with_pairs
-        else (),
+        translations=_check_all(corpus, corpus.targets, known if with_pairs else None),
+        unseen_translations=tuple(
+            one for one in _check_all(corpus, unseen_languages, known if with_pairs else None) if one.where
+        ),
         notes=_unlabelled(corpus.source, known) if known else (),
     )
 
@@ -132,7 +137,10 @@ def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
     if known.utterances and not known.types:
         notes.append(f"no training row of {source} has a slot: intents alone are learned")
     if known.intents == {NO_INTENT}:
-        notes.append(f"no training row of {source} has an intent: slots alone are learned")
+        notes.append(
+            f"no training row of {source} has an intent: slots alone are learned; `{NO_INTENT}` stands for each "
+            "intent, so that intent accuracy says nothing"
+        )
     return tuple(notes)
 
 
@@ -183,6 +191,10 @@ def _reasons(row: Row) -> tuple[str, ...]:
     return row.repairs if row.dropped is None else (row.dropped,)
 
 
+def _check_all(corpus: Corpus, languages: tuple[str, ...], known: _Known | None) -> tuple[TranslationCheck, ...]:
+    return tuple(_check_translations(corpus, lang, known.utterances) for lang in languages) if known else ()
+
+
 def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCheck:
     found = find_translations(corpus, lang)
     if found is None:
@@ -194,6 +206,7 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
         translations=pairs.translations,
         missing=usable - pairs.translations,
         where=where,
+        unread=pairs.unread,
         agreements=pairs.agreements,
         fault=pairs.fault,
     )
@@ -201,11 +214,15 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
 
 def told_pairs(check: CorpusCheck) -> str:
     """Say how many source training utterances have a translation, by language."""
-    counts = [
-        f"{one.lang} {one.translations:,}" + (f" of {one.translations + one.missing:,}" if one.missing else "")
-        for one in check.translations
-    ]
-    return f"pairs: {', '.join(counts)}" if counts else "pairs: none"
+    counts = ", ".join(map(_told_pairs, check.translations))
+    unseen = ", ".join(map(_told_pairs, check.unseen_translations))
+    return f"pairs: {counts or 'none'}" + (f"; into unseen languages, for `inspect` alone: {unseen}" if unseen else "")
+
+
+def _told_pairs(one: TranslationCheck) -> str:
+    whole = f" of {one.translations + one.missing:,}" if one.missing else ""
+    unread = ", ".join(f"{reason} {count}" for reason, count in one.unread.items())
+    return f"{one.lang} {one.translations:,}{whole}" + (f" (rows that cannot be read: {unread})" if unread else "")
 
 
 def check_as_markdown(check: CorpusCheck) -> str:
@@ -225,9 +242,11 @@ def check_as_markdown(check: CorpusCheck) -> str:
             if s.converted
         ),
     ]
-    lines += [*(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
-    lines += [f"- {t.lang}: {one}" for t in check.translations for one in t.agreements]
-    lines += [f"- {t.fault}" for t in check.translations if t.fault]
+    pairs = (*check.translations, *check.unseen_translations)
+    lines += [f"- {told_pairs(check)}"]
+    lines += [f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in pairs]
+    lines += [f"- {t.lang}: {one}" for t in pairs for one in t.agreements]
+    lines += [f"- {t.fault}" for t in pairs if t.fault]
     return "\n".join(lines) + "\n"
 
 

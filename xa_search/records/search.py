@@ -19,6 +19,10 @@ LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
 """Unless a space says otherwise, one in four of its trials runs at a time, and at least four of them."""
 MAX_LOST = 0.02
 """The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
+LEAST_HELD_OUT = 80
+FEWEST_FOR_IMPORTANCES = 10
+TOO_FEW_TO_TELL = f"unknown, as fewer than {FEWEST_FOR_IMPORTANCES} searched trials ended by their settings"
+"""What is said where nothing is of what mattered."""
 PLACEMENT = "placement.txt"
 """The file in a search's folder that says what trials take of a GPU."""
 RAY = "ray"
@@ -138,6 +142,10 @@ class SearchSpace(Frozen):
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
     """The share of the rows of a split, and of those with slots, that may be lost to faults in the data."""
+    least_held_out: int = Field(default=LEAST_HELD_OUT, ge=2)
+    """So many utterances with translations must be held out in each target, or the search does not begin."""
+    check_pairs: bool = True
+    """Whether pairs that agree no better than by chance are refused; false takes them, and says so."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
@@ -206,7 +214,8 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}
@@ -255,7 +264,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
-    """What a search found.
+    """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
     """
@@ -266,15 +275,31 @@ class SearchRecord:
     selection: str
     trials: tuple[TrialRecord, ...]
     winner: int
-    baseline: int
+    baseline: int | None
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def no_baseline(self) -> str:
+        """Why there is no baseline to tell gains against, in one line; empty where there is one."""
+        if self.baseline is not None:
+            return ""
+        last = [trial for trial in self.trials if trial.role == "baseline"][-1:]
+        ends = [
+            f"trial {trial.number} failed ({trial.failure_text or trial.failure})"
+            if trial.state == "FAIL"
+            else f"trial {trial.number} is {trial.state} and has not used its full budget"
+            for trial in last
+        ]
+        return f"no baseline: {ends[0] if ends else 'no zero-shot trial was begun'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ TRIAL_TAG = "xa.trial"
 SQLITE = "sqlite:///"
 BATCH = 100
 LONGEST_VALUE = 6000
+PASSWORD_FIELD = re.compile(r"\b(\w*(?:password|passwd|secret|token))=[^&\s'\")]+", re.IGNORECASE)
 
 
 @contextmanager
@@ -72,8 +73,8 @@ def refusal(error: Exception) -> str:
 
 
 def without_password(uri: str) -> str:
-    """Return an address that may be shown."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+    """Return an address, or a text with addresses, that may be shown; a password may itself have an @ in it."""
+    return PASSWORD_FIELD.sub(r"\1=...", re.sub(r"//[^/\s]*@", "//", uri))
 
 
 def first_line(error: Exception) -> str:

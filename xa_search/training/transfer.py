@@ -22,7 +22,8 @@ from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
 from xa_search.training.final_test import outcomes_of
-from xa_search.training.metrics import Interval, f1_interval, share_interval, spans_of
+from xa_search.training.metrics import spans_of
+from xa_search.training.statistics import Interval, f1_interval, share_interval
 
 NOT_MAPPED = " (not in the map)"
 

@@ -1,33 +1,25 @@
 """A model looked into, before and after it learned. In: a model or a search. Out: an Inspection, and its files.
 
-It reads the part of the source's training set that was held out, and its translations: no label, no test split.
+It reads the held-out source utterances that selection looks at, and their translations: no label, no test split.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from xa_search.corpora.corpus import find_translations
-from xa_search.encoding.store import encode_corpus, split_training_rows, table_path
-from xa_search.encoding.table import EncodedTable
-from xa_search.errors import DataError, ModelError, UsageError
-from xa_search.model.encoder import load_encoder, tokenizer_fingerprint
+from xa_search.corpora.dev_translations import dev_translations
+from xa_search.encoding.store import encode_corpus
+from xa_search.errors import ModelError, UsageError
+from xa_search.model.encoder import tokenizer_fingerprint
 from xa_search.records import EncodedCorpus, EncoderFiles, Plan, TrialSettings
 from xa_search.search.history import SEARCHES, read_search
 from xa_search.tracking.bundle import Bundle
-from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import trained_predictor
-from xa_search.training.inspection import (
-    INSPECTIONS,
-    LEAST_PAIRS,
-    MEAN,
-    Inspection,
-    closer_by,
-    compare_views,
-    distinct_pairs,
-    look_inside,
-)
+from xa_search.training.inspection import INSPECTIONS, Inspection
+from xa_search.training.model_inspection import InspectedModel, inspect_model
 from xa_search.workflows.evaluate import finished_trial, given_model
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
@@ -49,13 +41,13 @@ def inspect_named(
         if tokenizer_fingerprint(bundle.tokenizer) not in prepared.encoded:
             raise ModelError(f"{name} splits text otherwise than its encoder {bundle.settings.model_size} does here")
         folder = home / INSPECTIONS / re.sub(r"[^\w.-]+", "-", name).strip("-")
-        return inspect_model(plan, prepared, bundle.settings, bundle.predictor, name), folder
+        return inspect_model(inspected_model(plan, prepared, bundle.settings, name), bundle.predictor), folder
     if space is not None or data is not None:
         raise UsageError(f"{name} is a search, which knows its space and data; leave --space and --data out")
     found = finished_trial(home, name, trial, note)
-    predictor = trained_predictor(found.job, found.weights)
     model = f"trial {found.number} of {found.plan.search_id}"
-    inspection = inspect_model(found.plan, found.prepared, found.job.settings, predictor, model)
+    inspected = inspected_model(found.plan, found.prepared, found.job.settings, model)
+    inspection = inspect_model(inspected, trained_predictor(found.job, found.weights))
     return inspection, trial_inspection(found.plan, found.number)
 
 
@@ -64,34 +56,17 @@ def trial_inspection(plan: Plan, number: int) -> Path:
     return plan.directory / INSPECTIONS / str(number)
 
 
-def inspect_model(
-    plan: Plan, prepared: Prepared, settings: TrialSettings, predictor: Predictor, model: str
-) -> Inspection:
-    """Look into the encoder that a model began with, then into the model's own."""
+def inspected_model(plan: Plan, prepared: Prepared, settings: TrialSettings, name: str) -> InspectedModel:
+    """Return what is needed to look into a model of a search."""
     files = prepared.encoders[settings.model_size]
-    encoded = prepared.encoded[files.tokenizer_fingerprint]
-    source = EncodedTable(table_path(encoded, "train", encoded.source))
-    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction).held_out
-    unseen = _encode_unseen(plan, prepared, files) if plan.space.unseen_languages else encoded
-    tables = {lang: table_path(found, "translations", lang) for found in (encoded, unseen) for lang in found.aligned}
-    pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
-    pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
-    if not pairs:
-        raise DataError(f"{model}: no language has {LEAST_PAIRS} different held-out pairs; raise fixed.train_limit")
-    embedding = predictor.model.embedding
-    pretrained = load_encoder(replace(files, embedding=embedding)).to(predictor.device)  # type: ignore[arg-type]
-    before = look_inside(pretrained, embedding, predictor.collator, source, pairs)
-    after = look_inside(predictor.model.encoder, embedding, predictor.collator, source, pairs)
-    aligned = [lang for lang in pairs if lang in encoded.targets]
-    groups = {lang: [lang] for lang in pairs} | ({MEAN: aligned} if aligned else {})
-    without = [lang for lang in (*plan.space.targets, *plan.space.unseen_languages) if lang not in pairs]
-    return Inspection(
-        model=model,
-        encoder=f"{files.size}, {files.origin}, revision {files.revision}",
-        embedding=embedding,
-        layers=compare_views(before, after, plan.space.unseen_languages),
-        closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
-        notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
+    return InspectedModel(
+        name=name,
+        settings=settings,
+        encoder=files,
+        corpus=prepared.encoded[files.tokenizer_fingerprint],
+        unseen=_encode_unseen(plan, prepared, files) if plan.space.unseen_languages else None,
+        targets=plan.space.targets,
+        unseen_languages=plan.space.unseen_languages,
     )
 
 
@@ -107,6 +82,7 @@ def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> Encod
         with_target_dev=False,
         with_target_train=False,
         home=plan.home,
+        dev_translations=partial(dev_translations, corpus),
     )
 
 

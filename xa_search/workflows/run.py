@@ -7,17 +7,20 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.errors import StoppedEarly
-from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
+from xa_search.model.encoder import load_encoder_config
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
+from xa_search.search.end_tasks import TasksHere, TasksOnRay
 from xa_search.search.history import check_resumable, check_same_search
+from xa_search.search.memory_profile import MemoryProfile
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
@@ -27,10 +30,12 @@ from xa_search.tracking.report import write_cost
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
-from xa_search.training.device import choose_precision, trial_device
+from xa_search.training.device import FeedForward, choose_precision, trial_device
 from xa_search.training.progress import remove_progress
 from xa_search.training.trial import train_trial
-from xa_search.workflows.finalize import finalize_search
+from xa_search.workflows.end_time import EndTime
+from xa_search.workflows.finalize import EndOf, finalize_search
+from xa_search.workflows.held_out import told_held_out
 from xa_search.workflows.maintenance import folders_read, remove_weights
 from xa_search.workflows.plan import checked_settings
 from xa_search.workflows.preflight import (
@@ -53,12 +58,16 @@ from xa_search.workflows.trials import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What a search came to; no registrations when MLflow was away, several where each target has its own model."""
+    """What a search came to; no registrations when MLflow was away, several where each target has its own model.
+
+    `budget` says which one ended it before all its trials did; empty for none.
+    """
 
     record: SearchRecord
     registrations: tuple[Registration, ...]
     tracking: SyncState
     cost: SearchCost
+    budget: str
 
 
 def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
@@ -71,18 +80,39 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
         with _mark_end(tracker):
             study = _open(plan, prepared, tracker, reporter, meter)
-            callback = TrackingCallback(plan.directory, tracker, reporter, meter)
-            with meter.trials():
-                run_trials(
-                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), callback
-                )
-            record, registrations = finalize_search(plan, prepared, study, tracker, reporter, meter)
+            budget, record, registrations = _search(plan, prepared, study, tracker, reporter, meter)
         remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
         for path in write_cost(cost, plan.directory / "report"):
             tracker.record(FileLogged(path=str(path), folder="report"))
         tracker.record(cost_logged(cost))
-        return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
+        return SearchResult(
+            record=record, registrations=registrations, tracking=tracker.sync(), cost=cost, budget=budget
+        )
+
+
+def _search(
+    plan: Plan, prepared: Prepared, study: SearchStudy, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
+) -> tuple[str, SearchRecord, tuple[Registration, ...]]:
+    """Run the trials, then conclude what they found; return also the budget that ended them, if one did."""
+
+    def make_job(trial: TrialRecord) -> TrialJob:
+        return make_trial_job(plan, prepared, trial.settings, trial.number)
+
+    callback = TrackingCallback(plan.directory, tracker, reporter, meter)
+    memory = MemoryProfile(plan, study, make_job, callback)
+    end_time = EndTime(plan, prepared, meter.elapsed, reporter.note)
+    with TasksHere(plan) if plan.local else TasksOnRay(plan, memory.probes) as tasks:
+        with meter.trials():
+            if study.remaining(plan.space.trials):
+                tasks.join()
+            budget = run_trials(plan, study, make_job, callback, reserve=end_time.reserve)
+        end = EndOf(plan=plan, prepared=prepared, study=study, tasks=tasks, budget=budget)
+        record, registrations = finalize_search(end, tracker, reporter, meter)
+        if tasks.gpu_hours:
+            spent = study.spent()
+            study.note_spent(replace(spent, gpu_hours=spent.gpu_hours + tasks.gpu_hours))
+    return budget, record, registrations
 
 
 def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
@@ -94,6 +124,7 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
     prepared = prepare_checked(plan, checked, sizes, reporter.note)
     check_same_search(plan, identity_of(prepared))
+    reporter.note(told_held_out(plan, prepared))
     return prepared
 
 
@@ -111,7 +142,7 @@ def _open(
         remove_leftover_progress(plan.directory, study.trials())
         if earlier := study.trials():
             reporter.resumed(earlier)
-        _note_precision(plan, reporter)
+        _note_precision(plan, prepared, reporter)
     return study
 
 
@@ -134,12 +165,15 @@ def _folders(prepared: Prepared) -> list[Path]:
     return encoders + [encoded.directory for encoded in prepared.encoded.values()]
 
 
-def _note_precision(plan: Plan, reporter: ProgressReporter) -> None:
-    """Say what trials on this machine compute in; on a cluster each node measures for itself."""
-    if plan.address is None and plan.trial_settings({}).precision == "auto":
-        probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.home)
+def _note_precision(plan: Plan, prepared: Prepared, reporter: ProgressReporter) -> None:
+    """Decide and say what trials of each size compute in; on a cluster the node of the first trial decides."""
+    if plan.address is not None or plan.trial_settings({}).precision != "auto":
+        return
+    for size, files in prepared.encoders.items():
+        block = FeedForward.of(load_encoder_config(files))
+        probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.directory, block)
         took = f"{1000 * probe.fp32_seconds:.1f} ms in fp32, {1000 * probe.bf16_seconds:.1f} ms in bf16"
-        reporter.note(f"precision {probe.precision}: measured {took}")
+        reporter.note(f"precision {probe.precision} for {size}: measured {took}")
 
 
 def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
@@ -163,6 +197,11 @@ def _check_texts(check: CorpusCheck) -> dict[str, str]:
     }
 
 
+def alone(settings: TrialSettings) -> str:
+    """Name the folder, among those of trials, of one that is trained alone."""
+    return f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
+
+
 def train_alone(
     plan: Plan,
     params: dict[str, Any],
@@ -177,8 +216,8 @@ def train_alone(
     """
     settings = checked_settings(plan, plan.space.given_params | params)
     prepared = prepare_search(plan, (settings.model_size,), note, only=settings)
-    name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
-    job = make_trial_job(plan, prepared, settings, name)
+    note(told_held_out(plan, prepared))
+    job = make_trial_job(plan, prepared, settings, alone(settings))
     remove_progress(job.directory)
     best = 0.0
     for report in train_trial(job):
