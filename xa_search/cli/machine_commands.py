@@ -62,7 +62,7 @@ def doctor(
     from xa_search.cli.json_output import print_json
     from xa_search.cli.search_tables import print_diagnosis
     from xa_search.search.runner import prepare_ray
-    from xa_search.tracking.store import tracking_uri
+    from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.doctor import examine
 
     home = absolute(home)

@@ -196,6 +196,7 @@ class SearchRecord:
     """What a search found.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
+    `study_id` is what MLflow finds it by; empty where an earlier version began it.
     """
 
     search_id: str
@@ -209,6 +210,7 @@ class SearchRecord:
     importances: dict[str, float]
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
+    study_id: str = ""
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

@@ -19,7 +19,7 @@ from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
-from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, read_notes, record_of, storage_of
+from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, STUDY_ID, read_notes, record_of, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
@@ -32,7 +32,8 @@ class SearchHistory:
 
     `other_version` began the search, and alone resumes it; empty where this one does.
     `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
-    the search, and `folders`, what it reads below its home, where nobody noted them.
+    the search, and `folders`, what it reads below its home, where nobody noted them. `study_id` is what
+    MLflow finds it by; a search that an earlier version began has none, and is found by its name.
     """
 
     directory: Path
@@ -47,6 +48,7 @@ class SearchHistory:
     driver: str
     changed: float
     other_version: str = ""
+    study_id: str = ""
 
     @property
     def search_id(self) -> str:
@@ -153,6 +155,7 @@ def _read(directory: Path, notes: Mapping[str, Any]) -> SearchHistory:
         driver=driver_of(directory),
         changed=(directory / JOURNAL).stat().st_mtime,
         other_version=_other_version(notes),
+        study_id=notes.get(STUDY_ID, ""),
     )
 
 

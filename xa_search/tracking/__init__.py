@@ -19,6 +19,9 @@ MLFLOW_ENVIRONMENT = {
     # A server would send us to its artifact store, which mostly it alone can reach.
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    # MLflow's own values. They are there from the start, because the tracker's thread changes them while others read.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "120",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",
 }
 
 for _name, _value in MLFLOW_ENVIRONMENT.items():

@@ -14,14 +14,15 @@ from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.study import SearchStudy
 from xa_search.search.winner import best_of_each_kind, choose_winner
-from xa_search.tracking.events import FileLogged, SearchEnded
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.datasets import tests_read
+from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded
 from xa_search.tracking.events import trial_ended as trial_ended_event
 from xa_search.tracking.inspection_report import inspection_summary, write_inspection
 from xa_search.tracking.plots import write_plots
 from xa_search.tracking.reconcile import reconcile
 from xa_search.tracking.registration import IsolatedProcess, Registration, register_winner
 from xa_search.tracking.report import language_rows, language_table, write_report
-from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.inspection import FINDINGS
@@ -42,9 +43,10 @@ def finalize_search(
     """Choose, test, report and register the winner; no registrations when MLflow is away."""
     with IsolatedProcess(tracking_uri(plan.home)) as fresh:
         with meter.stage("evaluation"):
-            record = _conclude(plan, prepared, study.trials(), study.importances(), reporter)
+            record, tested_on = _conclude(plan, prepared, study, reporter)
             findings = {number: _look_inside(plan, prepared, record, number, reporter) for number in _inspected(record)}
         with meter.stage("tracking"):
+            tracker.record(tested_on)
             tracker.record(FileLogged(path=str(plan.directory / TEST_CHECK)))
             for number, paths in findings.items():
                 for path in paths:
@@ -61,11 +63,11 @@ def finalize_search(
 def _conclude(
     plan: Plan,
     prepared: Prepared,
-    trials: tuple[TrialRecord, ...],
-    importances: dict[str, float],
+    study: SearchStudy,
     reporter: ProgressReporter,
-) -> SearchRecord:
+) -> tuple[SearchRecord, DatasetsLogged]:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
+    trials = study.trials()
     winner = choose_winner(trials)
     baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
     others = _others_to_test(plan, trials, {winner.number, baseline.number})
@@ -78,7 +80,7 @@ def _conclude(
         trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
         for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
     }
-    return SearchRecord(
+    record = SearchRecord(
         search_id=plan.search_id,
         source=plan.space.source,
         targets=plan.space.targets,
@@ -87,10 +89,12 @@ def _conclude(
         winner=winner.number,
         baseline=baseline.number,
         test_metrics=tested,
-        importances=importances,
+        importances=study.importances(),
+        study_id=study.study_id,
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
     )
+    return record, tests_read(prepared.corpus, check, plan.space.tested_languages)
 
 
 def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int]) -> list[TrialRecord]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xa_search.tracking import registry
+from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.bundle import Bundle, as_shown
 from xa_search.tracking.registration import load_registered, promote
-from xa_search.tracking.store import tracking_uri
 
 
 def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
