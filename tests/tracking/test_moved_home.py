@@ -79,9 +79,7 @@ def test_a_moved_home_reads_and_writes_where_it_lies(tmp_path: Path, with_tables
     tell(new, "more.md")
     assert artifacts_of(new) == ["more.md", "report.md"]
     assert not old.exists()
-    run = find_runs(connect(tracking_uri(new)), "1", NAME, "study")[None]
-    file = connect(tracking_uri(new)).download_artifacts(run.run_id, "report.md")
-    assert Path(file).is_relative_to(new)
+    assert sorted(path.name for path in (new / "artifacts").rglob("*.md")) == ["more.md", "report.md"]
 
 
 def test_a_copy_writes_its_own(tmp_path: Path, with_tables: Callable[[Path], Path]) -> None:
