@@ -10,7 +10,7 @@ from arms import AnyLearner
 from published_step import PublishedLearner, predict_padded
 
 from xa_search.model.encoder import load_encoder
-from xa_search.model.joint import JointModel
+from xa_search.model.joint import TEMPERATURES, JointModel
 from xa_search.model.losses import intent_loss, slot_loss
 from xa_search.records import IGNORED
 from xa_search.training.checkpoint import save_checkpoint
@@ -31,7 +31,7 @@ def joint_model(trainer: AnyLearner) -> tuple[JointModel, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):  # new heads are drawn, and the run's own draws must not notice
         encoder = load_encoder(trainer.job.encoder)
         model = JointModel(encoder, "cls", len(corpus.intents), len(corpus.slot_tags), settings.dropout)
-    model.load_state_dict(trainer.model.state_dict())
+    model.load_state_dict({TEMPERATURES: model.temperatures, **trainer.model.state_dict()})
     return model.to(trainer.device), torch.arange(encoder.config.vocab_size)
 
 

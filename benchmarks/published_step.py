@@ -185,15 +185,17 @@ def predict_padded(trainer: PublishedLearner, rows: Sequence[EncodedRow]) -> lis
         chosen = rows[start : start + ROWS_A_PREDICTION]
         intent_logits, slot_logits = trainer.model(trainer.padder.input_ids(chosen).to(trainer.device))
         best = intent_logits.softmax(-1).max(-1)
-        tags = slot_logits.argmax(-1).cpu().numpy()
+        shares, tags = (found.cpu().numpy() for found in slot_logits.softmax(-1).max(-1))
         for place, row in enumerate(chosen):
             kept = row.positions[row.positions < trainer.padder.pad_length]
             known = [corpus.slot_tags[tag] for tag in tags[place, kept]]
+            cut_off = len(row.words) - len(known)
             predictions.append(
                 Prediction(
                     intent=corpus.intents[int(best.indices[place])],
                     intent_probability=float(best.values[place]),
-                    slots=(*known, *[OUTSIDE] * (len(row.words) - len(known))),
+                    slots=(*known, *[OUTSIDE] * cut_off),
+                    slot_probabilities=(*shares[place, kept].tolist(), *[0.0] * cut_off),
                 )
             )
     return predictions

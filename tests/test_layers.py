@@ -10,7 +10,7 @@ import pytest
 from structure import ORDER, PACKAGE, ROOT, Module, circles, edges, files_at_the_top, modules, report
 
 FOUND = modules()
-DOORS = {"optuna": ("search", 2), "ray": ("search", 3), "mlflow": ("tracking", 3), "jsonschema": ("cluster", 1)}
+DOORS = {"optuna": ("search", 2), "ray": ("search", 4), "mlflow": ("tracking", 3), "jsonschema": ("cluster", 1)}
 SECOND_DOORS = {"ray": ("cluster", 1)}
 """A library's first door, and its second: a package, and in how many of its modules at most."""
 LATE = {"cli": "a command imports what it needs when it runs, so that --help answers at once"}

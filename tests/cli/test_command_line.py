@@ -19,23 +19,9 @@ Disk = namedtuple("Disk", "total used free")
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Run a command in this process, in a search home of its own."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xa-search", *arguments])
-        monkeypatch.setenv("XA_SEARCH_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def mtop_row(lang: str, number: int) -> str:
@@ -287,6 +273,13 @@ def test_help_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_process_that_opens_no_encoder_loads_no_architecture() -> None:
+    """They take longer than all else that a search loads; a driver and a worker begin with all that it loads."""
+    check = "import sys, xa_search.search.runner; print('transformers.modeling_utils' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_options_are_those_we_know() -> None:

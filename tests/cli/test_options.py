@@ -13,7 +13,7 @@ import pytest
 import xa_search
 from xa_search.cli.options import corpus_of, languages_of, one_of, parse_duration, parse_size
 from xa_search.errors import UsageError
-from xa_search.workflows import translate
+from xa_search.workflows import models, translate
 
 Command = Callable[..., tuple[int, str, str]]
 

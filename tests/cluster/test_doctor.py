@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from xa_search.config.shipped import PACKAGE
-from xa_search.search import RAY_ENVIRONMENT
+from xa_search.search import RAY_ENVIRONMENT, RAY_LOOPBACK
 from xa_search.workflows.doctor import Diagnosis, NodeReport, NodeStatus, examine, findings_of, unmet_requirements
 
 pytestmark = pytest.mark.long
@@ -121,7 +121,7 @@ def environment(folder: Path, token: str, **more: str) -> dict[str, str]:
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / f"{token}.token")}
     known = {name: value for name, value in os.environ.items() if name not in UNSET}
     path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
-    return {**known, **RAY_ENVIRONMENT, "PYTHONPATH": path, **auth, **more}
+    return {**known, **RAY_ENVIRONMENT, **dict.fromkeys(RAY_LOOPBACK, "1"), "PYTHONPATH": path, **auth, **more}
 
 
 @contextmanager

@@ -12,7 +12,10 @@ pytestmark = pytest.mark.long
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("started", [(), ("--on-demand",)], ids=["by-hand", "by-the-autoscaler"])
+@pytest.mark.parametrize(
+    "started",
+    [pytest.param((), marks=pytest.mark.proof, id="by-hand"), pytest.param(("--on-demand",), id="by-the-autoscaler")],
+)
 def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path, started: tuple[str, ...]) -> None:
     """Two nodes come to a head without CPUs, one of them is killed at work; see benchmarks/cluster_nodes.py."""
     out = tmp_path / "result.json"

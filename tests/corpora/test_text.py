@@ -13,7 +13,18 @@ from xa_search.corpora.checks import check_corpus
 from xa_search.corpora.corpus import Corpus
 from xa_search.corpora.raw_files import Line, RawFiles
 from xa_search.corpora.repair import repair
-from xa_search.corpora.text import clean_label, clean_words, continues_letter, cut_word, split_words
+from xa_search.corpora.text import (
+    INVISIBLE,
+    JOINERS,
+    SPACE,
+    SURROGATE,
+    clean_label,
+    clean_words,
+    continues_letter,
+    cut_word,
+    is_plain,
+    split_words,
+)
 
 SPACES = "\t \x85\xa0\u1680\u2000\u2009\u200a\u2028\u202f\u205f\u3000"
 MARKS = "\u200b\u200c\u200d\ufeff\xad\u202b\u2066\x00\x1c"
@@ -35,6 +46,22 @@ def test_words_are_whole_and_cover_the_text(text):
     assert not clean_words(text[end:])
     assert clean_label(clean_label(text)) == clean_label(text)
     assert unicodedata.is_normalized("NFC", clean_label(text))
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_what_is_plain_is_cleaned_to_the_same_words(text):
+    known = split_words(text + " \u200b")  # no plain text: it is taken apart in the long way
+    assert split_words(text) == known
+    assert clean_words(text) == tuple(word.text for word in known)
+
+
+def test_no_plain_character_splits_a_word_or_goes():
+    plain = [character for character in map(chr, range(0x110000)) if is_plain(character)]
+    assert len(plain) > 100_000
+    split_or_gone = [one for one in plain if SPACE.match(one) or INVISIBLE.match(one) or SURROGATE.match(one)]
+    assert split_or_gone == [" "]
+    assert set(JOINERS).isdisjoint(plain)
 
 
 @settings(max_examples=300, deadline=None)

@@ -40,7 +40,15 @@ class Recorder:
 
     def predict(self, rows: Sequence[EncodedRow]) -> list[Prediction]:
         self.rows = list(rows)
-        return [Prediction(intent="x", intent_probability=1.0, slots=("B-x",) * len(row.words)) for row in rows]
+        return [
+            Prediction(
+                intent="x",
+                intent_probability=1.0,
+                slots=("B-x",) * len(row.words),
+                slot_probabilities=(0.5,) * len(row.words),
+            )
+            for row in rows
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +129,9 @@ def test_a_row_that_is_no_text_is_an_error_of_its_own(tokenizer: Any) -> None:
     bundle, asked = bundle_of(tokenizer, "B-x", "I-x")
     answers = serve(bundle, ["go", None, float("nan"), pd.NA, 5, ["go"], "caf\udce9", "", "\u200b", "on"])
     assert [row.words for row in asked.rows] == [["go"], ["on"]]
-    assert answers[0]["slots"] == [{"slot": "x", "value": "go", "start_word": 0, "end_word": 0, "start": 0, "end": 2}]
+    assert answers[0]["slots"] == [
+        {"slot": "x", "value": "go", "start_word": 0, "end_word": 0, "start": 0, "end": 2, "probability": 0.5}
+    ]
     null = {"error": "null is no text; send a string in its place"}
     assert answers[1:4] == [null, null, null]
     assert answers[4:6] == [

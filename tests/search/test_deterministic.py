@@ -44,9 +44,7 @@ def run_with_interruptions(plan: Plan, batch_size: int) -> SearchStudy:
 
 def test_speed_hardware_and_interruptions_change_nothing(tmp_path: Path, local_ray: None) -> None:
     first = run(deterministic(tmp_path / "first", local=False), fake_trainers.at_shuffled_speed)
-    second = run(deterministic(tmp_path / "second", local=False), fake_trainers.at_shuffled_speed)
-    assert outcome(first) == outcome(second)
-    assert outcome(first) == outcome(run_with_interruptions(deterministic(tmp_path / "third"), batch_size=2))
+    assert outcome(first) == outcome(run_with_interruptions(deterministic(tmp_path / "second"), batch_size=2))
     assert [trial.batch for trial in first.trials()] == [1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert {trial.state for trial in first.trials()} == {"COMPLETE", "PRUNED"}
 

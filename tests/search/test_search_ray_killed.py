@@ -117,7 +117,7 @@ def test_ctrl_c_stops_a_search_on_its_own_quiet_ray(tmp_path: Path) -> None:
     check_paused(tmp_path, "it was interrupted")
 
 
-@pytest.mark.parametrize("daemon", ["raylet", "gcs_server"])
+@pytest.mark.parametrize("daemon", ["raylet", pytest.param("gcs_server", marks=pytest.mark.proof)])
 def test_a_ray_that_is_killed_pauses_what_it_ran(tmp_path: Path, daemon: str) -> None:
     with started_driver(tmp_path) as driver:
         children = subprocess.run(

@@ -34,7 +34,7 @@ def test_the_first_two_trials_are_the_baseline_and_the_published_recipe(tmp_path
     baseline, published, searched = study.propose(), study.propose(), study.propose()
     assert [one.role for one in (baseline, published, searched)] == ["baseline", "published", "searched"]
     assert baseline.settings.method == "zero_shot"
-    assert baseline.params == {"align_weight": 0.01, "learning_rate": 1e-3, "model_size": "tiny"}
+    assert baseline.params == {"learning_rate": 1e-3, "model_size": "tiny"}
     assert published.settings.method == searched.settings.method == "xeroalign"
     assert published.params == {"align_weight": 1, "learning_rate": 2e-5, "model_size": "tiny"}
     assert published.settings.epochs == 4
@@ -275,14 +275,19 @@ def test_who_looks_for_a_driver_keeps_none_from_starting(tmp_path: Path) -> None
             looker.kill()
 
 
-def test_importances_need_four_complete_searched_trials(tmp_path: Path) -> None:
+def test_importances_count_early_stopped_trials_and_need_ten(tmp_path: Path) -> None:
+    """Of twelve searched trials three use their full budget: all twelve tell what mattered, and nine would not."""
     plan = plan_of(tmp_path, trials=20)
     study = open_study(plan)
-    for _ in range(5):
-        complete(plan, study, study.propose())
-    assert study.importances() == {}
-    for _ in range(9):
-        complete(plan, study, study.propose())
+    for number in range(14):
+        assert study.importances() == {} or number >= 12
+        record = study.propose()
+        study.report(record.number, report(1, quality(job_maker(plan)(record)), final=False))
+        if number % 4:
+            study.finish(record.number, "PRUNED")
+        else:
+            study.report(record.number, report(4, quality(job_maker(plan)(record)), final=True))
+            study.finish(record.number, "COMPLETE")
     importances = study.importances()
     assert set(importances) == set(PARAMS)
     assert math.fsum(importances.values()) == pytest.approx(1)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.encoder import load_tokenizer, prepare_encoder
 from xa_search.records import EncodedCorpus, EncoderFiles, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.tracking.address import tracking_uri
@@ -74,6 +76,10 @@ def make_trial(
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.3 * torch.randn_like(parameter)
+        if job.corpus.has_slots:
+            model.decoder = SlotDecoder(transition_scores(np.array([0, 1, 2, 0, 3]), np.array([3, 2]), slot_tags))
+            model.decoder.weight.fill_(0.3)
+        model.temperatures.copy_(torch.tensor([2.0, 0.5]))
         save_checkpoint(model, kept_ids, folder / "best.safetensors")
         return job, folder / "best.safetensors"
 

@@ -1,9 +1,11 @@
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from xa_search.errors import ModelError
 from xa_search.records import TrialJob
@@ -43,6 +45,22 @@ def test_a_model_of_pairs_answers_with_a_label_and_no_slots(make_trial: MakeTria
     assert answers[0].intent_probability != bundle.predict(["go now now go"])[0].intent_probability
 
 
+def test_a_bundle_made_before_there_was_a_decoder_answers_word_by_word(make_trial: MakeTrial, tmp_path: Path) -> None:
+    job, weights = make_trial()
+    write_bundle(job, weights, tmp_path / "bundle", {})
+    legal = [tag for answer in load_bundle(tmp_path / "bundle").predict(KNOWN) for tag in ("O", *answer.tags)]
+    assert all(one[2:] == tag[2:] for one, tag in pairwise(legal) if tag.startswith("I-"))
+    heads = load_file(tmp_path / "bundle" / "heads.safetensors")
+    kept = {name: tensor for name, tensor in heads.items() if name.startswith(("intent_head", "slot_head"))}
+    assert heads.keys() - kept.keys() == {"decoder.transitions", "decoder.weight", "temperatures"}
+    save_file(kept, tmp_path / "bundle" / "heads.safetensors")
+    older = load_bundle(tmp_path / "bundle")
+    model, tokens = older.predictor.model, older.tokenizer(KNOWN[0])["input_ids"]
+    assert model.decoder is None
+    assert model.temperatures.tolist() == [1.0, 1.0]
+    assert len(older.predict(KNOWN)[0].tags) <= len(tokens)
+
+
 def test_every_answer_is_whole(make_trial: MakeTrial, tmp_path: Path) -> None:
     job, weights = make_trial()
     write_bundle(job, weights, tmp_path / "bundle", {})
@@ -54,6 +72,7 @@ def test_every_answer_is_whole(make_trial: MakeTrial, tmp_path: Path) -> None:
         assert len(answer.tags) == len(answer.words)
         for slot in answer.slots:
             assert slot.text
+            assert 0 < slot.probability <= 1
             assert slot.text == text[slot.start : slot.end]
             assert answer.tags[slot.first_word].endswith(slot.type)
         assert json.loads(json.dumps(answer.record())) == answer.record()
@@ -100,7 +119,7 @@ def test_slots_keep_the_text_as_it_was_written(text: str, words: str, tags: str,
         start = text.index(word, end)
         end = start + len(word)
         places.append((start, end))
-    found = parse_slots(text, places, tags.split())
+    found = parse_slots(text, places, tags.split(), [0.5] * len(places))
     assert [slot.text for slot in found] == [text[slot.start : slot.end] for slot in found] == expected
 
 

@@ -1,20 +1,24 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+import unicodedata
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from xa_search.corpora import open_corpus
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking import registration, registry
@@ -26,6 +30,8 @@ from xa_search.tracking.registry import find_version, list_models
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, environment, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
+from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
+from xa_search.workflows.models import predict_texts
 
 pytestmark = pytest.mark.long
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
@@ -295,47 +301,112 @@ def test_a_winner_whose_run_is_missing(search_record: SearchRecord, make_trial: 
     assert not [version for version in list_models(uri) if version.name == "xa-search-untold"]
 
 
-@pytest.mark.usefixtures("champion")
-def test_mlflow_serves_the_champion_over_http(found: Found, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Server:
+    """A process of MLflow's that serves the champion, and the address where it is asked."""
+
+    process: "subprocess.Popen[bytes]"
+    address: str
+
+    def answers(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = _ask(self, body)["predictions"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def server(champion: Registration, found: Found, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("serve")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/xa-search-happy@champion"]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{champion.version.name}@champion"]
     command += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow looks for uvicorn there
     variables = {**os.environ, "MLFLOW_TRACKING_URI": found.uri, "HF_HUB_OFFLINE": "1", "PATH": path}
-    with (tmp_path / "serve.log").open("wb") as log:
-        server = subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(command, env=variables, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
-        expected = [parsed.record() for parsed in trial_bundle(found.job, found.weights).predict(TEXTS)]
-        bodies = ({"inputs": TEXTS}, {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}})
-        for body in bodies:
-            answers = _ask(port, server, body)["predictions"]
-            assert [{**a, "intent_probability": 0} for a in answers] == [
-                {**e, "intent_probability": 0} for e in expected
-            ]
-        null = {"error": "null is no text; send a string in its place"}
-        empty = {"intent": None, "intent_probability": 0.0, "slots": []}
-        odd = [TEXTS[0], None, "\u200b", 5, [1]]
-        for body in ({"inputs": odd}, {"dataframe_split": {"columns": ["text"], "data": [[one] for one in odd]}}):
-            first, *others = _ask(port, server, body)["predictions"]
-            assert first["intent"] == expected[0]["intent"]
-            assert others[:2] == [null, empty]
-            assert [one["error"].partition(" is no text")[0] for one in others[2:]] == ["5", "[1]"]
+        yield Server(process, f"http://127.0.0.1:{port}/invocations")
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def _ask(port: int, server: "subprocess.Popen[bytes]", body: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/invocations",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+def test_mlflow_serves_the_champion_over_http(found: Found, server: Server) -> None:
+    expected = [parsed.record() for parsed in trial_bundle(found.job, found.weights).predict(TEXTS)]
+    bodies = ({"inputs": TEXTS}, {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}})
+    for body in bodies:
+        assert without_probability(server.answers(body)) == without_probability(expected)
+    null = {"error": "null is no text; send a string in its place"}
+    empty = {"intent": None, "intent_probability": 0.0, "slots": []}
+    odd = [TEXTS[0], None, "\u200b", 5, [1]]
+    for body in ({"inputs": odd}, {"dataframe_split": {"columns": ["text"], "data": [[one] for one in odd]}}):
+        first, *others = server.answers(body)
+        assert first["intent"] == expected[0]["intent"]
+        assert others[:2] == [null, empty]
+        assert [one["error"].partition(" is no text")[0] for one in others[2:]] == ["5", "[1]"]
+
+
+def without_probability(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what may differ by its last digit between processes."""
+    return [{name: value for name, value in one.items() if name != "intent_probability"} for one in answers]
+
+
+def test_a_test_set_full_of_marks_is_answered_alike_by_predict_evaluate_and_http(
+    server: Server, mlflow_home: Path, tmp_path: Path
+) -> None:
+    model = "xa-search-happy"
+    mini = open_corpus("mtop-mini", source="en", targets=("de", "fr", "hi"), data=None, home=tmp_path)
+    plain, marked = tmp_path / "plain", tmp_path / "marked"
+    for lang in (mini.source, *mini.targets):
+        texts = [" ".join(row.words) for row in islice(mini.utterances(lang, "test"), 20)]
+        odd = [with_marks(text, place) for place, text in enumerate(texts)]
+        as_typed, predicted = predict_texts(mlflow_home, model, texts), predict_texts(mlflow_home, model, odd)
+        assert [words_and_labels(one) for one in predicted] == [words_and_labels(one) for one in as_typed]
+        assert all(
+            one["text"][slot["start"] : slot["end"]] == slot["value"] for one in predicted for slot in one["slots"]
+        )
+        served = [{"text": text, **one} for text, one in zip(odd, server.answers({"inputs": odd}), strict=True)]
+        assert without_probability(served) == without_probability(predicted)
+        # What was predicted is the truth now: `evaluate` finds each row right only if it reads as `predict` does.
+        for folder, answers in ((plain, as_typed), (marked, predicted)):
+            folder.mkdir(exist_ok=True)
+            rows = "".join(json.dumps(as_own_row(one)) + "\n" for one in answers)
+            (folder / f"test.{lang}.jsonl").write_text(rows, encoding="utf-8")
+    for folder in (plain, marked):
+        asked = open_corpus("own", source="en", targets=mini.targets, data=folder, home=tmp_path, to_train=False)
+        test = score_on_corpus(model_or_trial(mlflow_home, model, None, lambda _: None), asked, None)
+        found = {score.lang: (score.rows, score.exact_match.value, score.slot_f1.value) for score in test.languages}
+        assert found == dict.fromkeys(("en", "de", "fr", "hi"), (20, 1.0, 1.0))
+    assert any(note.startswith("data: test fr: ") and "invisible_character" in note for note in test.notes)
+
+
+def with_marks(text: str, seed: int) -> str:
+    """Write a text as keyboards, web pages and other systems do: what the text policy undoes, and nothing else."""
+    rng = random.Random(seed)
+    spaces, marks = ("\u00a0", "\u202f", "\u3000", "  "), ("\u200b", "\ufeff", "\u00ad", "\u200e")
+    words = [unicodedata.normalize("NFD", word) for word in text.split()]
+    cuts = [rng.randrange(len(word) + 1) for word in words]
+    words = [word[:cut] + rng.choice(marks) + word[cut:] for word, cut in zip(words, cuts, strict=True)]
+    return "".join(word + rng.choice(spaces) for word in words)
+
+
+def words_and_labels(answer: dict[str, Any]) -> tuple[object, ...]:
+    """Return what is the same however a text is typed."""
+    return answer["intent"], [(slot["slot"], slot["start_word"], slot["end_word"]) for slot in answer["slots"]]
+
+
+def as_own_row(answer: dict[str, Any]) -> dict[str, Any]:
+    spans = [[slot["start"], slot["end"], slot["slot"]] for slot in answer["slots"]]
+    return {"text": answer["text"], "intent": answer["intent"], "spans": spans}
+
+
+def _ask(server: Server, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(server.address, data=json.dumps(body).encode(), headers=headers)
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and server.process.poll() is None:
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:
                 answer: dict[str, Any] = json.load(response)
@@ -344,7 +415,7 @@ def _ask(port: int, server: "subprocess.Popen[bytes]", body: dict[str, Any]) -> 
             raise AssertionError(error.read().decode()) from error
         except OSError:
             time.sleep(0.2)
-    raise AssertionError(f"the server does not answer, its exit code is {server.poll()}")
+    raise AssertionError(f"the server does not answer, its exit code is {server.process.poll()}")
 
 
 @pytest.mark.usefixtures("no_fresh_process")

@@ -27,7 +27,7 @@ def utterance(intent: str, *slots: str) -> Utterance:
 
 
 def prediction(intent: str, *slots: str) -> Prediction:
-    return Prediction(intent=intent, intent_probability=0.5, slots=slots)
+    return Prediction(intent=intent, intent_probability=0.5, slots=slots, slot_probabilities=())
 
 
 @pytest.mark.parametrize(

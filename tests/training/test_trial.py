@@ -186,8 +186,11 @@ def test_the_restored_model_predicts_as_the_trials_own(
     encode_split(encoded_rooms, room_corpus, tiny_tokenizer, 64, "test", ("th",))
     from safetensors.torch import load_file
 
+    from xa_search.model.decoding import decoder_among
+
     tensors = load_file(best_weights(job.directory))
     trimmed, _ = build_model(job.encoder, job.corpus, job.settings, tensors.pop("kept_token_ids"))
+    trimmed.decoder = decoder_among(tensors)
     trimmed.load_state_dict(tensors)
     full = restore_model(job.encoder, job.corpus, job.settings, best_weights(job.directory))
     rows = split_rows(job.corpus, "dev", "th", None)

@@ -202,6 +202,9 @@ def predict(
         list[str] | None, typer.Argument(metavar="TEXT", help="Utterances; none reads lines from standard input.")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Below this probability the intent is null.")
+    ] = 0.0,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -213,7 +216,7 @@ def predict(
     from xa_search.errors import XaSearchError
     from xa_search.workflows.models import predict_texts
 
-    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer))
+    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer), threshold)
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]

@@ -4,23 +4,26 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xa_search.cli.display import describe, ended_of, percent, say, short
 from xa_search.cli.tables import print_table
 from xa_search.records import TrialRecord
 from xa_search.search.budgets import format_bytes
-from xa_search.search.history import SearchHistory
 from xa_search.search.node_check import SHOWN
 from xa_search.search.study import JOURNAL
-from xa_search.training.inspection import Inspection
-from xa_search.workflows.check_claims import CheckedClaims
-from xa_search.workflows.doctor import Diagnosis
-from xa_search.workflows.explain import Explanation
-from xa_search.workflows.maintenance import Cleaned, Synced
-from xa_search.workflows.replay import Replay, ReplayedEpoch
+
+if TYPE_CHECKING:
+    from xa_search.search.history import SearchHistory
+    from xa_search.training.inspection import Inspection
+    from xa_search.workflows.check_claims import CheckedClaims
+    from xa_search.workflows.doctor import Diagnosis
+    from xa_search.workflows.explain import Explanation
+    from xa_search.workflows.maintenance import Cleaned, Synced
+    from xa_search.workflows.replay import Replay, ReplayedEpoch
 
 
-def print_searches(searches: Sequence[SearchHistory], without_trials: Sequence[Path]) -> None:
+def print_searches(searches: "Sequence[SearchHistory]", without_trials: Sequence[Path]) -> None:
     """Print one line a search, and the folders that hold none that can be read."""
     for folder in without_trials:
         say(unread_line(folder))
@@ -42,7 +45,7 @@ def unread_line(folder: Path) -> str:
     return f"{folder}: no trial yet, or a damaged {JOURNAL}; the same `xa-search run` resumes it, or says which"
 
 
-def print_search(search: SearchHistory, waiting: int | None) -> None:
+def print_search(search: "SearchHistory", waiting: int | None) -> None:
     """Print the trials of a search and its results so far; `waiting` events are still to go to MLflow."""
     rows = [
         [str(trial.number), describe(trial), trial.state, f"{len(trial.scores)}/{trial.settings.epochs}"]
@@ -64,7 +67,7 @@ def print_search(search: SearchHistory, waiting: int | None) -> None:
         say(f"MLflow: {waiting} events wait; xa-search sync {search.search_id}" if waiting else "MLflow has everything")
 
 
-def print_explanation(search: SearchHistory, explanation: Explanation) -> None:
+def print_explanation(search: "SearchHistory", explanation: "Explanation") -> None:
     """Print why a trial ended, and what a better one had."""
     trial = explanation.trial
     first, *others = explanation.lines
@@ -82,7 +85,7 @@ def print_explanation(search: SearchHistory, explanation: Explanation) -> None:
     say(f"they differ most in {near.setting}: {short(near.own)} here, {short(near.theirs)} there")
 
 
-def print_synced(search: SearchHistory, synced: "Synced") -> None:
+def print_synced(search: "SearchHistory", synced: "Synced") -> None:
     """Print what MLflow got of a search, and what still waits."""
     state = synced.state
     say(f"{search.search_id}: {state.given} events given to MLflow, {state.left} left")
@@ -167,7 +170,7 @@ def print_diagnosis(diagnosis: "Diagnosis") -> None:
         say("all is well" + ("" if len(rows) > 1 else "; with --address, the nodes of a Ray are asked too"))
 
 
-def _state(search: SearchHistory) -> str:
+def _state(search: "SearchHistory") -> str:
     if search.driver:
         return f"running, process {search.driver}"
     if search.other_version and not search.is_over:
@@ -179,7 +182,7 @@ def _by_state(trials: Sequence[TrialRecord]) -> str:
     return ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
 
 
-def _best(search: SearchHistory) -> str:
+def _best(search: "SearchHistory") -> str:
     return "-" if search.best is None else f"{percent(search.best.score)} (trial {search.best.number})"
 
 

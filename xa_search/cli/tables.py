@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,12 +11,9 @@ from rich.text import Text
 from xa_search.cli.display import console, percent, say, short
 from xa_search.cli.plain import visible
 from xa_search.config.plan import DEFAULT_HOME
-from xa_search.corpora import CorpusCheck, CorpusStats
-from xa_search.corpora.lost_rows import losses_above
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST
-from xa_search.tracking.registry import RegisteredVersion
 from xa_search.tracking.report import (
     COST_COLUMNS,
     HEADINGS,
@@ -28,8 +25,12 @@ from xa_search.tracking.report import (
     trial_rows,
 )
 from xa_search.training.registry import method_of, selection_rule
-from xa_search.workflows.evaluate import TransferTest
-from xa_search.workflows.run import SearchResult
+
+if TYPE_CHECKING:
+    from xa_search.corpora import CorpusCheck, CorpusStats
+    from xa_search.tracking.registry import RegisteredVersion
+    from xa_search.workflows.evaluate import TransferTest
+    from xa_search.workflows.run import SearchResult
 
 
 def print_table(
@@ -151,8 +152,10 @@ def print_models(models: Sequence["RegisteredVersion"]) -> None:
     print_table("Registered models, scores in percent", columns, rows)
 
 
-def print_corpus_check(check: CorpusCheck) -> None:
+def print_corpus_check(check: "CorpusCheck") -> None:
     """Print rows, repairs, drops and unseen labels by split and language, and the first fault of each kind."""
+    from xa_search.corpora.lost_rows import losses_above
+
     columns = ["split and language", "rows", "repaired", "dropped", "unseen intents", "unseen slot types"]
     rows = [
         [f"{split.split} {split.lang}", str(split.rows), str(split.repaired), str(split.dropped)]
@@ -185,7 +188,7 @@ def print_corpus_check(check: CorpusCheck) -> None:
         say("which labels are unseen is not known: that takes a training set of the source")
 
 
-def print_corpus_stats(stats: CorpusStats) -> None:
+def print_corpus_stats(stats: "CorpusStats") -> None:
     """Print sizes, lengths and labels by split and language."""
     columns = ["split and language", "utterances", "words", "words each", "intents", "slot types", "also in train"]
     rows = [

@@ -187,7 +187,7 @@ def _dashboard(file: Path) -> Iterator[str]:
         return
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "ray.scripts.scripts", "dashboard", str(file), "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "ray.scripts.scripts", "dashboard", str(file), "--port", str(port)]
     with tempfile.TemporaryFile("w+") as said:
         tunnel = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True, text=True

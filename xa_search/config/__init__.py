@@ -1,5 +1,6 @@
 """A search space: read, extended, validated.
 
 plan: from a YAML file and the command line's changes to one frozen Plan; the published recipe. validation: what is
-wrong with a space, all at once. yaml_files: YAML read with the lines of its faults. shipped: where data files lie.
+wrong with a space, all at once; conditions: with its `when`. yaml_files: YAML read with the lines of its faults.
+shipped: where data files lie.
 """

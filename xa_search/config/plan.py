@@ -37,6 +37,7 @@ EVERYWHERE: dict[str, Any] = {
     "learning_rate": 2e-5,
     "max_tokens": 70,
     "kept_epoch": "last",
+    "decoding": "argmax",
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {

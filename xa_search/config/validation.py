@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from xa_search.config.conditions import condition_faults
 from xa_search.config.yaml_files import yaml_line
 from xa_search.errors import value_faults
 from xa_search.records import (
@@ -33,7 +34,7 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
     """Return what keeps a file from being a search space at all."""
     faults = []
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"])
+        key = ".".join(str(part) for part in fault["loc"] if part != "cases")
         if key in RENAMED_KEYS:
             faults.append(f"{path}: {key}: was renamed; write {yaml_line(RENAMED_KEYS[key], fault['input'])}")
         elif fault["type"] == "extra_forbidden":
@@ -63,7 +64,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     }
     for part in reversed(location[:-1]):
         if part in models:
-            return list(models[str(part)].model_fields)
+            return [name for name in models[str(part)].model_fields if name != "cases"]
     return list(SearchSpace.model_fields) + ["extends"]
 
 
@@ -72,17 +73,19 @@ def with_types(space: SearchSpace) -> SearchSpace:
 
     A value that its setting does not take stays as it is, to be named among the faults.
     """
-    params = {
-        key: parameter
-        if parameter.choices is None
-        else parameter.model_copy(update={"choices": tuple(_typed(key, value) for value in parameter.choices)})
-        for key, parameter in space.params.items()
-    }
+    params = {key: _with_types(key, parameter) for key, parameter in space.params.items()}
     sections = {
         name: {key: _typed(key, value) for key, value in getattr(space, name).items()}
         for name in ("fixed", "baseline", "published")
     }
     return space.model_copy(update={"params": params, **sections})
+
+
+def _with_types(key: str, parameter: Parameter) -> Parameter:
+    cases = tuple(_with_types(key, case) for case in parameter.cases)
+    when = {name: tuple(_typed(name, value) for value in values) for name, values in parameter.when.items()}
+    choices = parameter.choices and tuple(_typed(key, value) for value in parameter.choices)
+    return parameter.model_copy(update={"choices": choices, "when": when, "cases": cases})
 
 
 def _typed(key: str, value: Any) -> Any:
@@ -117,7 +120,7 @@ def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list
             if key not in space.params:
                 faults.append(f"{path}: {section}.{key}: is not searched; {_suggestion(key, list(space.params))}")
     for key in space.params:
-        if key in space.fixed:
+        if key in space.fixed and not space.params[key].conditions:
             faults.append(f"{path}: {key}: stands in both params and fixed; remove one of them")
         if key in NOT_SEARCHED:
             faults.append(f"{path}: params.{key}: decides what is compared and cannot be searched; move it to fixed")
@@ -126,6 +129,7 @@ def space_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> list
     faults += [f"{path}: unseen_languages: {fault}" for fault in _unseen_language_faults(space)]
     faults += [f"{path}: columns{fault}" for fault in _column_faults(space, vocabulary)]
     faults += [f"{path}: resources.{fault}" for fault in _resource_faults(space, vocabulary)]
+    faults += [f"{path}: params.{fault}" for fault in condition_faults(space)]
     if faults:
         return faults
     for key, parameter in space.params.items():
@@ -216,14 +220,20 @@ def _resource_faults(space: SearchSpace, vocabulary: Vocabulary) -> list[str]:
 def _highest_weight(space: SearchSpace, loss: str) -> Any:
     """Return the highest factor before a loss between pairs that a trial may have; what is no number is none."""
     key = f"{loss}{WEIGHT}"
-    values = (space.fixed.get(key, SETTINGS[key].default if key in SETTINGS else 0),)
+    values: tuple[Any, ...] = (space.fixed.get(key, SETTINGS[key].default if key in SETTINGS else 0),)
     searched = space.params.get(key)
     if searched is not None:
-        values = searched.choices or (searched.high or 0,)
+        values = (values if searched.conditions else ()) + (searched.choices or (searched.high or 0,))
     return max((value for value in values if not isinstance(value, str)), default=0)
 
 
 def _parameter_faults(key: str, parameter: Parameter) -> list[str]:
+    if parameter.cases:
+        faults = [fault for case in parameter.cases for fault in _parameter_faults(key, case)]
+        kinds = {(case.choices is None, case.log) for case in parameter.cases}
+        return faults or (
+            ["its cases are ranges and choices, or log and not; make them alike"] if len(kinds) > 1 else []
+        )
     if parameter.choices is not None:
         if parameter.low is not None or parameter.high is not None or parameter.log:
             return ["has both choices and a range; keep one"]
@@ -243,16 +253,23 @@ def _value_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) -> lis
     """Check every value that a trial may get against the settings' own types and limits."""
     faults: list[str] = []
     samples = [("fixed", dict(space.fixed)), ("baseline", dict(space.baseline)), ("published", dict(space.published))]
-    for key, parameter in space.params.items():
-        values = parameter.choices if parameter.choices is not None else (parameter.low, parameter.high)
+    for key, case in ((key, case) for key, parameter in space.params.items() for case in parameter.alternatives):
+        values = case.choices if case.choices is not None else (case.low, case.high)
         samples += [(f"params.{key}", {key: value}) for value in values]
     for where, sample in samples:
         faults += setting_faults(f"{path}: {where}", sample, vocabulary)
     for section in ("baseline", "published"):
         for key, value in getattr(space, section).items():
-            if not faults and not _contains(space.params[key], value):
+            if not faults and not _contains(_range_of(space, section, key), value):
                 faults.append(f"{path}: {section}.{key}: {value!r} lies outside params.{key}; widen that range")
     return faults
+
+
+def _range_of(space: SearchSpace, section: str, key: str) -> Parameter:
+    """Return the range that a value of the two fixed recipes has to lie in; all of it where it is not searched."""
+    first = {name: one.choices[0] for name, one in space.params.items() if one.choices}
+    own = {**first, **space.published, **(space.baseline if section == "baseline" else {})}
+    return space.params[key].in_trial({"method": space.method, **own}) or space.params[key]
 
 
 def _contains(parameter: Parameter, value: Any) -> bool:

@@ -194,13 +194,12 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
     found = find_translations(corpus, lang)
     if found is None:
         return TranslationCheck(lang=lang, translations=0, missing=usable, where="")
-    count = sum(1 for _ in corpus.translations(lang))
     where = found.name if found.files is corpus.files else found.files.where(found.name)
     pairs = check_pairs(corpus, lang)
     return TranslationCheck(
         lang=lang,
-        translations=count,
-        missing=usable - count,
+        translations=pairs.translations,
+        missing=usable - pairs.translations,
         where=where,
         agreements=pairs.agreements,
         fault=pairs.fault,

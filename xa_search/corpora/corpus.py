@@ -13,7 +13,7 @@ given twice.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,12 +78,18 @@ def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
     return TranslationFile(corpus.files, name, by_line=False) if name is not None and _source_has_ids(corpus) else None
 
 
-def read_translations(corpus: "Corpus", lang: str) -> Iterator[Translation]:
-    """Yield one translation at most for each source training utterance; raises DataError where there are none."""
+def read_translations(corpus: "Corpus", lang: str) -> Iterator[tuple[Translation, Row | None]]:
+    """Yield one translation at most for each source training utterance; raises DataError where there are none.
+
+    With it comes the row that it was read from, where it was joined by its id.
+    """
     found = find_translations(corpus, lang)
     if found is None:
         raise DataError(_nothing_usable(corpus) or _no_translations(corpus, lang))
-    yield from _by_line(corpus, lang, found) if found.by_line else _by_id(corpus, lang, found.name)
+    if found.by_line:
+        yield from ((translation, None) for translation in _by_line(corpus, lang, found))
+    else:
+        yield from _by_id(corpus, lang, found.name)
 
 
 def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Translation]:
@@ -109,7 +115,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
         )
 
 
-def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
+def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[tuple[Translation, Row]]:
     """Keep the target rows whose id a source training utterance has; one for each."""
     waiting = set(corpus.source_ids())
     read_keyed = corpus.layout.read_translation_rows
@@ -124,7 +130,7 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[Translation]:
         if row.own_id and row.id in waiting and words:
             waiting.discard(row.id)
             found = True
-            yield Translation(source_id=row.id, lang=lang, words=words, running_text=row.running_text)
+            yield Translation(source_id=row.id, lang=lang, words=words, running_text=row.running_text), row
     if not found:
         raise DataError(
             f"no translations of {corpus.name} into {lang}: {corpus.files.where(name)} shares no id with the "
@@ -193,15 +199,18 @@ class Corpus:
 
     def translations(self, lang: str) -> Iterator[Translation]:
         """Yield the translations of the source training utterances, in no labels but the source's."""
-        return read_translations(self, lang)
+        return (translation for translation, _ in read_translations(self, lang))
 
     def rows(self, lang: str, split: Split) -> Iterator[Row]:
         """Yield every row of a split after repair, dropped ones too."""
         name = self.file_of(lang, split)
         if name is None:
             raise DataError(self._no_file(lang, split))
-        rows = read_rows(self._rows_as_read(name, lang, split), self.tag_scheme(lang, split))
-        yield from with_ids_told_apart(self._with_known_intents(rows, lang, split))
+        yield from with_ids_told_apart(self.repaired(self._rows_as_read(name, lang, split), lang, split))
+
+    def repaired(self, rows: Iterable[Row], lang: str, split: Split) -> Iterator[Row]:
+        """Yield the rows that were read from the file of a split after repair, each by itself."""
+        return self._with_known_intents(read_rows(rows, self.tag_scheme(lang, split)), lang, split)
 
     def _with_known_intents(self, rows: Iterator[Row], lang: str, split: Split) -> Iterator[Row]:
         """Write intents as the source training set does, where the layout knows another way of writing them."""
@@ -226,6 +235,13 @@ class Corpus:
         if self.found.source_ids is None:
             self.found.source_ids = frozenset(row.id for row in self.utterances(self.source, "train"))
         return self.found.source_ids
+
+    def source_utterances(self, ids: Set[str]) -> Mapping[str, Utterance]:
+        """Return the source training utterances with these ids, and others; each is kept, for the next target."""
+        known = self.found.source_utterances
+        if missing := ids - known.keys():
+            known.update((row.id, row) for row in self.utterances(self.source, "train") if row.id in missing)
+        return known
 
     def tag_scheme(self, lang: str, split: Split) -> TagScheme | None:
         """Return the scheme in which a file writes its tags, over all its rows; none where they come from spans."""

@@ -15,7 +15,7 @@ from xa_search.corpora.repair import repair
 from xa_search.corpora.rows import Row
 from xa_search.corpora.tags import TagScheme, TagSurvey, is_outside, to_iob2
 from xa_search.corpora.text import clean_label, is_utf8
-from xa_search.records import Split
+from xa_search.records import Split, Utterance
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class FoundInFiles:
     schemes: dict[tuple[str, str, Split], TagScheme] = field(default_factory=dict)
     source_intents: frozenset[str] | None = None
     source_ids: frozenset[str] | None = None
+    source_utterances: dict[str, Utterance] = field(default_factory=dict)
 
 
 def survey_tags(rows: Iterable[Row]) -> TagScheme:

@@ -9,12 +9,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
+from itertools import accumulate
 
 from xa_search.corpora.raw_files import Line
 from xa_search.corpora.rows import CatalogueEntry, Layout, Row, RowError, full_lines, line_id, no_file
 from xa_search.corpora.spans import SlotSpan, Token, tags_from_spans
-from xa_search.corpora.text import SPACE
+from xa_search.corpora.text import SPACE, is_plain
 from xa_search.records import OUTSIDE, SPLITS, Split
 
 LOCALES = (
@@ -57,6 +57,7 @@ def id_translations(lang: str) -> tuple[str, ...]:
 
 def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[Row]:
     """Yield a row for each line of the split."""
+    by_character = language_of(lang) in BY_CHARACTER
     for line in full_lines(lines):
         told = _told_split(line.text)
         if told is not None and told != split:
@@ -67,11 +68,13 @@ def read(_name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator
         if (stated if stated in SPLITS else "train") == split:
             own = found.get("id")
             own_id = type(own) in (str, int) and own != ""
-            yield _row(found, line.number, str(own) if own_id else row_id, own_id, lang)
+            yield _row(found, line.number, str(own) if own_id else row_id, own_id, by_character)
 
 
 def parse_markup(text: str) -> tuple[str, tuple[SlotSpan, ...]]:
     """Read `wake me at [time : five am]`: the text, and the slots by offsets that count no white space."""
+    if "[" not in text and "]" not in text:
+        return SPACE.sub("", text), ()
     plain = ""
     spans = []
     place = 0
@@ -111,28 +114,30 @@ def _load(text: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, lang: str) -> Row:
+def _row(found: dict[str, object], line: int, row_id: str, own_id: bool, by_character: bool) -> Row:
     utterance, annotated, intent = found.get("utt"), found.get("annot_utt"), found.get("intent", "")
     if not isinstance(utterance, str) or not isinstance(annotated, str) or not isinstance(intent, str) or not own_id:
         return Row(line=line, id=row_id, own_id=own_id, dropped="bad_json")
     if found.get("partition") not in SPLITS:
         return Row(line=line, id=row_id, own_id=own_id, dropped="unknown_split")
-    words = _words(utterance, lang)
-    row = Row(line=line, id=row_id, own_id=True, words=words, had_slots="[" in annotated)
-    by_character = language_of(lang) in BY_CHARACTER
+    words = _words(utterance, by_character)
+    slotted = "[" in annotated
     try:
         tags, snapped = _tags(words, unicodedata.normalize("NFC", annotated) if by_character else annotated)
     except RowError as fault:
-        return replace(row, dropped=fault.reason)
+        return Row(line=line, id=row_id, own_id=True, words=words, dropped=fault.reason, had_slots=slotted)
     composed = by_character and not unicodedata.is_normalized("NFC", utterance)
     repairs = (*(("composed_letters",) if composed else ()), *(("snapped_span",) if snapped else ()))
-    return replace(row, tags=tags, intent=intent, repairs=repairs)
+    return Row(
+        line=line, id=row_id, own_id=True, words=words, tags=tags, intent=intent, repairs=repairs, had_slots=slotted
+    )
 
 
-def _words(utterance: str, lang: str) -> tuple[str, ...]:
+def _words(utterance: str, by_character: bool) -> tuple[str, ...]:
     """Split an utterance; characters that are words are composed first, so that none is a part of a letter."""
-    if language_of(lang) not in BY_CHARACTER:
-        return tuple(part for part in SPACE.split(utterance) if part)
+    if not by_character:
+        parts = utterance.split() if is_plain(utterance) else SPACE.split(utterance)
+        return tuple(part for part in parts if part)
     parts = SPACE.split(unicodedata.normalize("NFC", utterance))
     return tuple(word for part in parts for word in CHARACTER_WORDS.findall(part))
 
@@ -143,12 +148,15 @@ def _tags(words: tuple[str, ...], annotated: str) -> tuple[tuple[str, ...], bool
         raise RowError("text_differs")
     if not spans:
         return (OUTSIDE,) * len(words), False
-    tokens = []
-    start = 0
-    for word in words:
-        tokens.append(Token(word, start, start + len(word)))
-        start += len(word)
-    return tags_from_spans(tuple(tokens), spans)
+    ends = list(accumulate(map(len, words), initial=0))
+    places = {end: number for number, end in enumerate(ends)}
+    if all(span.start in places and span.end in places for span in spans):  # most are whole words
+        tags = [OUTSIDE] * len(words)
+        for span in spans:
+            first, last = places[span.start], places[span.end]
+            tags[first:last] = [f"B-{span.label}", *[f"I-{span.label}"] * (last - first - 1)]
+        return tuple(tags), False
+    return tags_from_spans(tuple(map(Token, words, ends, ends[1:])), spans)
 
 
 LAYOUT = Layout(

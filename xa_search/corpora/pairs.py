@@ -15,7 +15,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xa_search.corpora.corpus import Corpus, find_translations
+from xa_search.corpora.corpus import Corpus, find_translations, read_translations
+from xa_search.corpora.rows import Row
 from xa_search.records import OUTSIDE
 
 SAMPLE = 2000
@@ -55,6 +56,7 @@ class PairCheck:
     """How far the pairs of a language agree; `fault` says what is at chance, and is empty where nothing is."""
 
     lang: str
+    translations: int
     agreements: tuple[Agreement, ...]
     fault: str = ""
 
@@ -73,8 +75,8 @@ class Pair:
 
 
 def check_pairs(corpus: Corpus, lang: str) -> PairCheck:
-    """Compare a sample of a language's pairs, in the order of their file."""
-    pairs = sample_pairs(corpus, lang)
+    """Count a language's pairs, and compare a sample of them, in the order of their file."""
+    translations, pairs = sample_pairs(corpus, lang)
     agreements = compare(pairs)
     fault = at_chance(agreements)
     if not fault:
@@ -86,30 +88,33 @@ def check_pairs(corpus: Corpus, lang: str) -> PairCheck:
                 fault = f"in part {number + 1} of {count}, {first} to {last}, {found}"
                 break
     return PairCheck(
-        lang=lang, agreements=agreements, fault=f"{lang}: {fault}: {_advice(corpus, lang)}" if fault else ""
+        lang=lang,
+        translations=translations,
+        agreements=agreements,
+        fault=f"{lang}: {fault}: {_advice(corpus, lang)}" if fault else "",
     )
 
 
-def sample_pairs(corpus: Corpus, lang: str) -> list[Pair]:
-    """Return pairs evenly spread over the file of the translations; it keeps a few thousand in memory."""
-    translated: dict[str, tuple[str, ...]] = {}
-    stride = 1
-    for number, translation in enumerate(corpus.translations(lang)):
-        if number % stride == 0:
-            translated[translation.source_id] = translation.words
+def sample_pairs(corpus: Corpus, lang: str) -> tuple[int, list[Pair]]:
+    """Return how many pairs there are, and some evenly spread over the file of the translations."""
+    translated: dict[str, tuple[tuple[str, ...], Row | None]] = {}
+    stride, count = 1, 0
+    for translation, row in read_translations(corpus, lang):
+        if count % stride == 0:
+            translated[translation.source_id] = translation.words, row
         if len(translated) > 2 * SAMPLE:
             stride *= 2
             translated = dict(list(translated.items())[::2])
+        count += 1
     kept = list(translated)
     kept = [kept[number * len(kept) // SAMPLE] for number in range(SAMPLE)] if len(kept) > SAMPLE else kept
-    wanted = set(kept)
-    sources = {row.id: row for row in corpus.utterances(corpus.source, "train") if row.id in wanted}
-    labels = _target_labels(corpus, lang, wanted)
-    return [
+    sources = corpus.source_utterances(set(kept))
+    labels = _target_labels(corpus, lang, [row for one in kept if (row := translated[one][1]) is not None])
+    return count, [
         Pair(
             source_id=source_id,
             source_words=source.words,
-            words=translated[source_id],
+            words=translated[source_id][0],
             source_intent=source.intent,
             source_types=_types(source.slots),
             intent=labels[source_id][0] if source_id in labels else None,
@@ -227,15 +232,13 @@ def _types(tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(tag[2:] for tag in tags if tag != OUTSIDE and tag[0] == "B"))
 
 
-def _target_labels(corpus: Corpus, lang: str, ids: set[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _target_labels(corpus: Corpus, lang: str, rows: Sequence[Row]) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return the intents and slot types of the target rows that pairs by id are joined with, if they have any."""
     found = find_translations(corpus, lang)
-    if found is None or found.by_line or found.name != corpus.file_of(lang, "train"):
+    if found is None or found.name != corpus.file_of(lang, "train"):
         return {}
     return {
-        row.id: (row.intent, _types(row.tags))
-        for row in corpus.rows(lang, "train")
-        if row.dropped is None and row.id in ids
+        row.id: (row.intent, _types(row.tags)) for row in corpus.repaired(rows, lang, "train") if row.dropped is None
     }
 
 

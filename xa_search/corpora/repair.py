@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from xa_search.corpora.rows import Row
-from xa_search.corpora.text import SPACE, SURROGATE, PlacedWord, clean_label, is_utf8, split_words
+from xa_search.corpora.text import SPACE, SURROGATE, PlacedWord, clean_label, is_plain, is_utf8, split_words
 from xa_search.records import OUTSIDE
 
 
 def repair(row: Row) -> Row:
     """Apply the policy to one row."""
+    if row.dropped is None and _needs_none(row):
+        return row
     if not all(map(is_utf8, (*row.words, *row.tags, row.intent, row.id))):
         return replace(row, dropped="not_utf8", words=(), tags=(), intent="", id=SURROGATE.sub("?", row.id))
     if row.dropped is not None:
@@ -35,15 +37,31 @@ def repair(row: Row) -> Row:
         return replace(row, words=tuple(words), dropped="no_intent")
     if not all(is_tag(tag) for tag in tags):
         return replace(row, words=tuple(words), dropped="bad_tag")
-    legal = legal_tags(tags)
-    if legal != tags:
+    legal = legal_tags(tuple(tags))
+    if legal != tuple(tags):
         repairs.append("stray_inside_tag")
     return replace(
         row,
         words=tuple(words),
-        tags=tuple(legal),
+        tags=legal,
         intent=intent,
         repairs=tuple(dict.fromkeys((*row.repairs, *repairs))),
+    )
+
+
+def _needs_none(row: Row) -> bool:
+    """Tell whether a row is as the policy would make it; most are, and this is told much sooner than it is done."""
+    labels = (*row.tags, row.intent)
+    text = "".join((*row.words, *labels))
+    return (
+        0 < len(row.words) == len(row.tags)
+        and all(row.words)
+        and all(labels)
+        and " " not in text
+        and is_plain(text)
+        and row.id.isprintable()
+        and all(is_tag(tag) for tag in set(row.tags))
+        and legal_tags(row.tags) == row.tags
     )
 
 
@@ -52,14 +70,16 @@ def is_tag(tag: str) -> bool:
     return tag == OUTSIDE or (tag[:2] in ("B-", "I-") and len(tag) > 2)
 
 
-def legal_tags(tags: list[str]) -> list[str]:
+def legal_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     """Make IOB2: an I- tag that follows no tag of the same type becomes B-."""
+    if not any(tag[0] == "I" for tag in tags):
+        return tags
     legal: list[str] = []
     before = OUTSIDE
     for tag in tags:
         legal.append("B-" + tag[2:] if tag[:2] == "I-" and before[2:] != tag[2:] else tag)
         before = tag
-    return legal
+    return tuple(legal)
 
 
 def _clean(words: tuple[str, ...], tags: tuple[str, ...]) -> tuple[list[str], list[str], list[str]]:

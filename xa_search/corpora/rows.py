@@ -88,11 +88,12 @@ def full_lines(lines: Iterator[Line]) -> Iterator[Line]:
     """Leave out the blank lines at the end; one in the middle is a (faulty) row, so that line files stay parallel."""
     blank: list[Line] = []
     for line in lines:
-        if not line.text.strip():
+        if not line.text or line.text.isspace():
             blank.append(line)
             continue
-        yield from blank
-        blank.clear()
+        if blank:
+            yield from blank
+            blank.clear()
         yield line
 
 

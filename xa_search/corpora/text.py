@@ -23,6 +23,7 @@ INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+BETWEEN_SPACES = re.compile("[^ ]+")
 SURROGATE = re.compile("[\ud800-\udfff]")
 """A byte that was not UTF-8: Python keeps it as a lone surrogate."""
 JAMO = re.compile("[\u1160-\u11ff]")
@@ -40,6 +41,8 @@ class PlacedWord:
 
 def split_words(text: str) -> tuple[PlacedWord, ...]:
     """Return the words of a text with their places; none where it has no visible character."""
+    if is_plain(text):
+        return tuple(PlacedWord(word[0], *word.span()) for word in BETWEEN_SPACES.finditer(text))
     words = []
     start = 0
     for space in (*SPACE.finditer(text), None):
@@ -52,7 +55,16 @@ def split_words(text: str) -> tuple[PlacedWord, ...]:
 
 def clean_words(text: str) -> tuple[str, ...]:
     """Return the words of a text without their places."""
-    return tuple(word.text for word in split_words(text))
+    return tuple(text.split()) if is_plain(text) else tuple(word.text for word in split_words(text))
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether the words of a text are what stands between its plain spaces, as it stands there.
+
+    It may say no of such a text, too: of one with joiners, or with letters that Python does not know yet. Every part of
+    a composed text (NFC) is composed, so that many can be looked at in one go.
+    """
+    return text.isprintable() and unicodedata.is_normalized("NFC", text)
 
 
 def clean_label(text: str) -> str:

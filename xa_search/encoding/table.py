@@ -1,6 +1,6 @@
 """One encoded table in memory-mapped form. In: an Arrow file. Out: rows by index, and whole columns as arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,12 @@ class EncodedTable:
         tags = self._dataset.data.column("slots").combine_chunks()
         row_of_tag, begins = pc.list_parent_indices(tags), pc.starts_with(pc.list_flatten(tags), "B-")
         return np.bincount(np.asarray(row_of_tag)[np.asarray(begins)], minlength=len(self))
+
+    def tag_numbers(self, rows: np.ndarray, slot_tags: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the tags of these rows, one row behind the other, and how many each has; both int64."""
+        tags = self._dataset.data.column("slots").combine_chunks().take(pa.array(rows))
+        numbers = pc.index_in(pc.list_flatten(tags), value_set=pa.array(slot_tags, type=pa.string()))
+        return np.asarray(numbers).astype(np.int64), np.asarray(pc.list_value_length(tags)).astype(np.int64)
 
     def ids(self) -> Iterator[list[str]]:
         """Yield the ids of all rows, piece by piece."""

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from xa_search.errors import ModelError
 from xa_search.model.hub import quiet_transformers
@@ -92,7 +92,7 @@ _ORIGIN_FILE = "origin.json"
 _LEFT_OVER_SECONDS = 3600.0
 
 
-def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
+def tokenizer_fingerprint(tokenizer: "transformers.PreTrainedTokenizerFast") -> str:
     """Return the sha256, in hex, of the token ids of the fixed sentences."""
     ids = [tokenizer(sentence)["input_ids"] for sentence in SENTENCES]
     return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
@@ -122,10 +122,12 @@ def prepare_encoder(name: str, home: Path) -> EncoderFiles:
     return _read_origin(directory)
 
 
-def load_encoder_config(files: EncoderFiles) -> "PreTrainedConfig":
+def load_encoder_config(files: EncoderFiles) -> "transformers.PreTrainedConfig":
     """Return the configuration of an encoder, a fresh object at each call."""
     architecture(files.directory, files.size)
-    config: PreTrainedConfig = AutoConfig.from_pretrained(files.directory, local_files_only=True)
+    config: transformers.PreTrainedConfig = transformers.AutoConfig.from_pretrained(
+        files.directory, local_files_only=True
+    )
     return config
 
 
@@ -141,7 +143,7 @@ def longest_input(files: EncoderFiles) -> int | None:
     return positions - int(config.pad_token_id) - 1 if config.model_type == "xlm-roberta" else positions
 
 
-def load_encoder(files: EncoderFiles) -> "PreTrainedModel":
+def load_encoder(files: EncoderFiles) -> "transformers.PreTrainedModel":
     """Return the encoder in float32, in evaluation mode; it has a pooler only where `files.embedding` is pooler.
 
     Raises ModelError where the pooler is asked for and the checkpoint has none, and for unreadable files.
@@ -155,7 +157,7 @@ def load_encoder(files: EncoderFiles) -> "PreTrainedModel":
     options: dict[str, Any] = {"add_pooling_layer": with_pooler} if kind in WITH_POOLER else {}
     with quiet_transformers():
         try:
-            model: PreTrainedModel = AutoModel.from_pretrained(
+            model: transformers.PreTrainedModel = transformers.AutoModel.from_pretrained(
                 files.directory, dtype="float32", local_files_only=True, **options
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -164,7 +166,7 @@ def load_encoder(files: EncoderFiles) -> "PreTrainedModel":
     return model
 
 
-def load_tokenizer(directory: Path) -> "PreTrainedTokenizerFast":
+def load_tokenizer(directory: Path) -> "transformers.PreTrainedTokenizerFast":
     """Return the fast tokenizer in `directory`, exactly as its tokenizer.json has it.
 
     The class is the generic one: the classes of single models rebuild the pipeline from the vocabulary, and drop what
@@ -174,7 +176,7 @@ def load_tokenizer(directory: Path) -> "PreTrainedTokenizerFast":
         raise ModelError(f"no tokenizer.json in {directory}; delete the folder and run again, or give another one")
     with quiet_transformers():
         try:
-            tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+            tokenizer: transformers.PreTrainedTokenizerFast = transformers.PreTrainedTokenizerFast.from_pretrained(
                 directory, local_files_only=True
             )
         except Exception as error:  # the Rust library raises bare Exceptions

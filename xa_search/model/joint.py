@@ -16,7 +16,10 @@ from torch import nn
 from torch.nn import functional
 
 from xa_search.encoding.batches import Batch
+from xa_search.model.decoding import SlotDecoder
 from xa_search.model.packed import Dropout, encode_packed, encode_padded, use_packed_attention
+
+TEMPERATURES = "temperatures"
 
 
 class SlotPresence(nn.Module):
@@ -58,9 +61,15 @@ class JointOutput:
 
 
 class JointModel(nn.Module):
-    """An encoder with an intent head and a slot head. The encoder can be run through the model only."""
+    """An encoder with an intent head and a slot head. The encoder can be run through the model only.
+
+    How its logits are read is kept with it: the decoder of slot tags, none where each word takes its best one, and the
+    temperatures [2] of the intents' and of the slot tags' probabilities.
+    """
 
     presence_head: SlotPresence | None
+    decoder: SlotDecoder | None
+    temperatures: torch.Tensor
 
     def __init__(self, encoder: Any, embedding: str, intents: int, slot_tags: int, dropout: float) -> None:
         super().__init__()
@@ -70,6 +79,8 @@ class JointModel(nn.Module):
         self.intent_head = nn.Linear(encoder.config.hidden_size, intents)
         self.slot_head = nn.Linear(encoder.config.hidden_size, slot_tags)
         self.presence_head = None
+        self.decoder = None
+        self.register_buffer(TEMPERATURES, torch.ones(2))
         self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
 
     def forward(self, batch: Batch) -> JointOutput:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from xa_search.encoding.batches import Collator, sorted_batches
 from xa_search.encoding.files import ROWS_A_CHUNK, write_table
@@ -96,7 +96,7 @@ def matching_layer(depth: int) -> int:
 class WordEmbeddings:
     """Embeds the words of utterances with a layer of a pretrained encoder."""
 
-    def __init__(self, encoder: "PreTrainedModel", layer: int, device: torch.device) -> None:
+    def __init__(self, encoder: "transformers.PreTrainedModel", layer: int, device: torch.device) -> None:
         self._encoder: Any = encoder.to(device)  # type: ignore[arg-type]
         self._encode = encode_packed if use_packed_attention(encoder) else encode_padded
         self._layer = layer

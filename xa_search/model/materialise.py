@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer, XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
 from xa_search.errors import ModelError
 from xa_search.model import hub
@@ -55,7 +55,7 @@ def write_tiny(directory: Path) -> None:
     Leaves the global random state as it was.
     """
     vocabulary = tiny_vocabulary()
-    config = XLMRobertaConfig(
+    config = transformers.XLMRobertaConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
         num_hidden_layers=2,
@@ -69,10 +69,10 @@ def write_tiny(directory: Path) -> None:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        model = XLMRobertaModel(config, add_pooling_layer=True)
+        model = transformers.XLMRobertaModel(config, add_pooling_layer=True)
     with quiet_transformers():
         model.save_pretrained(directory)
-    tokenizer = XLMRobertaTokenizer(vocab=vocabulary, model_max_length=_POSITIONS - 2)
+    tokenizer = transformers.XLMRobertaTokenizer(vocab=vocabulary, model_max_length=_POSITIONS - 2)
     tokenizer.save_pretrained(directory)
 
 
@@ -121,10 +121,10 @@ def convert(source: Path, target: Path, name: str) -> None:
     pooling = {"add_pooling_layer": True} if kind in WITH_POOLER else {}
     with quiet_transformers():
         try:
-            model, report = AutoModel.from_pretrained(
+            model, report = transformers.AutoModel.from_pretrained(
                 source, dtype="float32", local_files_only=True, output_loading_info=True, **pooling
             )
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=True)
         except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
             raise ModelError(f"model {name!r}: cannot load {source} ({first_line(error)})") from error
     missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}

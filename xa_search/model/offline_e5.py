@@ -14,9 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import transformers
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from transformers import BertConfig, XLMRobertaTokenizer
 
 from xa_search.errors import ModelError
 
@@ -158,7 +158,7 @@ def read_packed_e5(path: Path) -> PackedE5:
 
 def write_packed_e5(packed: PackedE5, directory: Path) -> None:
     """Write config.json, model.safetensors (float32) and the tokenizer files into the existing `directory`."""
-    config = BertConfig(
+    config = transformers.BertConfig(
         architectures=["BertModel"],
         hidden_size=packed.hidden,
         num_hidden_layers=packed.layers,
@@ -175,7 +175,7 @@ def write_packed_e5(packed: PackedE5, directory: Path) -> None:
     config.save_pretrained(directory)
     save_file(packed.tensors, directory / "model.safetensors", metadata={"format": "pt"})
     charsmap = compile_charsmap(with_compositions(packed.normaliser))
-    tokenizer = XLMRobertaTokenizer(
+    tokenizer = transformers.XLMRobertaTokenizer(
         vocab=list(zip(packed.pieces, packed.scores, strict=True)),
         _spm_precompiled_charsmap=charsmap,  # type: ignore[arg-type]  # annotated as text, but bytes are taken
         model_max_length=packed.positions,

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 from torch.nn import functional
-from transformers import AttentionInterface
 
 from xa_search.encoding.batches import Batch, Block
 
@@ -77,7 +77,7 @@ def use_packed_attention(encoder: Any) -> bool:
     """Give the encoder the packed attention, in place; return whether its architecture takes it."""
     if encoder.config.model_type not in FIRST_POSITION:
         return False
-    AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+    transformers.AttentionInterface.register(PACKED_ATTENTION, packed_attention)
     encoder.set_attn_implementation(PACKED_ATTENTION)
     return True
 

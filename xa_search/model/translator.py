@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+import transformers
 
 from xa_search.corpora.text import clean_label
 from xa_search.errors import ModelError
@@ -63,8 +63,12 @@ class Translator:
     def __init__(self, files: TranslationModel, source: str, target: str, device: "torch.device") -> None:
         with quiet_transformers():
             try:
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(files.directory, local_files_only=True)
-                model = AutoModelForSeq2SeqLM.from_pretrained(files.directory, dtype="float32", local_files_only=True)
+                self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+                    files.directory, local_files_only=True
+                )
+                model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+                    files.directory, dtype="float32", local_files_only=True
+                )
             except (OSError, ValueError, KeyError, RuntimeError) as error:
                 raise ModelError(f"cannot load the translation model {files.name} ({first_line(error)})") from error
         self._model: Any = model.to(device).eval()

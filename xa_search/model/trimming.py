@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from xa_search.encoding.files import node_copy
@@ -95,7 +95,7 @@ def distinct_token_ids(corpus: EncodedCorpus, tables: Sequence[tuple[str, str]])
 
 def load_trimmed_encoder(
     files: EncoderFiles, token_ids: torch.Tensor, directory: Path
-) -> tuple["PreTrainedModel", torch.Tensor]:
+) -> tuple["transformers.PreTrainedModel", torch.Tensor]:
     """Return the encoder with the rows of `token_ids` and of padding only, and the ids that were kept.
 
     It equals what `load_encoder` and `trim_vocabulary` make, bit by bit, but reads a file of these rows in `directory`.
@@ -116,7 +116,7 @@ def load_trimmed_encoder(
     return encoder, kept_ids
 
 
-def _empty_encoder(files: EncoderFiles) -> "PreTrainedModel":
+def _empty_encoder(files: EncoderFiles) -> "transformers.PreTrainedModel":
     """Build the encoder without filling its weights. Memory that is never touched is never taken.
 
     The meta device would leave the buffers empty that no file holds, such as the position ids.
@@ -124,14 +124,14 @@ def _empty_encoder(files: EncoderFiles) -> "PreTrainedModel":
     config = load_encoder_config(files)
     options = {"add_pooling_layer": files.embedding == "pooler"} if config.model_type in WITH_POOLER else {}
     with quiet_transformers(), no_init_weights():
-        encoder: PreTrainedModel = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        encoder: transformers.PreTrainedModel = transformers.AutoModel.from_config(  # type: ignore[no-untyped-call]
             config, dtype=torch.float32, **options
         )
     encoder.train(False)
     return encoder
 
 
-def _fill(encoder: "PreTrainedModel", path: Path) -> None:
+def _fill(encoder: "transformers.PreTrainedModel", path: Path) -> None:
     encoder.load_state_dict(_read(node_copy(path)), assign=True)
 
 

@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
 KEEP = 3
+LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
+"""Unless a space says otherwise, one in four of its trials runs at a time, and at least four of them."""
 MAX_LOST = 0.02
 """The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
 PLACEMENT = "placement.txt"
@@ -27,13 +31,63 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Values = Annotated[tuple[Any, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
 class Parameter(Frozen):
-    """One searched setting: a range with `low`, `high` and `log`, or a list of `choices`."""
+    """One searched setting: a range with `low`, `high` and `log`, or a list of `choices`.
+
+    With `when` it is searched only in trials whose other settings have one of these values. With `cases`, which a space
+    file has as a list in its place, a trial searches the first of them whose `when` holds; the range spans them all.
+    """
 
     low: float | None = None
     high: float | None = None
     log: bool = False
     choices: tuple[Any, ...] | None = None
+    when: dict[str, Values] = {}
+    cases: tuple["Parameter", ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_cases(cls, given: Any) -> Any:
+        return {"cases": given} if isinstance(given, list) else given
+
+    @model_validator(mode="after")
+    def _span_cases(self) -> "Parameter":
+        lows = [case.low for case in self.cases if case.low is not None]
+        highs = [case.high for case in self.cases if case.high is not None]
+        choices = dict.fromkeys(choice for case in self.cases for choice in case.choices or ())
+        spanned = {
+            "low": min(lows, default=None),
+            "high": max(highs, default=None),
+            "log": any(case.log for case in self.cases),
+            "choices": tuple(choices) or None,
+        }
+        for name, value in spanned.items() if self.cases else ():
+            object.__setattr__(self, name, value)
+        return self
+
+    @property
+    def alternatives(self) -> "tuple[Parameter, ...]":
+        """The cases, or the one range that there is."""
+        return self.cases or (self,)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The settings that decide whether, or in which range, this one is searched."""
+        return tuple(dict.fromkeys(name for case in self.alternatives for name in case.when))
+
+    def in_trial(self, values: Mapping[str, Any]) -> "Parameter | None":
+        """Return the range that is searched in a trial with these values; none where it is not searched."""
+        for case in self.alternatives:
+            if all(name in values and values[name] in allowed for name, allowed in case.when.items()):
+                return case
+        return None
 
 
 class Asha(Frozen):
@@ -77,6 +131,9 @@ class SearchSpace(Frozen):
     """Values of searched parameters in the published recipe."""
     selection: str = "label_free"
     trials: int = Field(default=20, ge=2)
+    max_concurrent: int | None = Field(default=None, ge=1)
+    """So many trials run at a time at most; none: a quarter of the trials, and at least 4. What has not ended teaches
+    the sampler nothing: with all trials at once, none would be proposed by what others scored."""
     keep: int = Field(default=KEEP, ge=1)
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
@@ -113,6 +170,11 @@ class SearchSpace(Frozen):
         only = {name: one.choices[0] for name, one in self.params.items() if one.choices and len(one.choices) == 1}
         return {**self.published, **self.baseline, **only}
 
+    @property
+    def concurrency(self) -> int:
+        """How many trials run at a time at most, however many slots there are."""
+        return self.max_concurrent or max(LEAST_CONCURRENCY, ceil(self.trials / PART_AT_ONCE))
+
     def gpus(self, size: str) -> float | None:
         """Return what the space says that a trial of a size takes; none: as much as is measured."""
         return self.resources[size].gpus if size in self.resources else self.gpus_per_trial
@@ -144,7 +206,7 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}

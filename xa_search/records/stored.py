@@ -12,6 +12,8 @@ RENAMED_KEYS = {"held_out": "unseen_languages"}
 """Keys of a search space, by their earlier names."""
 RENAMED_SETTINGS = {"held_out": "validation_fraction"}
 """Settings of a trial, by their earlier names."""
+FIRST_SETTINGS = {"decoding": "argmax"}
+"""What trials did before there was a setting for it."""
 SECTIONS = ("params", "fixed", "baseline", "published")
 """The keys of a search space below which settings stand."""
 
@@ -28,7 +30,7 @@ def with_first_names(space: Mapping[str, Any]) -> dict[str, Any]:
 
 def stored_settings(values: Mapping[str, Any]) -> TrialSettings:
     """Return the settings of a trial that were stored under today's or earlier names."""
-    return TrialSettings.model_validate(_renamed(values, RENAMED_SETTINGS))
+    return TrialSettings.model_validate(FIRST_SETTINGS | _renamed(values, RENAMED_SETTINGS))
 
 
 def _renamed_space(space: Mapping[str, Any], keys: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:

@@ -108,6 +108,9 @@ class TrialSettings(BaseModel):
     """`attended` pads every utterance to `max_tokens` and lets attention see that, as the published code does."""
     kept_epoch: Literal["best", "last"] = "best"
     """The epoch whose weights and score count: the best by the selection rule, or as published the last."""
+    decoding: Literal["viterbi", "argmax"] = "viterbi"
+    """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
+    published, each word its best tag."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes what a measurement on this machine found faster."""
     max_tokens: int = Field(default=128, ge=8)

@@ -136,11 +136,12 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
     choices = {
         name: list(dict.fromkeys(space.params[name].choices or (middle[name],)))
         for name in COSTLY
-        if name in space.params
+        if name in space.params and not space.params[name].conditions
     }
     combinations = list(product(*choices.values()))
     for values in combinations:
-        settings = plan.trial_settings(middle | dict(zip(choices, values, strict=True)))
+        chosen = dict(zip(choices, values, strict=True))
+        settings = plan.trial_settings(recipe(space, "published", chosen) | chosen)
         epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
         count = (space.trials - 2) / len(combinations)
         groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))

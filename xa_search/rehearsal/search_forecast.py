@@ -144,6 +144,7 @@ def estimated_step(dimensions: Dimensions, utterances: int, tokens: float, kind:
 def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
     """Return what the search takes on disk, as its own check before the first trial counts it."""
     sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.trials
+    at_once = min(at_once, plan.space.concurrency)
     running = trials_bytes(sizes, trials, at_once, models)
     weights = models * max(weights_bytes(size) for size in sizes)
     winner = max(encoder_bytes(size) for size in sizes)

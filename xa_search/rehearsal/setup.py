@@ -76,6 +76,9 @@ def rehearsal_changes(space: SearchSpace, check: CorpusCheck, cores: int) -> tup
     searched = {name: {"choices": [value]} for name, value in settings.items() if name in space.params}
     searched["learning_rate"] = LEARNING_RATES
     whole = space.model_dump(mode="json", exclude_none=True)
+    for name, parameter in space.params.items():
+        if not searched.keys().isdisjoint(parameter.conditions):  # it would hold in no trial of the tiny encoder
+            whole["params"][name] = parameter.model_copy(update={"when": {}, "cases": ()}).model_dump(exclude_none=True)
     values = {name: value for name, value in settings.items() if name in searched}
     changed: dict[str, Any] = {
         "params": whole["params"] | searched,

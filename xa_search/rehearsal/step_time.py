@@ -14,7 +14,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from transformers import XLMRobertaConfig, XLMRobertaModel
+import transformers
 
 from xa_search.corpora import Corpus
 from xa_search.corpora.corpus import find_translations
@@ -194,7 +194,7 @@ def _mean_seconds(settings: TrialSettings, dimensions: Dimensions, texts: Texts,
 
 
 def _random_encoder(dimensions: Dimensions, settings: TrialSettings) -> torch.nn.Module:
-    config = XLMRobertaConfig(
+    config = transformers.XLMRobertaConfig(
         vocab_size=VOCABULARY,
         hidden_size=dimensions.hidden,
         num_hidden_layers=dimensions.layers,
@@ -204,7 +204,7 @@ def _random_encoder(dimensions: Dimensions, settings: TrialSettings) -> torch.nn
         type_vocab_size=1,
         pad_token_id=1,
     )
-    encoder: torch.nn.Module = XLMRobertaModel(config, add_pooling_layer=False)
+    encoder: torch.nn.Module = transformers.XLMRobertaModel(config, add_pooling_layer=False)
     replace_dropout(encoder, settings.dropout)
     return encoder
 

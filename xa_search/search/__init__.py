@@ -1,9 +1,9 @@
 """The search: Optuna's proposals, early stopping, budgets, failures, and how trials run: here, or by Ray Tune.
 
-study, sampler: Optuna. controller: what happens to each trial; early_stopping, budgets, failures: what it asks.
-registry: the rules of early stopping that a search may name. trial_events: a trial from
-outside. runner: the loop; ray_callbacks, ray_nodes: Ray's part of it. resources, memory_profile, node_check: where a
-trial fits. driver: one driver a search. winner, history: what was found.
+study, sampler: Optuna; conditions: what a trial searches. controller: what happens to each trial; early_stopping,
+budgets, failures: what it asks. registry: the rules of early stopping that a search may name. trial_events: a trial
+from outside. runner: the loop; connection, ray_callbacks, ray_nodes: Ray's part of it. resources, memory_profile,
+node_check: where a trial fits. driver: one driver a search. winner, history: what was found.
 
 Ray reads part of its environment when it is imported, so its defaults are set before any module here imports it; what
 the user has set stays.
@@ -25,6 +25,9 @@ RAY_ENVIRONMENT = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+RAY_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Lets the Ray that a process starts listen on the loopback address alone, as it does on macOS; `ray start` then joins
+no cluster. A process that joins one is not concerned."""
 
-for _name, _value in RAY_ENVIRONMENT.items():
+for _name, _value in {**RAY_ENVIRONMENT, **RAY_LOOPBACK}.items():
     os.environ.setdefault(_name, _value)

@@ -7,8 +7,9 @@ and a resumed search goes on with the batch that it left.
 Both ways to run trials, in this process and through Ray, drive the same SearchController; it alone decides.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from xa_search.search.failures import Failure
 from xa_search.search.registry import chosen_rule
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrialEvent
+from xa_search.search.winner import is_aligned, no_aligned_trial
+from xa_search.training.methods import ZERO_SHOT
 
 MakeJob = Callable[[TrialRecord], TrialJob]
 SAME_ERROR_LIMIT = 3
@@ -71,26 +74,32 @@ class Batches:
         self._proposed.extend(self._study.propose(batch) for _ in range(len(paused) + missing))
 
 
-def abort_reason(failures: Sequence[Failure | None]) -> str:
-    """Say why to give up: the first trials of this run all died of one code error, or workers keep dying."""
-    codes = [one for one in failures[:SAME_ERROR_LIMIT] if one is not None and one.failure == "code"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a trial of this run ended; without a failure it did what it was to do."""
+
+    is_aligned: bool
+    failure: Failure | None = None
+
+
+def abort_reason(outcomes: Sequence[Outcome]) -> str:
+    """Say why to give up: the first trials of this run all died of one code error, or workers keep dying.
+
+    A zero-shot trial that went well says nothing about the code that aligns, and what lost its worker says nothing.
+    """
+    tried = [one.failure for one in outcomes if (one.is_aligned or one.failure) and not _is_lost(one)]
+    tried = tried[:SAME_ERROR_LIMIT]
+    codes = [one for one in tried if one is not None and one.failure == "code"]
     if len(codes) == SAME_ERROR_LIMIT and len({one.frame for one in codes}) == 1:
         return f"the first {SAME_ERROR_LIMIT} trials all failed: {codes[-1].text}; correct this code"
-    lost = [one for one in failures if one is not None and one.failure == "lost_worker"]
-    if len(lost) >= LOST_TRIALS_LIMIT:
-        return f"{len(lost)} trials lost their workers for good: {lost[-1].text}; check the nodes"
+    last = outcomes[-LOST_TRIALS_LIMIT:]
+    if len(last) == LOST_TRIALS_LIMIT and all(map(_is_lost, last)) and last[-1].failure is not None:
+        return f"{len(last)} trials in a row lost their workers for good: {last[-1].failure.text}; check the nodes"
     return ""
 
 
-def all_failed(trials: Sequence[TrialRecord]) -> str:
-    """Return the line for a search whose every trial failed: the causes, counted, and the last one's words."""
-    counts = Counter(str(trial.failure) for trial in trials)
-    listed = ", ".join(f"{count} {failure}" for failure, count in counts.most_common())
-    last = trials[-1]
-    return (
-        f"all {len(trials)} trials failed ({listed}); trial {last.number}: {last.failure_text}; "
-        f"remove the cause and run more with --trials {len(trials) + 4}"
-    )
+def _is_lost(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.failure == "lost_worker"
 
 
 class SearchController:
@@ -117,7 +126,7 @@ class SearchController:
         self._running: dict[int, TrialRecord] = {}
         self._seconds_before: dict[int, float] = {}
         self._started: set[int] = set()
-        self._failures: list[Failure | None] = []
+        self._outcomes: list[Outcome] = []
         self._held: TrialRecord | None = None
         self._no_room = ""
         self._stop = ""
@@ -149,11 +158,17 @@ class SearchController:
         self._budget.count_gpus(gpus)
         if self._plan.deterministic:
             # The slots of the first start, so that a resumed search is the same on other hardware.
-            self._batches = Batches(self._study, self._early_stopping, self._study.keep("batch_size", slots))
+            size = self._study.keep("batch_size", min(slots, self._plan.space.concurrency))
+            self._batches = Batches(self._study, self._early_stopping, size)
 
     def next_trial(self) -> tuple[TrialRecord, TrialJob] | None:
-        """Return a trial to run; none when enough run or ended, while it fits no budget, or at a stop."""
-        if self.must_stop() or (record := self._held or self._propose()) is None:
+        """Return a trial to run; none when enough run or ended, while it fits no budget, or at a stop.
+
+        Not every slot has one: what a trial scores teaches the proposals of those that begin after it.
+        """
+        if self.must_stop() or len(self._running) >= self._plan.space.concurrency:
+            return None
+        if (record := self._held or self._propose()) is None:
             return None
         self._held = record
         running, trials = self._running.values(), self._study.trials()
@@ -228,8 +243,8 @@ class SearchController:
                 f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
                 f"{self._stop or self._no_room or 'it was interrupted'}; the same command resumes it"
             )
-        if all(trial.state == "FAIL" for trial in trials):
-            raise XaSearchError(all_failed(trials))
+        if reason := no_aligned_trial(trials):
+            raise XaSearchError(f"search {self._plan.search_id}: {reason}")
 
     def _propose(self) -> TrialRecord | None:
         wanted = self._plan.space.trials
@@ -255,11 +270,12 @@ class SearchController:
         self, number: int, state: TrialState, failure: Failure | None = None, seconds: float | None = None
     ) -> None:
         self._study.finish(number, state, failure, seconds)
-        del self._running[number]
+        record = self._running.pop(number)
         self._budget.trial_ended(number)
         self._study.note_spent(self._budget.spent())
-        self._failures.append(failure)
-        if cause := abort_reason(self._failures):
+        aligns = is_aligned(record) or set(self._plan.space.methods) == {ZERO_SHOT.name}
+        self._outcomes.append(Outcome(is_aligned=aligns, failure=failure))
+        if cause := abort_reason(self._outcomes):
             self.stop(cause)
             self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}, and type the same command")
         self._callback.trial_ended(self._study.trial(number))

@@ -1,4 +1,4 @@
-"""Early stopping. In: a rule with its settings, all trials' scores, epoch by epoch. Out: whether a trial stops, and why.
+"""Early stopping. In: a rule with its settings, all scores, epoch by epoch. Out: whether a trial stops, and why.
 
 Trials of one model size and one number of epochs are compared with each other, never across. A new rule stands in a
 module of its own, and is registered by its import in `registry`.

@@ -5,13 +5,11 @@ One loop, two ways to run a trial: in this process, or through Ray on this machi
 Ray runs trials and keeps no truth: nothing of the search is in its snapshots, and none is ever restored.
 """
 
-import logging
-import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from itertools import cycle, islice
 from typing import Any
 
@@ -19,19 +17,17 @@ import ray
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
-from xa_search.errors import InfeasibleError
 from xa_search.records import Plan
 from xa_search.records.search import RAY
+from xa_search.search.connection import connected
 from xa_search.search.controller import MakeJob, SearchCallback, SearchController
 from xa_search.search.driver import own_signals, quiet_log
 from xa_search.search.memory_profile import MemoryProfile, measure_memory
 from xa_search.search.node_check import (
     Expected,
-    check_address,
     expected_of_nodes,
     fault_here,
     is_reachable,
-    remedy_of_refusal,
 )
 from xa_search.search.ray_callbacks import (
     EVENT,
@@ -77,7 +73,6 @@ def run_trials(
     Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
     XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
     """
-    prepare_ray(plan.address)
     for orphan in study.settle():
         callback.trial_ended(orphan)
     controller = SearchController(plan, study, make_job, callback)
@@ -111,12 +106,6 @@ def _run_here(controller: "SearchController", train: TrainFunction | None) -> No
                     break
 
 
-def prepare_ray(address: str | None) -> None:
-    """Let Ray of this machine ask for no token, unless the user set something else."""
-    if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-
-
 def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | None, memory: MemoryProfile) -> None:
     """Run the controller's trials until it has no more or says stop. Raises InfeasibleError for unfit nodes."""
     with connected(plan.address), own_signals(), quiet_log("ray"), ExitStack() as stack:
@@ -124,7 +113,7 @@ def run_on_ray(plan: Plan, controller: SearchController, train: TrainFunction | 
         if plan.address is not None:
             expected = stack.enter_context(expected_of_nodes(plan.directory))
             check_nodes(expected)
-        placement, capacity = _placement(plan, memory, controller.remaining, stack)
+        placement, capacity = _placement(plan, memory, min(controller.remaining, plan.space.concurrency), stack)
         nodes = live_resources()
         controller.begin(max(placement.slots(nodes).values()), placement.gpus)
         bridge = TuneBridge(controller, placement, ahead=0 if capacity is None else 1)
@@ -234,27 +223,3 @@ def _trainable(plan: Plan, train: TrainFunction | None, expected: Expected | Non
 
     run_trial.__name__ = f"{plan.search_id}-{uuid.uuid4().hex[:8]}"
     return run_trial
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start Ray on this machine; leave as it was found."""
-    if ray.is_initialized():
-        yield
-        return
-    if address is not None:
-        check_address(address)
-    options = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
-    try:
-        with own_signals():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
-    except SystemExit:  # Ray's own answer to SIGTERM while it starts
-        raise KeyboardInterrupt from None
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
-        where, reason = address or "this machine", " ".join(str(error).split())[:200]
-        remedy = "type the same command again" if address is None else remedy_of_refusal(reason)
-        raise InfeasibleError(f"no Ray on {where} ({reason}); {remedy}, or run the trials here with --local") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -30,7 +30,7 @@ from xa_search.records import (
 from xa_search.records.stored import stored_settings
 from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
-from xa_search.search.sampler import DistinctSampler, distributions_of, importances_of, recipe, sampler_of, settings_of
+from xa_search.search.sampler import DistinctSampler, importances_of, recipe, sampler_of, settings_of, suggested
 
 SCHEMA = 2
 """What a search keeps in its folder, and how. A search that the first version began has no such number."""
@@ -200,7 +200,6 @@ class SearchStudy:
         self._storage = storage
         self._study = study
         self._study_id = storage.get_study_id_from_name(plan.search_id)
-        self._distributions = distributions_of(plan.space)
         self._offered: set[TrialRole] = set()
         self._records = Records()
 
@@ -213,9 +212,9 @@ class SearchStudy:
         if all(trial.state != TrialState.WAITING for trial in trials):
             self._enqueue_missing_role(trials)
         self._study.sampler = self._sampler(trials)
-        asked = self._study.ask(self._distributions)
+        asked = self._study.ask()
         role: TrialRole = asked.user_attrs.get("role", "searched")
-        settings = settings_of(self._plan, role, asked.params)
+        settings = settings_of(self._plan, role, suggested(self._plan.space, asked, role))
         if batch is not None:
             self._note(asked.number, batch=batch)
         self._note(asked.number, role=role, settings=settings.model_dump(mode="json"))
@@ -307,7 +306,7 @@ class SearchStudy:
         self._study.set_user_attr("measured", {**self.measured(), key: value})
 
     def importances(self) -> dict[str, float]:
-        """Return how much each parameter mattered among the complete searched trials; empty where too few are."""
+        """Return how much each parameter mattered for the rank of searched trials; empty where too few have one."""
         return importances_of(self._frozen())
 
     def _frozen(self) -> list[FrozenTrial]:
@@ -339,4 +338,4 @@ class SearchStudy:
             self._study.enqueue_trial(trials[number].params, user_attrs={"role": role, "repeats": number})
 
     def _sampler(self, trials: list[FrozenTrial]) -> DistinctSampler:
-        return sampler_of(self._plan, self._distributions, trials)
+        return sampler_of(self._plan, trials)

@@ -21,6 +21,7 @@ from xa_search.corpora.text import SURROGATE, clean_label, is_utf8
 from xa_search.encoding.table import EncodedRow
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import ModelError
+from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder, load_tokenizer, tokenizer_fingerprint
 from xa_search.model.hub import quiet_transformers
 from xa_search.model.joint import JointModel
@@ -46,7 +47,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers")
 class ParsedSlot:
     """A slot in an utterance: its type, its text as it was typed, and its first and last word, counted from 0.
 
-    `text` stands at `start:end` of the utterance as it came, in characters.
+    `text` stands at `start:end` of the utterance as it came, in characters. `probability` is that of the least sure of
+    its words.
     """
 
     type: str
@@ -55,6 +57,7 @@ class ParsedSlot:
     last_word: int
     start: int
     end: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +70,8 @@ class ParsedUtterance:
     words: tuple[str, ...]
     tags: tuple[str, ...]
 
-    def record(self) -> dict[str, Any]:
-        """Return what a served model answers, ready for JSON."""
+    def record(self, threshold: float = 0.0) -> dict[str, Any]:
+        """Return what a served model answers, ready for JSON; below the threshold the intent is null."""
         slots = [
             {
                 "slot": slot.type,
@@ -77,17 +80,21 @@ class ParsedUtterance:
                 "end_word": slot.last_word,
                 "start": slot.start,
                 "end": slot.end,
+                "probability": slot.probability,
             }
             for slot in self.slots
         ]
-        return {"intent": self.intent, "intent_probability": self.intent_probability, "slots": slots}
+        intent = None if self.intent_probability < threshold else self.intent
+        return {"intent": intent, "intent_probability": self.intent_probability, "slots": slots}
 
 
 NOTHING = ParsedUtterance(intent=None, intent_probability=0.0, slots=(), words=(), tags=())
 """What a model says of a text without words."""
 
 
-def parse_slots(text: str, places: Sequence[tuple[int, int]], tags: Sequence[str]) -> tuple[ParsedSlot, ...]:
+def parse_slots(
+    text: str, places: Sequence[tuple[int, int]], tags: Sequence[str], probabilities: Sequence[float]
+) -> tuple[ParsedSlot, ...]:
     """Return the slots that the tags of a text's words make; `places` says where each word stands in the text."""
     found = []
     for slot_type, first, last in get_entities(list(tags)):
@@ -100,6 +107,7 @@ def parse_slots(text: str, places: Sequence[tuple[int, int]], tags: Sequence[str
                 last_word=int(last),
                 start=start,
                 end=end,
+                probability=round(min(probabilities[first : last + 1]), 6),
             )
         )
     return tuple(found)
@@ -149,12 +157,12 @@ class Bundle:
             for text, row in zip(texts, tokenised, strict=True)
         ]
 
-    def answer(self, values: Sequence[object]) -> list[dict[str, Any]]:
+    def answer(self, values: Sequence[object], threshold: float = 0.0) -> list[dict[str, Any]]:
         """Return the record of each text, and for a value that is none, or not UTF-8, a record that says `error`."""
         faults = [fault_of(value) for value in values]
         texts = [str(value) for value, fault in zip(values, faults, strict=True) if fault is None]
         answers = iter(self.predict(texts))
-        return [next(answers).record() if fault is None else {"error": fault} for fault in faults]
+        return [next(answers).record(threshold) if fault is None else {"error": fault} for fault in faults]
 
     def parse_words(self, sentences: Sequence[Sequence[str]]) -> list[Prediction]:
         """Return the intent of each sentence, and a tag for each of its words as they are given."""
@@ -170,7 +178,7 @@ def _parsed(text: str, row: TokenisedWords, prediction: Prediction) -> ParsedUtt
     return ParsedUtterance(
         intent=prediction.intent,
         intent_probability=round(prediction.intent_probability, 6),
-        slots=parse_slots(text, row.places, prediction.slots),
+        slots=parse_slots(text, row.places, prediction.slots, prediction.slot_probabilities),
         words=row.words,
         tags=prediction.slots,
     )
@@ -259,6 +267,7 @@ def load_bundle(directory: Path) -> Bundle:
         slot_tags=tuple(map(clean_label, card["slot_tags"])),
     )
     model = JointModel(load_encoder(files), files.embedding, len(labels.intents), len(labels.slot_tags), dropout=0.0)
+    model.decoder = decoder_among(heads)
     model.load_state_dict(heads, strict=False)
     device, settings = trial_device(), stored_settings(card["settings"])
     predictor = Predictor(

@@ -107,14 +107,18 @@ class Scale:
 def parallel_coordinates_figure(record: SearchRecord, log_scaled: Collection[str]) -> Figure:
     """Draw each trial as a line over its settings, coloured by its score; trials without a score are dotted."""
     names = sorted({name for trial in record.trials for name in trial.params})
-    trials = [trial for trial in record.trials if all(name in trial.params for name in names)]
-    scales = [_scale(name, [trial.params[name] for trial in trials], name in log_scaled) for name in names]
+    trials = record.trials
+    values = {name: [trial.params[name] for trial in trials if name in trial.params] for name in names}
+    scales = [_scale(name, values[name], name in log_scaled) for name in names]
     scores = [100 * trial.score for trial in trials if trial.score is not None]
     norm, colour_map = Normalize(min(scores, default=0.0), max(scores, default=1.0)), colormaps[COLOURS]
     subtitle = f"{record.search_id} · one line a trial, coloured by its selection score"
     figure, (axes,) = new_figure(max(7.0, 2.6 + 2.0 * len(names)), 4.8, "Searched settings", subtitle)
     for trial in sorted(trials, key=lambda trial: -1.0 if trial.score is None else trial.score):
-        heights = [scale.place(trial.params[scale.title]) for scale in scales]
+        # What a trial did not search, as the weight of a loss that its method lacks, is a gap in its line.
+        heights = [
+            scale.place(trial.params[scale.title]) if scale.title in trial.params else math.nan for scale in scales
+        ]
         style: dict[str, Any] = {"color": SOFT, "linewidth": 1.2, "linestyle": ":"}
         if trial.score is not None:
             style = {"color": colour_map(float(norm(100 * trial.score))), "linewidth": 1.8, "alpha": 0.9}

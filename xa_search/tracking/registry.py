@@ -102,6 +102,7 @@ def _signature() -> Any:
             Property("end_word", whole),
             Property("start", whole),
             Property("end", whole),
+            Property("probability", number),
         ]
     )
     any_value: Any = AnyType  # without types of its own

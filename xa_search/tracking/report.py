@@ -24,6 +24,7 @@ from xa_search.records import (
     is_weight,
 )
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
+from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
 
 Value = float | int | str | bool
@@ -235,13 +236,15 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     lines = [f"- {name}: {100 * share:.0f} %" for name, share in importances]
     regions = failure_regions(record.trials)
     marked = _target_labels(record)
+    tested = (record.source, *record.targets, *record.unseen_languages)
+    calibration = calibration_rows(record.test_metrics[record.winner], tested)
     text = f"""# {record.search_id}
 
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
 {_unseen(record)}{_recipe(record)}
 {language_table(languages)}
-## Trials
+{_calibration(calibration)}## Trials
 
 {trial_table(trials)}
 ## What mattered
@@ -259,6 +262,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "winner": record.winner,
         "baseline": record.baseline,
         "languages": [{**asdict(row), "gain": row.gain} for row in languages],
+        "calibration": [asdict(row) for row in calibration],
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
         "failure_regions": [asdict(region) for region in regions],
@@ -270,6 +274,19 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
+
+
+def _calibration(rows: Sequence[CalibrationRow]) -> str:
+    """Tell by how much probabilities miss; nothing where it was not measured."""
+    if not rows:
+        return ""
+    return f"""## How sure the winner says it is
+
+By how many points probabilities miss the share that is right (expected calibration error, 15 bins), before and after
+one temperature for intents and one for slots, which the source's dev utterances decided.
+
+{as_markdown(*calibration_cells(rows))}
+"""
 
 
 def _recipe(record: SearchRecord) -> str:

@@ -26,9 +26,9 @@ class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     def predict(self, model_input: pd.DataFrame) -> list[dict[str, Any]]:
         """Return `intent`, `intent_probability` and `slots` of each text.
 
-        A slot has `slot`, `value`, its words `start_word` to `end_word`, and its characters `start` to `end` in the
-        text as it came. A text without words has intent null; a row that is no text (null, a number) only `error`.
-        MLflow makes a table of whatever was given, as the model's signature says.
+        A slot has `slot`, `value`, its words `start_word` to `end_word`, its characters `start` to `end` in the text
+        as it came, and its `probability`. A text without words has intent null; a row that is no text (null, a number)
+        only `error`. MLflow makes a table of whatever was given, as the model's signature says.
         """
         return self._bundle.answer(model_input.iloc[:, 0].tolist())
 

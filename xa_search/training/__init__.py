@@ -2,7 +2,7 @@
 
 registry: the methods and selection rules that a search may name; methods, selection: what they are. trial: the loop.
 data, steps: what a step is made of. trainer: model, optimiser, schedule. objective, micro_batches: the loss of a step,
-in pieces that fit into memory. device, distributed: where it is computed. evaluation, metrics: what an epoch scored.
-collapse: when to give up. checkpoint, progress: files to go on from. final_test, transfer, inspection: what a finished
-model is worth, on its corpus, on another, and inside.
+in pieces that fit into memory. device, distributed: where it is computed. evaluation, metrics: what an epoch scored;
+dev_fit: how its logits are read. collapse: when to give up. checkpoint, progress: files to go on from. final_test,
+transfer, inspection: what a finished model is worth, on its corpus, on another, and inside.
 """

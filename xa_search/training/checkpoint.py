@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from xa_search.encoding.store import slot_types_of
 from xa_search.errors import ModelError
+from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder
-from xa_search.model.joint import JointModel, SlotPresence
+from xa_search.model.joint import TEMPERATURES, JointModel, SlotPresence
 from xa_search.model.packed import replace_dropout
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.trimming import load_trimmed_encoder, restore_vocabulary, trim_vocabulary
@@ -71,7 +72,8 @@ def restore_model(
     pretrained = encoder.get_input_embeddings().weight.detach()
     trim_vocabulary(encoder, tensors.pop(KEPT_IDS), [])
     model = _joint_model(encoder, files.embedding, corpus, settings)
-    model.load_state_dict(tensors)
+    model.decoder = decoder_among(tensors)
+    model.load_state_dict({TEMPERATURES: model.temperatures, **tensors})  # earlier trials have none
     restore_vocabulary(encoder, pretrained)
     return model
 

@@ -1,27 +1,46 @@
-"""Evaluation. In: a model and encoded rows. Out: predictions, and metrics with flat names."""
+"""Evaluation. In: a model and encoded rows. Out: predictions, and metrics with flat names.
 
-from collections.abc import Sequence
+Between rows and predictions stand logits: they can be read in several ways without running the model again.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from xa_search.encoding.batches import Collator, sorted_batches
+from xa_search.encoding.batches import Batch, Collator, sorted_batches
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.joint import JointModel
 from xa_search.records import OUTSIDE, EncodedCorpus
 from xa_search.training import metrics
 
 TOKENS_A_BATCH = 4096
+CALIBRATION = ("intent_ece", "slot_ece", "raw_intent_ece", "raw_slot_ece")
+"""By how much probabilities miss, with and without (raw) the temperatures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a model says of one utterance: an intent, its probability, and a tag a word."""
+    """What a model says of one utterance: an intent and a tag a word, each with its probability."""
 
     intent: str
     intent_probability: float
     slots: tuple[str, ...]
+    slot_probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logits:
+    """What a model says of R rows before it is read: `intents` [R, intents], `slots` [S, tags] of their scored words.
+
+    `places` [R] are the rows' places among all that were asked for, `batch` has their words and labels.
+    """
+
+    places: np.ndarray
+    batch: Batch
+    intents: torch.Tensor
+    slots: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +53,48 @@ class Predictor:
     device: torch.device
     precision: str
 
-    @torch.inference_mode()
     def predict(self, rows: Sequence[EncodedRow]) -> list[Prediction]:
         """Predict in large batches of similar length; a word that was cut off is predicted as outside."""
+        return self.read(rows, self.logits(rows))
+
+    def logits(self, rows: Sequence[EncodedRow]) -> Iterator[Logits]:
+        """Yield what the model says of the rows, batch by batch."""
         self.model.eval()
-        predictions: dict[int, Prediction] = {}
-        for indices in sorted_batches(self.collator.lengths(rows), TOKENS_A_BATCH):
-            chosen = [rows[i] for i in indices]
-            batch = self.collator(chosen).to(self.device)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+        for places in sorted_batches(self.collator.lengths(rows), TOKENS_A_BATCH):
+            batch = self.collator([rows[place] for place in places]).to(self.device)
+            bf16 = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+            with torch.inference_mode(), bf16:
                 output = self.model(batch)
-            probabilities, intents = (best.tolist() for best in output.intent_logits.float().softmax(-1).max(-1))
-            tags = iter(output.slot_logits.argmax(-1).tolist())
-            for place, row, probability, intent in zip(indices, chosen, probabilities, intents, strict=True):
-                known = [self.corpus.slot_tags[next(tags)] for _ in row.positions]
-                cut_off = [OUTSIDE] * (len(row.words) - len(known))
+            yield Logits(
+                places=places, batch=batch, intents=output.intent_logits.float(), slots=output.slot_logits.float()
+            )
+
+    def read(self, rows: Sequence[EncodedRow], found: Iterable[Logits], *, calibrated: bool = True) -> list[Prediction]:
+        """Make predictions of logits: tags by the model's decoder, and probabilities by its temperatures or without."""
+        predictions: dict[int, Prediction] = {}
+        temperatures = self.model.temperatures if calibrated else torch.ones_like(self.model.temperatures)
+        for one in found:
+            sure, best = (one.intents / temperatures[0]).softmax(-1).max(-1)
+            tags = self._tags(one)
+            shares = (one.slots / temperatures[1]).softmax(-1).gather(1, tags[:, None])[:, 0]
+            words = zip(tags.tolist(), shares.tolist(), strict=True)
+            for place, intent, probability in zip(one.places, best.tolist(), sure.tolist(), strict=True):
+                row = rows[place]
+                known = [next(words) for _ in row.positions]
+                cut_off = len(row.words) - len(known)
                 predictions[int(place)] = Prediction(
-                    intent=self.corpus.intents[intent], intent_probability=probability, slots=(*known, *cut_off)
+                    intent=self.corpus.intents[intent],
+                    intent_probability=probability,
+                    slots=(*(self.corpus.slot_tags[tag] for tag, _ in known), *[OUTSIDE] * cut_off),
+                    slot_probabilities=(*(share for _, share in known), *[0.0] * cut_off),
                 )
         return [predictions[place] for place in range(len(rows))]
+
+    def _tags(self, found: Logits) -> torch.Tensor:
+        if self.model.decoder is None:
+            return found.slots.argmax(-1)
+        tags: torch.Tensor = self.model.decoder(found.slots, found.batch.word_counts)
+        return tags
 
 
 def labelled_metrics(
@@ -88,9 +130,38 @@ def label_free_metrics(
     }
 
 
+def calibration_metrics(
+    rows: Sequence[EncodedRow],
+    predictions: Sequence[Prediction],
+    split: str,
+    lang: str,
+    prefix: str,
+    *,
+    has_slots: bool,
+) -> dict[str, float]:
+    """Return by how much the probabilities of intents and slots miss how often they are right.
+
+    A slot is as sure as the least sure of its words.
+    """
+    pairs = list(zip(rows, predictions, strict=True))
+    said = [said.intent_probability for _, said in pairs]
+    found = {"intent": metrics.expected_calibration_error(said, [row.intent == said.intent for row, said in pairs])}
+    if has_slots:
+        slots = [
+            (
+                min(said.slot_probabilities[first : last + 1]),
+                (slot_type, first, last) in metrics.spans_of(row.slots or ()),
+            )
+            for row, said in pairs
+            for slot_type, first, last in metrics.spans_of(said.slots)
+        ]
+        found["slot"] = metrics.expected_calibration_error([sure for sure, _ in slots], [right for _, right in slots])
+    return {f"{split}_{prefix}{kind}_ece_{lang}": value for kind, value in found.items()}
+
+
 def mean_over_targets(scores: dict[str, float], split: str, targets: Sequence[str]) -> dict[str, float]:
     """Average each labelled metric of a split over the target languages."""
-    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "slot_f1_merged", "exact_match", "accuracy")
+    kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "slot_f1_merged", "exact_match", "accuracy", *CALIBRATION)
     measured = [kind for kind in kinds if f"{split}_{kind}_{targets[0]}" in scores]
     return {
         f"{split}_{kind}_mean": float(np.mean([scores[f"{split}_{kind}_{lang}"] for lang in targets]))

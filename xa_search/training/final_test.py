@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from seqeval.metrics.sequence_labeling import get_entities
 
 from xa_search.encoding.files import write_whole
 from xa_search.encoding.table import EncodedRow
@@ -20,7 +19,14 @@ from xa_search.records import TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
 from xa_search.training.device import resolve_precision, trial_device
-from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
+from xa_search.training.evaluation import (
+    Prediction,
+    Predictor,
+    calibration_metrics,
+    labelled_metrics,
+    mean_over_targets,
+)
+from xa_search.training.metrics import spans_of
 
 OUTCOMES = "test_outcomes.json"
 SCORES = "test_scores.json"
@@ -81,11 +87,6 @@ def read_outcomes(directory: Path) -> dict[str, Outcomes]:
     return found
 
 
-def spans_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """Return the slot spans of an utterance: type, first and last word."""
-    return set(get_entities(list(tags)))
-
-
 def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
     """Rebuild a finished trial's model, ready to predict in the precision it was trained in."""
     device = trial_device()
@@ -113,8 +114,12 @@ def score_test(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[s
     outcomes = {}
     for lang in languages:
         rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
-        predictions = predictor.predict(rows)
+        found = list(predictor.logits(rows))
+        predictions = predictor.read(rows, found)
         metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
+        metrics |= calibration_metrics(rows, predictions, "test", lang, "", has_slots=job.corpus.has_slots)
+        uncalibrated = predictor.read(rows, found, calibrated=False)
+        metrics |= calibration_metrics(rows, uncalibrated, "test", lang, "raw_", has_slots=job.corpus.has_slots)
         outcomes[lang] = outcomes_of(rows, predictions)
     metrics |= mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
     write_outcomes(outcomes, job.directory)

@@ -7,7 +7,8 @@ own, and is registered by its import in `registry`.
 from dataclasses import dataclass
 from typing import Literal
 
-from xa_search.records import TrialSettings
+from xa_search.records import TrialSettings, is_weight
+from xa_search.records.trial import WEIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,16 @@ class Method:
     def adds(self, loss: str) -> bool:
         """Whether the method may add a loss between pairs."""
         return self.pair_losses == "all" or loss in self.pair_losses
+
+    def reads(self, setting: str) -> bool:
+        """Whether a setting can change what the method learns; one that it does not read makes no other trial."""
+        if is_weight(setting):
+            return self.adds(setting.removesuffix(WEIGHT))
+        if setting in ("pairing", "loss_weighting"):
+            return bool(self.pair_losses)
+        if setting == "align_distance":
+            return self.adds("align")
+        return self.learns_from_targets if setting == "models" else True
 
     def weights(self, settings: TrialSettings) -> dict[str, float]:
         """Return the losses between pairs that the method adds, and the factor before each; none is 0."""

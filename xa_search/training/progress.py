@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LRScheduler
 
+from xa_search.model.joint import TEMPERATURES
 from xa_search.records import EpochReport
 from xa_search.records.whole_files import put_in_place
 from xa_search.training.trainer import Trainer
@@ -103,7 +104,7 @@ def _read(directory: Path) -> Progress | None:
 def restore_progress(trainer: Trainer, progress: Progress) -> None:
     """Put a new trainer where the saved one was: weights, loss weights, optimiser, schedule and random state."""
     tensors = load_file(_state(trainer.job.directory, progress), device=str(trainer.predictor.device))
-    trainer.model.load_state_dict(_below(tensors, MODEL))
+    trainer.model.load_state_dict({TEMPERATURES: trainer.model.temperatures, **_below(tensors, MODEL)})
     trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():

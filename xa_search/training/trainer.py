@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.store import split_training_rows, table_path
 from xa_search.encoding.table import EncodedTable
+from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
 from xa_search.model.losses import LossWeights
@@ -81,6 +82,9 @@ def build_trainer(job: TrialJob) -> Trainer:
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
+    if settings.decoding == "viterbi" and job.corpus.has_slots:
+        tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
+        model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(method)) // settings.batch_size)

@@ -21,8 +21,8 @@ from xa_search.corpora.text import clean_label
 from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
-from xa_search.training.final_test import outcomes_of, spans_of
-from xa_search.training.metrics import Interval, f1_interval, share_interval
+from xa_search.training.final_test import outcomes_of
+from xa_search.training.metrics import Interval, f1_interval, share_interval, spans_of
 
 NOT_MAPPED = " (not in the map)"
 
@@ -55,6 +55,7 @@ class LabelMap(BaseModel):
             intent=self.intents.get(prediction.intent, prediction.intent + NOT_MAPPED),
             intent_probability=prediction.intent_probability,
             slots=self._translate_tags(prediction.slots),
+            slot_probabilities=prediction.slot_probabilities,
         )
 
     def _translate_tags(self, tags: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import split_rows
+from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
 from xa_search.training.evaluation import (
@@ -230,19 +231,26 @@ def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None
 
 
 def _evaluate(trainer: Trainer) -> dict[str, float]:
-    """Score the held-out translations and the source dev split; the targets' dev only if the rule reads it."""
+    """Score the held-out translations and the source dev split; the targets' dev only if the rule reads it.
+
+    How logits are read is fitted to the source dev split first.
+    """
     start = time.perf_counter()
     job, data, predictor = trainer.job, trainer.data, trainer.predictor
     corpus = job.corpus
-    metrics: dict[str, float] = {}
+    dev = split_rows(corpus, "dev", corpus.source, job.settings.dev_limit)
+    dev_logits = list(predictor.logits(dev))
+    metrics = fit_reading(predictor, dev_logits)
     for lang in corpus.aligned:
         has_pair = data.held_out_pairs[lang] != NO_TRANSLATION
         predictions = predictor.predict(data.translations[lang].rows(data.held_out_pairs[lang][has_pair]))
         metrics |= label_free_metrics(
             data.source.rows(data.held_out[has_pair]), predictions, lang, has_slots=corpus.has_slots
         )
+    predictions = predictor.read(dev, dev_logits)
+    metrics |= labelled_metrics(dev, predictions, "dev", corpus.source, has_slots=corpus.has_slots)
     targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
-    for lang in (corpus.source, *targets_seen):
+    for lang in targets_seen:
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
         metrics |= labelled_metrics(rows, predictor.predict(rows), "dev", lang, has_slots=corpus.has_slots)
     if targets_seen:

@@ -22,9 +22,9 @@ from packaging.requirements import Requirement
 
 from xa_search.errors import InfeasibleError, UsageError, XaSearchError
 from xa_search.search.budgets import GB, format_bytes
+from xa_search.search.connection import connected
 from xa_search.search.node_check import SHOWN, Expected, code_hash, expected_of_nodes, storage_fault
 from xa_search.search.ray_nodes import ask_nodes
-from xa_search.search.runner import connected
 from xa_search.tracking.store import check_access
 
 PACKAGES = ("ray", "torch", "transformers", "optuna", "mlflow")

@@ -112,7 +112,7 @@ def _nearest_better(search: SearchHistory, trial: TrialRecord) -> Neighbour | No
 
     nearest = min(better, key=order)
     differences = _differences(ranges, trial, nearest)
-    setting = max(differences, key=lambda name: differences[name])
+    setting = max(differences, key=lambda name: differences[name], default="model_size")
     return Neighbour(
         trial=nearest,
         distance=math.hypot(*differences.values()),
@@ -123,15 +123,17 @@ def _nearest_better(search: SearchHistory, trial: TrialRecord) -> Neighbour | No
 
 
 def _differences(ranges: Mapping[str, Parameter], one: TrialRecord, other: TrialRecord) -> dict[str, float]:
-    """Return how far two trials lie apart in each searched setting, or in their method, which comes before them."""
+    """Return how far two trials lie apart in what both searched, or in their method, which comes before that."""
     if one.settings.method != other.settings.method:
         return {"method": 1.0}
-    return {name: _distance(ranges[name], value, other.params[name]) for name, value in one.params.items()}
+    both = (name for name in one.params if name in other.params and name in ranges)
+    return {name: _distance(ranges[name], one.params[name], other.params[name]) for name in both}
 
 
 def _seen_ranges(trials: Sequence[TrialRecord]) -> dict[str, Parameter]:
     """Return the ranges that the trials span, for a search whose space nobody kept."""
-    values = {name: [trial.params[name] for trial in trials] for name in trials[0].params}
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    values = {name: [trial.params[name] for trial in trials if name in trial.params] for name in names}
     return {
         name: Parameter(choices=tuple(seen))
         if any(isinstance(value, str | bool) for value in seen) or min(seen) == max(seen)

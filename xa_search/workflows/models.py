@@ -2,7 +2,9 @@
 table, answers to texts, the alias `champion` moved, a command to run.
 """
 
+import shlex
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,12 @@ def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
     return registry.list_models(tracking_uri(home))
 
 
-def predict_texts(home: Path, model: str | None, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(home: Path, model: str | None, texts: Sequence[str], threshold: float = 0.0) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one.
 
-    In the place of one that is not UTF-8 stands its `error`.
+    An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
     """
-    answers = named_bundle(home, model).answer(texts)
+    answers = named_bundle(home, model).answer(texts, threshold)
     return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 
@@ -49,7 +51,13 @@ def promote_version(home: Path, name: str, version: int) -> str:
 def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str], str]:
     """Return the command that serves the MLflow UI, what its environment needs, and its address."""
     registry.list_models(tracking_uri(home))
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(home)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    # Else uvicorn would take what lies in the folder that the user stands in for the libraries.
+    command += ["--workers", "1", "--uvicorn-opts", shlex.join(["--app-dir", sysconfig.get_path("purelib")])]
+    environment = {
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(home),  # a command line, with its password, can be read by all
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",
+    }
     return command, environment, f"http://127.0.0.1:{port}"

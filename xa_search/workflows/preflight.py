@@ -27,6 +27,7 @@ from xa_search.records import (
 )
 from xa_search.records.trial import WEIGHT
 from xa_search.search.budgets import encoder_bytes, folder_bytes, format_bytes, shared_bytes, trials_bytes
+from xa_search.search.conditions import unread_settings
 from xa_search.search.node_check import check_address
 from xa_search.search.resources import slots_here
 from xa_search.tracking.store import check_access
@@ -107,6 +108,8 @@ def check_search(
     _raise_all(faults)
     assert corpus is not None
     assert check is not None
+    for name in unread_settings(plan.space) if only is None else ():
+        note(f"params.{name}: not searched, as none of the methods {', '.join(plan.space.methods)} reads it")
     for line in check.notes:
         note(line)
     return CheckedCorpus(corpus=corpus, check=check, with_target_train=with_target_train, only=only)
@@ -155,7 +158,7 @@ def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
         weight = (only or plan.trial_settings({})).weights.get(loss, 0)
         searched = plan.space.params.get(f"{loss}{WEIGHT}") if only is None else None
         if searched is not None:
-            weight = max(searched.choices or (searched.high,))
+            weight = max((*((weight,) if searched.conditions else ()), *(searched.choices or (searched.high,))))
         if weight > 0 and METHODS[method].adds(loss):
             raise UsageError(
                 f"{plan.space.corpus} has no slots, so that {method} cannot learn which an utterance has "
@@ -254,7 +257,7 @@ def _first_translation(corpus: Corpus, lang: str) -> None:
 def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
     """Return what will come onto the disk. Raises DataError where that is more than is free, or than was allowed."""
     # On a cluster, only Ray will know how many run at a time; none begins there that finds no room.
-    slots = 1 if plan.local or plan.address is not None else slots_here(plan.space)
+    slots = 1 if plan.local or plan.address is not None else min(plan.space.concurrency, slots_here(plan.space))
     plan.home.mkdir(parents=True, exist_ok=True)
     encoders = sum(encoder_bytes(size) for size in sizes if encoder_directory(size, plan.home).exists())
     paused = sum(folder_bytes(path.parent) for path in plan.directory.glob(f"trials/*/{PROGRESS}"))

@@ -154,7 +154,7 @@ def _counts(checked: CheckedCorpus) -> str:
 
 def _command(request: RehearsalRequest, changes: tuple[str, ...], home: Path) -> list[str]:
     """Return the user's command with the rehearsal's changes."""
-    command = [sys.executable, "-m", "xa_search", "run", request.space, "--home", str(home)]
+    command = [sys.executable, "-P", "-m", "xa_search", "run", request.space, "--home", str(home)]
     if request.data is not None:
         command += ["--data", str(request.data)]
     return command + [word for change in (*request.changes, *changes) for word in ("--set", change)]

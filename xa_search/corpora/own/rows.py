@@ -162,7 +162,9 @@ def _labelled(values: Values, *, is_tagged: bool) -> tuple[tuple[str, ...], tupl
 def _tokens(values: Values) -> tuple[Token, ...]:
     """Return the words and where they stand in the text; the words given count before those of the text."""
     if values.get("tokens") is None:
-        return tuple(Token(word.text, word.start, word.end) for word in split_words(_text(values)))
+        whole = _text(values)
+        # As they stand there: what the text policy changes in them is counted where every row is repaired.
+        return tuple(Token(whole[word.start : word.end], word.start, word.end) for word in split_words(whole))
     words, text, end = _strings(values["tokens"]), values.get("text"), 0
     text = text if isinstance(text, str) else " ".join(words)
     tokens = []

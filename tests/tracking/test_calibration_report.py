@@ -1,0 +1,31 @@
+"""The report's part about how sure a model says it is."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xa_search.records import SearchRecord
+from xa_search.tracking.report import write_report
+
+
+def test_the_report_tells_the_calibration_error_by_language(search_record: SearchRecord, tmp_path: Path) -> None:
+    tests = dict(search_record.test_metrics)
+    errors = {"raw_intent_ece_th": 0.2, "intent_ece_th": 0.125, "raw_slot_ece_th": 0.4, "slot_ece_th": 0.05}
+    tests[1] = tests[1] | {f"test_{name}": value for name, value in errors.items()}
+    write_report(replace(search_record, test_metrics=tests), tmp_path)
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert "| language | intent: before | intent: after | slot: before | slot: after |" in text
+    assert "| th | 20.0 | 12.5 | 40.0 | 5.0 |" in text
+    (row,) = json.loads((tmp_path / "report.json").read_text("utf-8"))["calibration"]
+    assert row == {
+        "lang": "th",
+        "before": {"intent": 20, "slot": 40},
+        "after": {"intent": 12.5, "slot": pytest.approx(5)},
+    }
+
+
+def test_where_it_was_not_measured_the_report_says_nothing(search_record: SearchRecord, tmp_path: Path) -> None:
+    write_report(search_record, tmp_path)
+    assert "How sure" not in (tmp_path / "report.md").read_text("utf-8")
