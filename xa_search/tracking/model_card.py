@@ -1,4 +1,4 @@
-"""The card of a registered model. In: the record of its search, the winner's job. Out: a README.md in Hugging Face's form.
+"""The card of a registered model. In: its search's record, the winner's job. Out: a README.md in Hugging Face's form.
 
 What is not known (the licence of an encoder that came from a folder) is called unknown.
 """

@@ -178,12 +178,19 @@ def promote(uri: str, name: str, version: int) -> RegisteredVersion:
 
 def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> Bundle:
     """Return a registered model, ready to predict; no name means the only one there is."""
+    with registered_bundle(uri, name, alias_or_version) as bundle:
+        return load_bundle(bundle)
+
+
+@contextmanager
+def registered_bundle(uri: str, name: str | None, alias_or_version: str) -> Iterator[Path]:
+    """Give the folder of a registered model's bundle; no name means the only one there is."""
     chosen = find_version(uri, name, alias_or_version)
     with tempfile.TemporaryDirectory() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
             bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
-        return load_bundle(bundle)
+        yield bundle
 
 
 def _is_of(version: RegisteredVersion, record: SearchRecord) -> bool:

@@ -148,7 +148,7 @@ class Tracker:
         return replace(event, path=str(inside), digest=file_digest(self._directory / path))
 
     def _tell(self, event: Event) -> None:
-        """Put an event into the spool, after the resumption of the search. Whoever calls it has the lock for recording."""
+        """Put an event into the spool, after the search's resumption. Whoever calls it has the lock for recording."""
         resumption, self._resumption = self._resumption, None
         for one in (event,) if resumption is None else (resumption, event):
             self._pending.append(self._spool.append(one))

@@ -117,7 +117,7 @@ class Writer:
             run.tags.update(step)
 
     def _log_last(self, run: StoredRun, event: TrialEnded, stamp: int, state: SpoolState) -> None:
-        """Write the metrics of a trial's end: those that are curves end in the best epoch's, the others have no step."""
+        """Write the metrics of a trial's end: curves end in the best epoch's, the others have no step."""
         curves = state.curves.get(event.number, set())
         new = _changed(run, event.metrics)
         ends = {name: value for name, value in new.items() if name in curves}

@@ -12,7 +12,8 @@ from typing import Any
 from xa_search.tracking import registry
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.bundle import Bundle, as_shown
-from xa_search.tracking.registration import load_registered, promote
+from xa_search.tracking.export import export_bundle
+from xa_search.tracking.registration import load_registered, promote, registered_bundle
 
 
 def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
@@ -34,12 +35,23 @@ def named_bundle(home: Path, model: str | None) -> Bundle:
 
     MLflow's own way to write it, models:/NAME@ALIAS, will do too.
     """
+    return load_registered(tracking_uri(home), *_parts_of(model))
+
+
+def export_model(home: Path, model: str, directory: Path) -> tuple[Path, ...]:
+    """Write a registered model, named as for `named_bundle`, as a folder that needs no xa-search; return its files."""
+    with registered_bundle(tracking_uri(home), *_parts_of(model)) as bundle:
+        return export_bundle(bundle, directory)
+
+
+def _parts_of(model: str | None) -> tuple[str | None, str]:
+    """Return the name that somebody gave of a model, and its alias or version."""
     model = model and model.removeprefix(registry.MODELS)
-    name, alias_or_version = model, registry.CHAMPION
     for separator in ("@", "/"):
         if model and separator in model:
             name, _, alias_or_version = model.partition(separator)
-    return load_registered(tracking_uri(home), name, alias_or_version)
+            return name, alias_or_version
+    return model, registry.CHAMPION
 
 
 def promote_version(home: Path, name: str, version: int) -> str:
