@@ -134,7 +134,9 @@ def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
     from xa_search.errors import UsageError
+    from xa_search.search.history import newest_of
 
+    plan = newest_of(plan)
     if not dry_run:
         raise UsageError("--json: a search that runs prints no JSON; add --dry-run, or type `xa-search status --json`")
     if as_json:
@@ -157,8 +159,10 @@ def _run_here(plan: "Plan") -> None:
     from xa_search.cli.display import SearchDisplay
     from xa_search.cli.tables import print_result
     from xa_search.search.driver import ended_by_sigterm
+    from xa_search.search.history import newest_of
     from xa_search.workflows.run import run_search
 
+    plan = newest_of(plan)
     with resumable(), ended_by_sigterm(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)

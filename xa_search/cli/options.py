@@ -103,7 +103,12 @@ DiskBudget = Annotated[
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="The same seed proposes the same trials, whichever end first.")
 ]
-New = Annotated[bool, typer.Option("--new", help="Begin another search although one of this space is unfinished.")]
+New = Annotated[
+    bool, typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one over.")
+]
+    bool,
+    typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one is over."),
+]
 Local = Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")]
 Address = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="The Ray that this node belongs to: auto, or host:port.")

@@ -199,7 +199,9 @@ class Plan(Frozen):
     deterministic: bool = False
     """Proposals in batches of a fixed size, told in the order of their numbers: the same seed, the same search."""
     new: bool = False
-    """Begin this search although an unfinished one of the same space differs."""
+    """Begin this search although an unfinished one of the same space differs, or this one has been finished."""
+    repeat: int = 0
+    """How many searches of this very plan were begun before this one."""
     local: bool = False
     address: str | None = None
 
@@ -209,6 +211,7 @@ class Plan(Frozen):
         not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
+        decisive |= {"repeat": self.repeat} if self.repeat else {}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}
         return decisive | ({"deterministic": True} if self.deterministic else {})
 

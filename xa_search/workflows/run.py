@@ -17,7 +17,7 @@ from xa_search.errors import StoppedEarly
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
-from xa_search.search.history import check_resumable, check_same_search
+from xa_search.search.history import changed_code, check_resumable, check_same_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.address import tracking_uri
@@ -98,7 +98,10 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     uri = tracking_uri(plan.home)
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
     prepared = prepare_checked(plan, checked, sizes, reporter.note)
-    check_same_search(plan, identity_of(prepared))
+    identity = identity_of(prepared)
+    check_same_search(plan, identity)
+    if changed := changed_code(plan.directory, identity):
+        reporter.note(changed)
     return prepared
 
 
