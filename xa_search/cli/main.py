@@ -280,9 +280,12 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="The port it listens on.")] = 5000,
     debug: Debug = False,
 ) -> None:
-    """Open the MLflow UI on this machine's loopback address."""
-    from xa_search.workflows.models import mlflow_ui_command
+    """Open the MLflow UI on this machine's loopback address, or the page of the MLflow server that is used."""
+    from xa_search.workflows.models import mlflow_page, mlflow_ui_command
 
+    if page := mlflow_page(absolute(home)):
+        echo(f"MLflow UI: {page} (its server serves it)")
+        return
     command, environment, address = mlflow_ui_command(absolute(home), port)
     echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})

@@ -15,7 +15,8 @@ from xa_search.cli.completion import complete_corpora, complete_searches, comple
 from xa_search.cli.plain import echo
 from xa_search.errors import StoppedEarly, UsageError
 
-DEFAULT_HOME = Path.home() / ".xa-search"
+DEFAULT_HOME = Path("~/.xa-search")
+"""Looked up only where it is used: a user in a container may have no home folder."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -105,9 +106,6 @@ Deterministic = Annotated[
 ]
 New = Annotated[
     bool, typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one over.")
-]
-    bool,
-    typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one is over."),
 ]
 Local = Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")]
 Address = Annotated[
@@ -204,5 +202,16 @@ def parse_columns(text: str | None) -> dict[str, str]:
 
 
 def absolute(path: Path) -> Path:
-    """Return a path as the user meant it, from the root on."""
-    return path.expanduser().resolve()
+    """Return a path as the user meant it, from the root on. Raises UsageError where ~ is nobody's."""
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError:
+        raise UsageError(f"{path}: this user has no home folder; give --home FOLDER, or set XA_SEARCH_HOME") from None
+
+
+def is_default_home(home: Path) -> bool:
+    """Tell whether a home is the one that is meant where none is given."""
+    try:
+        return home == DEFAULT_HOME.expanduser().resolve()
+    except RuntimeError:
+        return False

@@ -12,6 +12,8 @@ what the user has set stays.
 """
 
 import os
+import tempfile
+from pathlib import Path
 
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,3 +31,8 @@ MLFLOW_ENVIRONMENT = {
 
 for _name, _value in MLFLOW_ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
+
+try:
+    Path("~").expanduser()
+except RuntimeError:  # a user without a home folder, as in a container: MLflow asks for one when it is imported
+    os.environ["HOME"] = f"{tempfile.gettempdir()}/xa-search-{os.getuid()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xa_search.tracking import registry
-from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.address import is_server, tracking_uri, without_password
 from xa_search.tracking.bundle import Bundle, as_shown
 from xa_search.tracking.export import export_bundle
 from xa_search.tracking.registration import load_registered, promote, registered_bundle
@@ -58,6 +58,18 @@ def promote_version(home: Path, name: str, version: int) -> str:
     """Let `champion` point at a version, and say so in one line."""
     promoted = promote(tracking_uri(home), name, version)
     return f"{promoted.name} version {promoted.version} is the champion now"
+
+
+def mlflow_page(home: Path) -> str:
+    """Return the page that an MLflow server shows by itself; empty where the store is none.
+
+    Raises XaSearchError where the server is away or refuses.
+    """
+    uri = tracking_uri(home)
+    if not is_server(uri):
+        return ""
+    registry.list_models(uri)
+    return without_password(uri)
 
 
 def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str], str]:
