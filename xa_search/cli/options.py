@@ -21,10 +21,23 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
+
+def absolute(path: Path) -> Path:
+    """Return a path as the user meant it, from the root on. Raises UsageError where ~ is nobody's."""
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError:
+        raise UsageError(f"{path}: this user has no home folder; give --home FOLDER, or set XA_SEARCH_HOME") from None
+
+
 Home = Annotated[
     Path,
     typer.Option(
-        envvar="XA_SEARCH_HOME", metavar="FOLDER", help="The folder that holds everything.", show_default=False
+        envvar="XA_SEARCH_HOME",
+        metavar="FOLDER",
+        help="The folder that holds everything.",
+        show_default=False,
+        callback=absolute,  # before anything is imported that gives a user without a home folder one for MLflow
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -199,14 +212,6 @@ def parse_columns(text: str | None) -> dict[str, str]:
     if any(not ours.strip() or not theirs.strip() for ours, _, theirs in pairs):
         raise UsageError(f"--columns {text!r}: write FIELD=COLUMN, with commas between: text=utt,intent=label")
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-
-
-def absolute(path: Path) -> Path:
-    """Return a path as the user meant it, from the root on. Raises UsageError where ~ is nobody's."""
-    try:
-        return path.expanduser().resolve()
-    except RuntimeError:
-        raise UsageError(f"{path}: this user has no home folder; give --home FOLDER, or set XA_SEARCH_HOME") from None
 
 
 def is_default_home(home: Path) -> bool:
