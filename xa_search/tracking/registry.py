@@ -75,7 +75,7 @@ def _save(path: Path, model: Any, run_id: str, bundle: Path) -> None:
             artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
         ),
         python_model=str(SERVED_MODEL),
-        artifacts={"bundle": str(bundle)},
+        artifacts={"bundle": bundle.as_uri()},  # MLflow takes a path for an address, too
         code_paths=[str(PACKAGE)],
         signature=_signature(),
         input_example=EXAMPLE,
