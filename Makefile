@@ -7,7 +7,7 @@ export XA_SEARCH_HOME
 # uv does not read pip's setting for further places to find packages.
 FIND_LINKS := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS=$(PIP_FIND_LINKS))
 
-.PHONY: run test lint types tests proofs clean
+.PHONY: run test lint types tests proofs audit clean
 
 run: $(VENV)/installed-mini
 	$(VENV)/bin/xa-search run mtop-mini
@@ -28,6 +28,10 @@ tests: $(VENV)/installed-dev
 # Whole stories, each of which `make test` tells at a smaller scale.
 proofs: $(VENV)/installed-dev
 	$(VENV)/bin/pytest -m proof --timeout 3600
+
+# The locked versions against known advisories, where the package index serves them.
+audit: $(VENV)/installed-dev
+	$(VENV)/bin/python benchmarks/audit.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -30,6 +30,7 @@ NAMES_OF_A_SEARCH = {
     "driver.lock",
     "inspections",
     "report",
+    "search.log",
     "spool.applied.json",
     "spool.jsonl",
     "study.journal",

@@ -23,19 +23,19 @@ from threading import Thread
 from typing import Any
 
 import psutil
+from many_nodes import MANY_NODES
 from ray_nodes_here import NodesByHand, NodesOnDemand
 from results_file import command_line, write_json
 from sleeping_trials import BETWEEN_LOOKS, HELD_AFTER, held, make_job, release, steps_of
 
 from xa_search.records import EpochReport, Plan, TrialRecord
-from xa_search.search import RAY_ENVIRONMENT, RAY_LOOPBACK
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 from xa_search.workflows.plan import make_plan
 
 GPUS_A_NODE = 2
 EPOCHS = 5
-ENVIRONMENT = {**RAY_ENVIRONMENT, **dict.fromkeys(RAY_LOOPBACK, "1"), "RAY_AUTH_MODE": "disabled"}
+ENVIRONMENT = {**MANY_NODES, "RAY_AUTH_MODE": "disabled"}
 
 
 class Teller:

@@ -21,10 +21,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from many_nodes import MANY_NODES
 from ports import free_port, wait_for
 from results_file import command_line, write_json
 
-from xa_search.search import RAY_ENVIRONMENT, RAY_LOOPBACK
 from xa_search.search.history import searches_in
 from xa_search.search.node_check import PACKAGE
 
@@ -45,7 +45,7 @@ TABLE = "┏┃┡│└"
 def environment_of(folder: Path, **more: str) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token"), "CUDA_VISIBLE_DEVICES": ""}
-    return {**os.environ, **RAY_ENVIRONMENT, **dict.fromkeys(RAY_LOOPBACK, "1"), **token, "PATH": path, **more}
+    return {**os.environ, **MANY_NODES, **token, "PATH": path, **more}
 
 
 @contextmanager

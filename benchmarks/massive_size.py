@@ -1,7 +1,9 @@
-"""How long MASSIVE takes to be read at its real size. In: a folder. Out: times and memory in a JSON file.
+"""How long MASSIVE takes to be read at its real size, and two languages of any size. In: a folder. Out: times and
+memory in a JSON file.
 
 The corpus is made up: 52 locales of 16,521 rows each, in the official files' form (one tar.gz, one JSON object a line),
-with invented words. Times are those of `xa-search` as a user starts it, on one core.
+with invented words. With `--rows` it has two locales of so many rows together, in the same form less what no reader
+looks at: in two large files, memory is at its most. Times are those of `xa-search` as a user starts it, on one core.
 """
 
 import argparse
@@ -78,6 +80,35 @@ def write_corpus(path: Path, share: float) -> int:
     return total
 
 
+def write_two_languages(path: Path, rows: int) -> int:
+    """Write an archive with English and German of so many rows together; return the bytes that are in it."""
+    total = 0
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive, tempfile.TemporaryFile() as content:
+        for locale in ("en-US", "de-DE"):
+            content.seek(0)
+            content.truncate()
+            for lines in _many_rows(locale, rows // 2):
+                content.write(lines)
+            header = tarfile.TarInfo(LAYOUT.format(locale=locale))
+            header.size = content.tell()
+            content.seek(0)
+            archive.addfile(header, content)
+            total += header.size
+    return total
+
+
+def _many_rows(locale: str, count: int) -> Iterator[bytes]:
+    """Yield lines, some thousands at a time; texts come again after that many, ids never."""
+    rows = [json.loads(line) for line in rows_of(locale, 1.0)]
+    random.Random(len(rows)).shuffle(rows)  # as another locale's, so that ids mean the same, and splits lie anywhere
+    kept = ("partition", "intent", "utt", "annot_utt")
+    ends = [json.dumps({key: row[key] for key in kept}, ensure_ascii=False)[1:] for row in rows]
+    for start in range(0, count, len(ends)):
+        numbers = range(start, min(start + len(ends), count))
+        lines = [f'{{"id": "{number}", {end}\n' for number, end in zip(numbers, ends, strict=False)]
+        yield "".join(lines).encode()
+
+
 def timed(arguments: list[str], home: Path) -> dict[str, Any]:
     """Run xa-search on one core; return its seconds, its most memory in GB, its exit code and how much it printed."""
     core = str(min(os.sched_getaffinity(0)))
@@ -89,6 +120,8 @@ def timed(arguments: list[str], home: Path) -> dict[str, Any]:
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         lines = said.read().decode().splitlines()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: exit code {process.returncode}: {lines[-1:]}")
     return {
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
@@ -99,41 +132,59 @@ def timed(arguments: list[str], home: Path) -> dict[str, Any]:
     }
 
 
+def measure_massive(folder: Path, home: Path, share: float) -> dict[str, Any]:
+    """Measure the commands that read all of MASSIVE."""
+    archive = folder / f"massive-{share:g}.tar.gz"
+    if not archive.exists():
+        write_corpus(archive, share)
+    data = ["massive", "--data", str(archive)]
+    runs = {
+        "data check, 52 languages": ["data", "check", *data],
+        "data check, 3 languages": ["data", "check", *data, "--lang", "en,de,ja"],
+        "run --dry-run": ["run", *data, "--dry-run"],
+    }
+    found = {}
+    for name, arguments in runs.items():
+        found[name] = timed(arguments, home)
+        print(name, found[name], flush=True)
+    rows = 52 * sum(max(1, round(count * share)) for count in ROWS.values())
+    return {"rows": rows, "archive_mb": round(archive.stat().st_size / 1e6, 1), "runs": found}
+
+
+def measure_rows(folder: Path, home: Path, rows: int) -> dict[str, Any]:
+    """Measure a check of two languages of so many rows together."""
+    archive = folder / f"two-languages-{rows}.tar.gz"
+    if not archive.exists():
+        write_two_languages(archive, rows)
+    found = timed(["data", "check", "massive", "--data", str(archive), "--lang", "en,de"], home)
+    found |= {"rows": rows, "cpu_microseconds_a_row": round(1e6 * found["cpu_seconds"] / rows, 1)}
+    print(found, flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="Keep the corpus in this folder; a temporary one unless given.")
     parser.add_argument("--share", type=float, default=1.0, help="This share of the rows, for a quick look.")
+    parser.add_argument("--rows", type=int, nargs="*", help="Two languages of so many rows instead of MASSIVE.")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
-    rows = 52 * sum(max(1, round(count * options.share)) for count in ROWS.values())
-    print(
-        f"{rows} rows; about {DISK_GB * options.share:.1f} GB of disk and "
-        f"{MINUTES * options.share:.0f} minutes of one core"
-    )
+    share = sum(options.rows) / 859_092 / 4 if options.rows else options.share
+    print(f"about {DISK_GB * share:.1f} GB of disk and {MINUTES * share:.0f} minutes of one core", flush=True)
+    result = json.loads(options.result.read_text()) if options.result.exists() else {}
+    result |= {"python": platform.python_version(), "processor": platform.processor() or platform.machine()}
+    made = {"command": command_line(), "load_before": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.out or Path(temporary)
+        folder, home = options.out or Path(temporary), Path(temporary) / "home"
         folder.mkdir(parents=True, exist_ok=True)
-        archive = folder / f"massive-{options.share:g}.tar.gz"
-        if not archive.exists():
-            write_corpus(archive, options.share)
-        runs = {
-            "data check, 52 languages": ["data", "check", "massive", "--data", str(archive)],
-            "data check, 3 languages": ["data", "check", "massive", "--data", str(archive), "--languages", "en,de,ja"],
-            "run --dry-run": ["run", "massive", "--data", str(archive), "--dry-run"],
-        }
-        found = {}
-        for name, arguments in runs.items():
-            found[name] = timed(arguments, Path(temporary) / "home")
-            print(name, found[name])
-        result = {
-            "command": command_line(),
-            "python": platform.python_version(),
-            "processor": platform.processor() or platform.machine(),
-            "load_before": round(os.getloadavg()[0], 2),
-            "rows": rows,
-            "archive_mb": round(archive.stat().st_size / 1e6, 1),
-            "runs": found,
-        }
+        if options.rows:
+            for rows in options.rows:
+                sizes = [one for one in result.get("sizes", []) if one["rows"] != rows]
+                sizes.append(measure_rows(folder, home, rows) | made)
+                result["sizes"] = sorted(sizes, key=lambda one: one["rows"])
+                write_json(options.result, result)
+        else:
+            result["massive"] = measure_massive(folder, home, options.share) | made
     write_json(options.result, result)
 
 

@@ -4,7 +4,7 @@
         --elsewhere xsid-0.7.zip --out benchmarks/results/methods.json
 
 Each seed is one search by `xa-search run`, resumed or already finished; a method's trial is the one that the space's
-selection rule prefers, never a test split. Gains over zero_shot are paired: by utterance and, drawn again too, by seed.
+selection rule prefers, never a test split. Gains over zero_shot are paired by utterance and by seed.
 The winners and the zero-shot trials are then scored on xSID through a label map, and the claims are ruled on.
 """
 
@@ -22,11 +22,12 @@ import torch
 from machine import describe_machine
 from results_file import command_line, write_json
 
-from xa_search.claims.evidence import CorpusTests, Evidence, difference, gather, scores
+from xa_search.claims.comparing import CorpusTests, difference, scores
+from xa_search.claims.evidence import Evidence, gather
 from xa_search.claims.statements import Comparison, Metric, System
 from xa_search.claims.verdicts import write_claims
 from xa_search.search.history import SEARCHES, SearchHistory, find_search, read_search
-from xa_search.training.metrics import Interval
+from xa_search.training.statistics import Interval
 from xa_search.training.transfer import read_label_map
 from xa_search.workflows.check_claims import check_claims
 from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
@@ -112,8 +113,8 @@ def elsewhere(options: argparse.Namespace, searches: Sequence[SearchHistory]) ->
 
 def percents(value: Any) -> Any:
     """Return shares as percents, wherever an interval stands."""
-    if isinstance(value, dict) and value.keys() == {"value", "low", "high"}:
-        return {name: round(100 * one, 1) for name, one in value.items()}
+    if isinstance(value, dict) and value.keys() == {"value", "low", "high", "seeds"}:
+        return {name: one if name == "seeds" else round(100 * one, 1) for name, one in value.items()}
     return {name: percents(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 

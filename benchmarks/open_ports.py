@@ -3,8 +3,8 @@
     python benchmarks/open_ports.py --out benchmarks/results/open_ports.md
 
 A search of the tiny encoder runs with this machine's own Ray, and the MLflow UI beside it. The stranger has another
-home, no token and, where this is run by root, another user's number. `--unguarded` starts Ray as Ray would start it
-without tokens, on all addresses: the same stranger is then let in.
+home, no token and, where this is run by root, another user's number. Then the same on a Ray without tokens, on all
+addresses, where the same stranger is let in: what is refused here is not merely misunderstood.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from xa_search.search import RAY_LOOPBACK
 
 STRANGER = Path(__file__).with_name("stranger.py")
 LOOPBACK = ("127.0.0.1", "::1")
+KNOWN = (*LOOPBACK, "::", "0.0.0.0")
 REFUSED = {"UNAUTHENTICATED", "401", "403"}
 """Answers of a server that knows the call, and does not let this process make it."""
 NO_ANSWER = {"UNIMPLEMENTED", "closed", "no answer"}
@@ -51,6 +52,11 @@ class Port:
     process: str
     address: str
     number: int
+
+    @property
+    def host(self) -> str:
+        """The address at which this machine's own processes reach it."""
+        return "127.0.0.1" if self.address in ("::", "0.0.0.0", "::1") else self.address
 
 
 def title_of(process: psutil.Process) -> str:
@@ -95,8 +101,10 @@ def other_addresses() -> list[str]:
 
 def answers_to_a_stranger(ports: Sequence[Port], sockets: Sequence[str], home: Path) -> dict[str, Any]:
     """Let a stranger knock at ports, on the loopback address and on each other one, and at sockets."""
-    hosts = ["127.0.0.1", *other_addresses()]
-    asked = {"ports": [(host, port.number) for port in ports for host in hosts], "sockets": list(sockets)}
+    asked = {
+        "ports": [(host, port.number) for port in ports for host in {port.host, *other_addresses()}],
+        "sockets": list(sockets),
+    }
     done = subprocess.run(
         [sys.executable, "-I", str(STRANGER), json.dumps(asked)],
         env={"HOME": str(home), "PATH": os.environ["PATH"]},
@@ -112,7 +120,7 @@ def answers_to_a_stranger(ports: Sequence[Port], sockets: Sequence[str], home: P
 
 def said(answers: dict[str, Any], port: Port) -> dict[str, str]:
     """Return what a port answers: each call that it has, and whether another machine may knock."""
-    here = answers["ports"][f"127.0.0.1 {port.number}"]
+    here = answers["ports"][f"{port.host} {port.number}"]
     calls = {**here["grpc"], **here["http"]}
     found = {call: answer for call, answer in calls.items() if answer not in NO_ANSWER}
     for host in other_addresses():
@@ -120,7 +128,7 @@ def said(answers: dict[str, Any], port: Port) -> dict[str, str]:
         if any(
             answer not in ("Connection refused", "no answer") for one in outside.values() for answer in one.values()
         ):
-            found[f"from {host}"] = "connected"
+            found["from outside"] = "connected"
     return found
 
 
@@ -137,9 +145,9 @@ def table(ports: Sequence[Port], answers: dict[str, Any]) -> list[str]:
         shown = ", ".join(
             f"`{call.rpartition('.')[2] if '/ray' in call else call}` {answer}" for call, answer in found.items()
         )
-        lines.append(
-            f"| {port.process} | {port.address} | {shown or 'nothing'} | {'no' if is_refused(found) else '**yes**'} |"
-        )
+        where = port.address if port.address in KNOWN else "its own address"
+        let_in = "no" if is_refused(found) else "**yes**"
+        lines.append(f"| {port.process} | {where} | {shown or 'nothing'} | {let_in} |")
     for path, answer in answers["sockets"].items():
         let_in = "**yes**" if answer == "connected" else "no"
         lines.append(f"| Ray's socket | `{Path(path).name}` (a file) | {answer} | {let_in} |")
@@ -178,17 +186,21 @@ def look(folder: Path, *, unguarded: bool) -> tuple[list[str], int]:
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the tables: of a search as it is, and of one whose Ray asks for nothing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--unguarded", action="store_true", help="Show that the stranger finds what is open.")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        lines, user = look(Path(folder), unguarded=options.unguarded)
-    who = "as another user" if user != os.getuid() else "as the same user"
-    head = f"`{command_line()}`, the stranger {who}, with a home of its own and no token."
-    options.out.write_text("\n".join([head, "", *lines, ""]), encoding="utf-8")
-    print("\n".join(lines))
+    written = [f"`{command_line()}`"]
+    for unguarded, heading in (
+        (False, "A search and `xa-search ui`"),
+        (True, "The same on a Ray that asks for nothing"),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            lines, user = look(Path(folder), unguarded=unguarded)
+        who = "another user" if user != os.getuid() else "the same user"
+        written += ["", f"## {heading}", f"The stranger is {who}, with a home of its own and no token.", "", *lines]
+    options.out.write_text("\n".join([*written, ""]), encoding="utf-8")
+    print("\n".join(written))
 
 
 if __name__ == "__main__":

@@ -23,17 +23,25 @@ from recorded_trials import Curve, Pool, events_of, point_of
 
 from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord
 from xa_search.search.controller import SearchController
+from xa_search.search.sampler import MOST_RANDOM_TRIALS
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_events import TrialEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One way to search: who proposes, and whether trials are stopped early."""
+    """One way to search: who proposes, and whether trials are stopped early.
+
+    `trials` and `max_concurrent` are as in a space; none: all recorded trials, and the program's own limit. With
+    `waits` the sampler draws at random until its first trials have all ended, as it did before it counted running ones.
+    """
 
     name: str
     at_random: bool
     asha: Asha | None
+    trials: int | None = None
+    max_concurrent: int | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +55,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A new best score of a replay, and what had been spent by then."""
+    """A new best score of a replay, and what had been spent by then; `clock` is in the steps of one worker."""
 
     score: float
     steps: float
     trials: int
+    clock: float = 0.0
 
 
 class RecordedSampler(BaseSampler):
@@ -94,13 +103,15 @@ class RecordedSampler(BaseSampler):
 class ReplayedStudy(SearchStudy):
     """The program's study in memory, over recorded trials only and without the fixed recipes."""
 
-    def __init__(self, plan: Plan, pool: Pool, at_random: bool) -> None:
+    def __init__(self, plan: Plan, pool: Pool, at_random: bool, *, waits: bool = False) -> None:
         storage = optuna.storages.InMemoryStorage()
         study = optuna.create_study(storage=storage, study_name=plan.search_id, direction="maximize")
         super().__init__(plan, storage, study)
         self._pool = pool
         self._used: list[int] = []
-        self._generator = np.random.default_rng(plan.seed) if at_random else None
+        self._at_random, self._waits = at_random, waits
+        self._generator = np.random.default_rng(plan.seed)
+        self.proposed_by_tpe = 0
 
     def curve_of(self, record: TrialRecord) -> Curve:
         """Return the recorded trial that stands for a proposed one."""
@@ -113,7 +124,12 @@ class ReplayedStudy(SearchStudy):
         return float(tops.max())
 
     def _sampler(self, trials: list[FrozenTrial]) -> Any:
-        return RecordedSampler(super()._sampler(trials), self._pool, self._used, self._generator)
+        sampler = super()._sampler(trials)
+        ended = sum(trial.state.is_finished() for trial in trials)
+        by_tpe = sampler.knows_enough and not self._at_random and not (self._waits and ended < MOST_RANDOM_TRIALS)
+        self.proposed_by_tpe += by_tpe
+        at_random = self._at_random or (self._waits and not by_tpe)
+        return RecordedSampler(sampler, self._pool, self._used, self._generator if at_random else None)
 
     def _enqueue_missing_role(self, trials: list[FrozenTrial]) -> None:
         """Propose no fixed recipe."""
@@ -125,6 +141,7 @@ class Ledger:
     def __init__(self) -> None:
         self.steps = 0.0
         self.trials = 0
+        self.clock = 0.0
         self.found: list[Found] = []
 
     @property
@@ -145,30 +162,48 @@ class Ledger:
     def trial_ended(self, record: TrialRecord) -> None:
         """Note the score of a complete trial if none was better."""
         if record.state == "COMPLETE" and record.score is not None and record.score > self.best:
-            self.found.append(Found(record.score, self.steps, self.trials))
+            self.found.append(Found(record.score, self.steps, self.trials, self.clock))
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: each new best score, when its last trial ended, and how many trials TPE proposed."""
+
+    found: tuple[Found, ...]
+    clock: float
+    trials: int
+    proposed_by_tpe: int
 
 
 def replay(pool: Pool, search: Search, width: int, seed: int, enough: float) -> tuple[Found, ...]:
-    """Search until a score of `enough` is found or all recorded trials are used; return each new best score.
+    """Search until a score of `enough` is found or all recorded trials are used; return each new best score."""
+    return replay_whole(pool, search, width, seed, enough).found
 
-    `width` trials run at a time, and take turns by the steps that each has trained.
+
+def replay_whole(pool: Pool, search: Search, width: int, seed: int, enough: float = math.inf) -> Replayed:
+    """Search until a score of `enough` is found, or nothing better can be; without `enough`, until all trials ended.
+
+    `width` trials run at a time, or fewer where the search says so, and take turns by the steps that each has trained.
     """
-    space = pool.space.model_copy(update={"scheduler": Scheduler(asha=search.asha)})
+    given = {"trials": search.trials or pool.space.trials, "max_concurrent": search.max_concurrent}
+    space = pool.space.model_copy(update={"scheduler": Scheduler(asha=search.asha), **given})
     plan = Plan(name="replay", space=space, home=Path(), seed=seed)
-    study, ledger = ReplayedStudy(plan, pool, search.at_random), Ledger()
+    study, ledger = ReplayedStudy(plan, pool, search.at_random, waits=search.waits), Ledger()
     controller = SearchController(plan, study, cast(Any, study.curve_of), ledger)
     controller.begin(slots=width, gpus={})
     running: dict[int, Running] = {}
     turns = [(0.0, worker) for worker in range(width)]
-    while turns and ledger.best < min(enough, study.best_to_come([one.number for one in running.values()])):
-        clock, worker = heappop(turns)
+    while turns and (
+        math.isinf(enough) or ledger.best < min(enough, study.best_to_come([one.number for one in running.values()]))
+    ):
+        ledger.clock, worker = heappop(turns)
         if worker in running and not controller.handle_event(running[worker].number, next(running[worker].events)):
             del running[worker]
-        if worker not in running and (given := controller.next_trial()) is not None:
-            record, curve = given[0], cast(Curve, given[1])
+        if worker not in running and (taken := controller.next_trial()) is not None:
+            record, curve = taken[0], cast(Curve, taken[1])
             controller.started(record.number)
             running[worker] = Running(record.number, curve.steps_an_epoch, events_of(curve, pool.epochs))
         if worker in running:
             ledger.steps += running[worker].steps_an_epoch
-            heappush(turns, (clock + running[worker].steps_an_epoch, worker))
-    return tuple(ledger.found)
+            heappush(turns, (ledger.clock + running[worker].steps_an_epoch, worker))
+    return Replayed(tuple(ledger.found), ledger.clock, ledger.trials, study.proposed_by_tpe)

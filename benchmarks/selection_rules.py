@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 from xa_search.encoding.store import NO_TRANSLATION, encode_split
 from xa_search.encoding.table import EncodedRow
@@ -27,12 +26,11 @@ from xa_search.training.data import load_trial_data, split_rows
 from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.metrics import accuracy, slot_f1, slot_type_f1, slot_types
+from xa_search.training.statistics import rank_correlation
 from xa_search.training.trial import best_weights
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import prepare_search
 from xa_search.workflows.trials import make_trial_job
-
-BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,12 @@ def measure(job: TrialJob) -> tuple[dict[str, float], dict[str, float]]:
     """Return the rules' scores and the target test scores of one trial."""
     predictor = trained_predictor(job, best_weights(job.directory))
     data = load_trial_data(job.corpus, job.settings)
-    source = observe(predictor, data.source.rows(data.held_out))
+    held_out = data.selecting
+    source = observe(predictor, held_out.source.rows(held_out.rows))
     targets, keep = {}, {}
     for lang in job.corpus.targets:
-        keep[lang] = np.flatnonzero(data.held_out_pairs[lang] != NO_TRANSLATION)
-        targets[lang] = observe(predictor, data.translations[lang].rows(data.held_out_pairs[lang][keep[lang]]))
+        keep[lang] = np.flatnonzero(held_out.pairs[lang] != NO_TRANSLATION)
+        targets[lang] = observe(predictor, held_out.read(lang)[1])
     dev_rows = split_rows(job.corpus, "dev", job.corpus.source, job.settings.dev_limit)
     dev = labelled_metrics(dev_rows, predictor.predict(dev_rows), "dev", job.corpus.source)
     truth = {}
@@ -149,15 +148,9 @@ def measure(job: TrialJob) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def correlation(rule: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Spearman's rank correlation with a 95% interval from resampled trials."""
-    generator = np.random.default_rng(0)
-    draws = []
-    for _ in range(BOOTSTRAPS):
-        chosen = generator.integers(0, len(truth), len(truth))
-        if len(set(rule[chosen])) > 1 and len(set(truth[chosen])) > 1:
-            draws.append(spearmanr(rule[chosen], truth[chosen]).statistic)
-    low, high = np.nanpercentile(draws, [2.5, 97.5]) if draws else (np.nan, np.nan)
-    return {"rho": float(spearmanr(rule, truth).statistic), "low": float(low), "high": float(high)}
+    """Spearman's rank correlation with its 95% interval over trials."""
+    found = rank_correlation(rule, truth)
+    return {"rho": found.value, "low": found.low, "high": found.high}
 
 
 def summarise(table: list[dict[str, Any]]) -> dict[str, Any]:

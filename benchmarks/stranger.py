@@ -47,6 +47,15 @@ def literal(name: str, value: str) -> bytes:
     return b"\0" + b"".join(bytes((len(text),)) + text.encode() for text in (name, value))
 
 
+def status_of(answer: bytes) -> str:
+    """Return the gRPC status in the frames of an answer; empty where it has not come yet."""
+    if STATUS not in answer:
+        return ""
+    at = answer.index(STATUS) + len(STATUS)
+    length = answer[at] if at < len(answer) else 1
+    return answer[at + 1 : at + 1 + length].decode(errors="replace") if at + 1 + length <= len(answer) else ""
+
+
 def call(host: str, port: int, method: str) -> str:
     """Call a gRPC method with an empty message, and return the name or number of its status."""
     fields = {":method": "POST", ":scheme": "http", ":path": method, ":authority": f"{host}:{port}"}
@@ -57,7 +66,7 @@ def call(host: str, port: int, method: str) -> str:
     try:
         with socket.create_connection((host, port), timeout=SECONDS) as connection:
             connection.sendall(asked)
-            while STATUS not in answer or len(answer) < answer.index(STATUS) + len(STATUS) + 3:
+            while not (status := status_of(answer)):
                 if not (more := connection.recv(65536)):
                     return "closed"
                 answer += more
@@ -65,8 +74,6 @@ def call(host: str, port: int, method: str) -> str:
         return "no answer"
     except OSError as error:
         return error.strerror or str(error)
-    at = answer.index(STATUS) + len(STATUS)
-    status = answer[at + 1 : at + 1 + answer[at]].decode(errors="replace")
     return NAMES.get(status, f"status {status}")
 
 

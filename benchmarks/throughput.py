@@ -28,8 +28,9 @@ from speed_quality import main as compare_quality
 from step_parts import time_epoch_costs, time_step_parts
 
 from xa_search.errors import XaSearchError
-from xa_search.records import Plan, TrialJob
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.model.encoder import load_encoder_config
+from xa_search.records import EncoderFiles, Plan, TrialJob
+from xa_search.training.device import PRECISION, resolve_precision, trial_device
 from xa_search.training.trainer import Trainer
 
 ENDLESS_EPOCHS = 1000
@@ -112,7 +113,14 @@ def measure_all(options: argparse.Namespace) -> None:
     for size, encoder in encoders.items():
         for precision in options.precisions:
             jobs = {
-                arm: arm_job(plan, prepared, arm, encoder, precision=arm_precision(arm, precision, options), **same)
+                arm: arm_job(
+                    plan,
+                    prepared,
+                    arm,
+                    encoder,
+                    precision=arm_precision(arm, precision, prepared.encoders[encoder], options),
+                    **same,
+                )
                 for arm in options.arms
             }
             entry = {"size": size, "precision": precision, **measure_side_by_side(plan, jobs, options)}
@@ -126,12 +134,13 @@ def measure_all(options: argparse.Namespace) -> None:
             print_entry(entry)
 
 
-def arm_precision(arm: str, precision: str, options: argparse.Namespace) -> str:
+def arm_precision(arm: str, precision: str, encoder: EncoderFiles, options: argparse.Namespace) -> str:
     """Return an arm's precision; its own is fp32 if published, otherwise what the product's probe chooses here."""
     if precision != "own":
         return precision
     wanted = "fp32" if arm == "published" else "auto"
-    return resolve_precision(wanted, trial_device(), options.threads, options.home)
+    config = load_encoder_config(encoder)
+    return resolve_precision(wanted, trial_device(), options.threads, options.home / PRECISION, config)
 
 
 def measure_at_once(jobs: dict[str, TrialJob], options: argparse.Namespace) -> dict[str, Any]:

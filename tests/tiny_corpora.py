@@ -19,7 +19,9 @@ def numbers(split: Split) -> range:
 
 
 def words_of(lang: str, number: int) -> tuple[str, str]:
-    return VERBS[lang][number % 2], f"um{number}"
+    """Return a verb that no other row has, so that each row is a template of its own, and a time."""
+    letters = "".join("abcdefghij"[int(digit)] for digit in str(number))
+    return f"{VERBS[lang][number % 2]}{letters}", f"um{number}"
 
 
 def intent_of(number: int) -> str:

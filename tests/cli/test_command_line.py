@@ -231,6 +231,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(command: Command, tmp_path: 
     assert ended == 0
     assert '"epochs": 3' in printed or "epochs: 3" in printed
     assert "trials: 7" in printed
+    assert "held out: known once the corpus is here" in printed
     assert not (tmp_path / "home").exists()
 
 
@@ -309,7 +310,7 @@ def test_the_options_are_those_we_know() -> None:
         "--json",
     }
     assert options["train"] == common | {"--data", "--params", "--seed", "--set", "--test", "--translations"}
-    assert options["predict"] == common | {"--model"}
+    assert options["predict"] == common | {"--model", "--threshold"}
     assert options["evaluate"] == common | {
         "--columns",
         "--corpus",

@@ -128,10 +128,11 @@ def test_the_plan_is_printed_and_nothing_run(told: Callable[..., Any], command: 
     plan = told("run", "mtop-mini", "--dry-run", "--trials", "7")
     assert (plan["space"]["trials"], plan["name"], plan["seed"]) == (7, "mtop-mini", 1)
     assert plan["search_id"].startswith("mtop-mini-")
+    assert plan["held_out"].startswith("held out of the en dev split, with translations: 93 rows")
     assert not home.exists()
-    ended, printed, said = command("run", "mtop-mini", "--json")
+    ended, printed, said = command("run", "mtop-mini", "--json", "--cluster", "gpu.yaml")
     assert (ended, printed) == (2, "")
-    assert "add --dry-run" in said
+    assert "--json: a job prints lines" in said
 
 
 def test_models_and_this_machine(told: Callable[..., Any], command: Command) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from xa_search.cli import main as cli
 from xa_search.cli import tables
 from xa_search.cli.display import SearchDisplay
-from xa_search.cli.plain import OBEYED, visible
+from xa_search.cli.plain import OBEYED, echo_log, visible
 from xa_search.search.runner import run_trials
 from xa_search.search.study import JOURNAL, open_study
-from xa_search.training.metrics import Interval
+from xa_search.training.statistics import Interval
 from xa_search.training.transfer import LanguageScore
 from xa_search.workflows.evaluate import TransferTest
 
@@ -94,11 +94,9 @@ def test_settings_in_a_status_and_while_they_run(tmp_path: Path, capsys: pytest.
     assert run("explain", "1", "--search", plan.search_id, "--home", str(plan.home)) == 0
     assert plan.search_id in shown(capsys)
     display = SearchDisplay(plan)
-    display.resumed(open_study(plan).trials())
-    tables.console.print(display._table())
-    printed = shown(capsys)
-    assert "[/b]" in printed
-    assert "a[bold]" in printed
+    for trial in open_study(plan).trials():
+        display.trial_started(trial)
+    assert "[/b]" in shown(capsys)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +124,9 @@ def test_a_home_that_nobody_wrote_so(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "Traceback" not in printed
         assert "fault of xa-search" not in printed
         assert code == 0 or len(printed.splitlines()) == 1
+
+
+def test_the_log_of_a_job_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    for piece in ("\x1b[36m(run pid=7)\x1b[0m trial 1 of 8\r\n", "label \x1b]0;owned\x07 [/b]", "\u202e\n"):
+        echo_log(piece)
+    assert capsys.readouterr().out == "(run pid=7) trial 1 of 8\nlabel \\u001b]0;owned\\u0007 [/b]\\u202e\n"

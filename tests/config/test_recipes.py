@@ -70,7 +70,13 @@ def test_what_the_recipe_cannot_do(changes: tuple[str, ...], message: str) -> No
 
 def test_a_trial_by_the_recipe_keeps_its_last_epoch(shared_home: Path, tmp_path: Path) -> None:
     (target,) = write_corpus("mtod", tmp_path)
-    changes = ("recipe=published", f"targets=[{target}]", "fixed.validation_fraction=0.3", "fixed.epochs=2")
+    changes = (
+        "recipe=published",
+        f"targets=[{target}]",
+        "fixed.validation_fraction=0.3",
+        "fixed.epochs=2",
+        "least_held_out=2",
+    )
     plan = make_plan("mtod", changes, home=shared_home, data=tmp_path, local=True)
     reports: list[EpochReport] = []
     metrics = train_alone(plan, {"model_size": "tiny", "learning_rate": 1e-3}, reports.append, with_test=True)

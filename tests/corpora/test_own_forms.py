@@ -296,7 +296,12 @@ def test_conll_with_numbers_tabs_and_a_hash(write):
 def test_data_with_intents_alone_and_with_slots_alone(write):
     for labels, note, intents in (
         ({"intent": "go"}, "no training row of en has a slot: intents alone are learned", {"go"}),
-        ({"slots": ["O", "B-x"]}, "no training row of en has an intent: slots alone are learned", {"none"}),
+        (
+            {"slots": ["O", "B-x"]},
+            "no training row of en has an intent: slots alone are learned; `none` stands for each intent, "
+            "so that intent accuracy says nothing",
+            {"none"},
+        ),
     ):
         content = as_jsonl([{"tokens": ["a", "b"]} | labels] * 2)
         files = {f"{split}.{lang}.jsonl": content for split in SPLITS for lang in LANGUAGES}

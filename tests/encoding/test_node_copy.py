@@ -140,7 +140,7 @@ def test_without_room_or_folder_the_file_itself_is_read(
 def test_a_table_is_mapped_from_the_copy(node: Path, tmp_path: Path) -> None:
     path = tmp_path / "train.en.arrow"
     columns = {"id": ["a"], "words": [["light"]], "input_ids": [[1]], "positions": [[0]], "intent": ["on"]}
-    write_table(path, [columns | {"slots": [["O"]], "share": [0.5], "source_row": [0]}])
+    write_table(path, [columns | {"slots": [["O"]], "text": [1], "template": [1], "source_row": [0]}])
     table = EncodedTable(path)
     mapped = {region.path for region in psutil.Process().memory_maps()}
     assert len(table) == 1

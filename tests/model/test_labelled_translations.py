@@ -33,7 +33,8 @@ def columns(sentences: Sequence[str], source_rows: Sequence[int], slots: Sequenc
         "positions": [list(range(1, 2 * len(sentence), 2)) for sentence in sentences],
         "intent": [f"intent {number}" for number in range(len(sentences))] if slots else [None] * len(sentences),
         "slots": slots or [None] * len(sentences),
-        "share": [0.5] * len(sentences),
+        "text": list(range(len(sentences))),
+        "template": list(range(len(sentences))),
         "source_row": source_rows,
     }
 
@@ -80,7 +81,7 @@ def test_the_same_words_match_themselves_and_take_their_sources_labels(
         assert np.array_equal(row.input_ids, old.input_ids)
         assert np.array_equal(row.positions, old.positions)
     assert table.source_rows.tolist() == before.source_rows.tolist()
-    assert table.shares.tolist() == before.shares.tolist()
+    assert table.texts.tolist() == before.texts.tolist()
     assert table.span_counts.tolist() == [1, 0, 1]
     assert before.span_counts.tolist() == [0, 0, 0]
 

@@ -30,7 +30,9 @@ published: {model_size: large}
 trials: 12
 scheduler: {asha: {grace_epochs: 1, reduction: 3}}
 """
-ROWS = RowCounts(source="en", train={"en": 1000, "de": 200}, dev={"en": 300, "de": 50}, pairs={"de": 1000, "fr": 500})
+ROWS = RowCounts(
+    source="en", train={"en": 1000, "de": 200}, dev={"en": 300, "de": 50}, pairs={"de": 1000, "fr": 500}, dev_pairs={}
+)
 
 
 def plan_of(home: Path, *changes: str) -> Plan:
@@ -57,7 +59,7 @@ def test_hours_of_each_size(tmp_path: Path) -> None:
     """900 rows make 30 steps of 60 texts (30 without alignment), then 100 + 50 translations and 100 dev rows."""
     plan = plan_of(tmp_path)
     base, large = (forecast_size(plan, ROWS, size, step_of(s)) for size, s in (("base", 0.6), ("large", 1.2)))
-    aligned, unaligned = (1800 + 250 / 3) * 0.01, (900 + 250 / 3) * 0.01
+    aligned, unaligned = (1800 + 175 / 3) * 0.01, (900 + 175 / 3) * 0.01
     assert (base.trials, large.trials, base.steps) == (6, 6, 180)
     assert base.hours_a_trial * 3600 == pytest.approx(6 * aligned)
     assert base.hours * 3600 == pytest.approx(6 * unaligned + 5 * 2 * aligned)
@@ -69,18 +71,28 @@ def test_hours_of_each_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "steps", "texts", "evaluated"),
     [
-        (("fixed.pairing=independent",), 30, 90, 250),
-        (("fixed.models=each",), 60, 60, 350),
-        (("fixed.train_limit=500",), 15, 60, 175),
-        (("method=target_english",), 36, 30, 250),
-        (("method=target",), 6, 30, 250),
-        (("method=translate_train", "selection=target_dev"), 30, 60, 300),
+        (("fixed.pairing=independent",), 30, 90, 175),
+        (("fixed.models=each",), 60, 60, 275),
+        (("fixed.train_limit=500",), 15, 60, 137),
+        (("method=target_english",), 36, 30, 175),
+        (("method=target",), 6, 30, 175),
+        (("method=translate_train", "selection=target_dev"), 30, 60, 225),
     ],
 )
 def test_what_a_pass_takes(tmp_path: Path, changes: tuple[str, ...], steps: int, texts: int, evaluated: int) -> None:
     plan = plan_of(tmp_path, *changes)
     epoch = epoch_of(plan, plan.trial_settings(recipe(plan.space, "published")), ROWS)
     assert (epoch.steps, epoch.utterances_a_step, epoch.evaluated) == (steps, texts, evaluated)
+
+
+def test_a_dev_split_with_translations_is_evaluated_in_place_of_training_rows(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    settings = plan.trial_settings(recipe(plan.space, "published"))
+    usual = epoch_of(plan, settings, ROWS)
+    epoch = epoch_of(plan, settings, replace(ROWS, dev_pairs={"de": 90, "fr": 80}))
+    assert (usual.steps, epoch.steps) == (30, 34)
+    assert epoch.evaluated - usual.evaluated == 45 + 40 - 75
+    assert epoch_of(plan, settings, replace(ROWS, dev_pairs={"de": 90, "fr": 79})) == usual
 
 
 def test_a_gpu_nobody_timed_is_estimated_and_marked_so() -> None:

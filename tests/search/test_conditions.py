@@ -7,9 +7,12 @@ import pytest
 from fake_trainers import report
 from searches import PARAMS, plan_of
 
-from xa_search.records import Parameter, TrialRecord
+from xa_search.records import Parameter, SearchRecord, TrialRecord
 from xa_search.search.conditions import effective_values, groups_of, searched_in
+from xa_search.search.history import read_search
 from xa_search.search.study import SearchStudy, open_study
+from xa_search.tracking.plots import parallel_coordinates_figure
+from xa_search.workflows.explain import explain
 
 WEIGHT = {"low": 0.01, "high": 100, "log": True}
 BY_METHOD: dict[str, Any] = {
@@ -120,3 +123,27 @@ def test_a_range_by_case_spans_all_its_cases() -> None:
     assert (rate.low, rate.high, rate.log, rate.conditions) == (1e-6, 1e-2, True, ("model_size",))
     assert Parameter.model_validate_json(rate.model_dump_json()) == rate
     assert rate.in_trial({"model_size": "base"}) is None
+
+
+def test_trials_that_searched_different_settings_are_explained_and_drawn(tmp_path: Path) -> None:
+    params = {**BY_METHOD, "learning_rate": BY_SIZE["learning_rate"], "model_size": BY_SIZE["model_size"]}
+    published = {"method": "xeroalign", "model_size": "tiny", "learning_rate": 1e-3}
+    plan = plan_of(tmp_path, params=params, published=published, trials=12)
+    trials = play(open_study(plan), 12, lambda record: 1 / (2 + record.number))
+    history = read_search(plan.directory)
+    assert history is not None
+    explained = [explain(history, trial.number) for trial in trials]
+    assert all(one.neighbour is not None for one in explained[1:])
+    record = SearchRecord(
+        search_id=plan.search_id,
+        source="en",
+        targets=("th",),
+        selection="label_free",
+        trials=tuple(trials),
+        winner=0,
+        baseline=0,
+        test_metrics={},
+        importances={},
+    )
+    figure = parallel_coordinates_figure(record, {"learning_rate"})
+    assert len(figure.axes[0].lines) >= len(trials)

@@ -32,6 +32,8 @@ def test_exceptions_are_classified(error: Exception, failure: FailureClass) -> N
     ],
 )
 def test_lost_workers_are_classified_by_rays_words(reason: str, failure: FailureClass, text: str) -> None:
-    found = failure_of_lost_worker(reason)
+    found = failure_of_lost_worker(reason, alone=True)
     assert found.failure == failure
+    beside_others = failure_of_lost_worker(reason, alone=False)
+    assert beside_others.failure == ("lost_worker" if failure == "oom" else failure)
     assert found.text.startswith(text)

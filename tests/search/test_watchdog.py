@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xa_search.search.trial_events import EpochTimeout, TrialEvent, with_watchdog
+from xa_search.search.trial_events import UNTIMED_SECONDS, EpochTimeout, TrialEvent, with_watchdog
 
 HANGING = """
 import re
@@ -20,8 +20,8 @@ for event in with_watchdog(events(), EpochTimeout(epoch_seconds=None, least=0.2)
 """
 
 
-def test_nobody_is_hurried_before_an_epochs_time_is_known() -> None:
-    assert EpochTimeout(epoch_seconds=None, least=600).seconds(None) is None
+def test_every_epoch_has_a_limit_also_the_first_of_a_size_that_nobody_timed() -> None:
+    assert EpochTimeout(epoch_seconds=None, least=600).seconds(None) == UNTIMED_SECONDS
     assert EpochTimeout(epoch_seconds=None, least=600).seconds(10) == 600
     assert EpochTimeout(epoch_seconds=300, least=600).seconds(None) == 900
     assert EpochTimeout(epoch_seconds=300, least=600).seconds(400) == 1200

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from xa_search.model.decoding import SlotDecoder, transition_scores
+from xa_search.model.posterior import weighted_scores
 from xa_search.records import EncodedCorpus, TrialJob
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.final_test import trained_predictor
@@ -43,7 +44,12 @@ def test_the_f1_of_legal_tags_is_that_of_seqeval(rows: list[list[tuple[int, int]
 
 def reading(slots: torch.Tensor, gold: list[int], transitions: torch.Tensor) -> tuple[Any, dict[str, float]]:
     """Fit a model that gave these logits to utterances of two words."""
-    model = SimpleNamespace(temperatures=torch.ones(2), decoder=SlotDecoder(transitions))
+    decoder = SlotDecoder(transitions)
+    model = SimpleNamespace(
+        temperatures=torch.ones(2),
+        decoder=decoder,
+        chain_scores=lambda: weighted_scores(decoder.transitions, float(decoder.weight)),
+    )
     corpus = EncodedCorpus(directory=Path(), source="en", targets=(), intents=("x", "y"), slot_tags=TAGS)
     counts = torch.full((len(gold) // 2,), 2)
     batch = SimpleNamespace(intents=torch.zeros(len(counts)).long(), slots=torch.tensor(gold), word_counts=counts)

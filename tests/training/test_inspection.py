@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.store import table_path
@@ -86,7 +87,8 @@ def test_how_much_closer_by_hand() -> None:
     pairs = dict(zip(("de", "th"), rows, strict=True))
     assert closer_by(before, after, pairs, ("th",)).value == pytest.approx(0.3)
     assert closer_by(before, after, pairs, ("de", "th")).value == pytest.approx(0.2)
-    assert closer_by(before, after, pairs, ("th",)).low == pytest.approx(0.2)
+    # Two pairs: a standard error of 0.1, and t with one degree of freedom.
+    assert closer_by(before, after, pairs, ("th",)).low == pytest.approx(0.3 - 0.1 * student.ppf(0.975, 1))
     assert [(one.lang, one.unseen, one.pairs) for one in compare_views(before, after, ("th",))] == [
         ("de", False, 1),
         ("th", True, 2),

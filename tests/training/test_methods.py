@@ -18,7 +18,7 @@ from xa_search.errors import DataError
 from xa_search.model.joint import JointModel, JointOutput
 from xa_search.records import Split, Translation, TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
-from xa_search.training.data import load_trial_data
+from xa_search.training.data import held_out_pairs, load_trial_data, trial_split
 from xa_search.training.objective import LossTerms, compute_losses
 from xa_search.training.registry import METHODS
 from xa_search.training.steps import StepBatch, step_batches
@@ -181,11 +181,13 @@ def test_target_methods_learn_from_labelled_utterances_of_these_languages(
 
 
 def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_job: MakeJob) -> None:
-    data = build_trainer(make_job(method="target", validation_fraction=0.3)).data
+    job = make_job(method="target", validation_fraction=0.3)
+    data = build_trainer(job).data
+    halves = held_out_pairs(job.corpus, trial_split(job.corpus, job.settings))
     for lang in ("de", "th"):
         table, rows = data.target_train[lang]
         trained = {tuple(row.words) for row in table.rows(rows)}
-        held_out = {tuple(row.words) for row in data.translations[lang].rows(data.held_out_pairs[lang])}
+        held_out = {tuple(row.words) for half in halves for row in half.read(lang)[1]}
         assert held_out
         assert trained.isdisjoint(held_out)
         assert len(trained) + len(held_out) == 60
@@ -194,7 +196,7 @@ def test_no_target_utterance_trains_whose_text_is_a_held_out_translation(make_jo
 def test_the_train_limit_counts_each_languages_utterances(make_job: MakeJob) -> None:
     job = make_job(method="target_english", train_limit=20, validation_fraction=0.3)
     data = build_trainer(job).data
-    assert len(data.train) + len(data.held_out) == 20
+    assert len(trial_split(job.corpus, job.settings).of_training) == 20
     assert all(5 < len(rows) <= 20 for _, rows in data.target_train.values())
 
 

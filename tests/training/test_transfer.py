@@ -12,7 +12,7 @@ from xa_search.errors import UsageError
 from xa_search.records import Utterance
 from xa_search.training import metrics
 from xa_search.training.evaluation import Prediction
-from xa_search.training.metrics import f1_interval, share_interval
+from xa_search.training.statistics import f1_interval, share_interval
 from xa_search.training.transfer import LabelMap, OpenLabels, read_label_map, same_labels, score_language
 
 MAP = LabelMap(

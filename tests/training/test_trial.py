@@ -11,12 +11,20 @@ import pytest
 import torch
 
 from xa_search.encoding.files import FOLDER
-from xa_search.encoding.store import encode_split, split_training_rows, table_path
-from xa_search.encoding.table import EncodedTable
+from xa_search.encoding.held_out import HeldOutSplit
+from xa_search.encoding.store import encode_split, held_out_split, table_path
+from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.errors import DataError, NonFiniteError
 from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import build_model, restore_model
-from xa_search.training.data import evaluation_collator, load_trial_data, split_rows
+from xa_search.training.data import (
+    evaluation_collator,
+    held_out_pairs,
+    load_trial_data,
+    source_dev_rows,
+    split_rows,
+    trial_split,
+)
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import score_test
 from xa_search.training.registry import SELECTION_RULES
@@ -65,9 +73,9 @@ def test_trials_of_a_node_share_its_copies_of_tables_and_weights(
 def test_a_trial_that_measures_the_precision_gives_the_same_numbers_as_one_that_reads_it(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
-    job = dataclasses.replace(make_job(precision="auto"), home=tmp_path / "home")
+    job = dataclasses.replace(make_job(precision="auto"), search=tmp_path / "search")
     measured = list(train_trial(job))
-    assert (tmp_path / "home" / "precision").is_dir()
+    assert list((tmp_path / "search").glob("precision-*.json"))
     again = dataclasses.replace(job, directory=tmp_path / "again")
     assert numbers(list(train_trial(again))) == numbers(measured)
 
@@ -82,7 +90,7 @@ def test_alignment_pulls_translations_together(make_job: MakeJob) -> None:
     assert aligned[-1].metrics["train_loss_align"] < aligned[0].metrics["train_loss_align"]
 
 
-@pytest.mark.parametrize(("method", "partners"), [("zero_shot", 0), ("english_only", 55)])
+@pytest.mark.parametrize(("method", "partners"), [("zero_shot", 0), ("english_only", 54)])
 def test_these_methods_never_read_a_translation_in_training(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, method: str, partners: int
 ) -> None:
@@ -152,16 +160,47 @@ def test_held_out_texts_never_train(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job(validation_fraction=0.3)
     data = load_trial_data(job.corpus, job.settings)
     trained = {" ".join(row.words) for row in data.source.rows(data.train)}
-    held_out = {" ".join(row.words) for row in data.source.rows(data.held_out)}
+    selecting, kept = held_out_pairs(job.corpus, trial_split(job.corpus, job.settings))
+    held_out = {" ".join(row.words) for half in (selecting, kept) for row in half.source.rows(half.rows)}
     assert trained.isdisjoint(held_out)
-    assert len(data.train) + len(data.held_out) == 60
+    assert data.selecting.rows.tolist() == selecting.rows.tolist()
+    assert len(data.train) + len(selecting.rows) + len(kept.rows) == len(data.train) + len(held_out) == 60
+
+
+def test_a_trial_reads_nothing_of_the_half_that_is_kept(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job(epochs=1, validation_fraction=0.3)
+    read: set[str] = set()
+    rows_of = EncodedTable.rows
+
+    def rows(table: EncodedTable, indices: np.ndarray) -> list[EncodedRow]:
+        found = rows_of(table, indices)
+        read.update(row.id for row in found)
+        return found
+
+    monkeypatch.setattr(EncodedTable, "rows", rows)
+    list(train_trial(job))
+    monkeypatch.undo()
+    selecting, kept = held_out_pairs(job.corpus, trial_split(job.corpus, job.settings))
+    ids = [{row.id for row in half.source.rows(half.rows)} for half in (selecting, kept)]
+    assert ids[0] <= read
+    assert ids[1]
+    assert ids[1].isdisjoint(read)
+
+
+def test_dev_rows_that_are_kept_are_not_looked_at_as_dev_either(encoded_rooms: EncodedCorpus) -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    kept = np.array([1, 3, 5])
+    split = HeldOutSplit(origin="dev", train=np.arange(60), selecting=nothing, kept=kept, templates=(0, 3))
+    ids = [row.id for row in source_dev_rows(encoded_rooms, split, None)]
+    assert ids == [f"dev-{number}" for number in range(12) if number not in (1, 3, 5)]
+    assert len(source_dev_rows(encoded_rooms, dataclasses.replace(split, origin="train"), None)) == 12
+    assert len(source_dev_rows(encoded_rooms, split, 4)) == 4
 
 
 def test_a_cap_counts_the_held_out_rows_too_and_does_not_depend_on_the_seed(encoded_rooms: EncodedCorpus) -> None:
-    table = EncodedTable(table_path(encoded_rooms, "train", "en"))
-    rows = split_training_rows(table, 30, 0.2)
-    assert len(rows.train) + len(rows.held_out) == 30
-    assert np.array_equal(split_training_rows(table, 30, 0.2).train, rows.train)
+    rows = held_out_split(encoded_rooms, 30, None, 0.2)
+    assert len(rows.train) + len(rows.selecting) + len(rows.kept) == len(rows.of_training) == 30
+    assert np.array_equal(held_out_split(encoded_rooms, 30, None, 0.2).train, rows.train)
 
 
 def test_too_few_utterances_are_a_data_error(encoded_rooms: EncodedCorpus, make_job: MakeJob) -> None:

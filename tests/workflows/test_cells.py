@@ -14,6 +14,7 @@ from xa_search.errors import DataError, UsageError
 from xa_search.records import EpochReport, Plan
 from xa_search.training.registry import METHODS
 from xa_search.training.trial import train_trial
+from xa_search.workflows.held_out import planned_held_out, told_held_out
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.run import train_alone
@@ -28,6 +29,7 @@ SPACE = (
     "fixed.dev_limit=20",
     "fixed.test_limit=20",
     "targets=[de]",
+    "least_held_out=2",
 )
 WITHOUT_SLOTS = {"pawsx"}
 MORE_SETTINGS: list[tuple[str, str, dict[str, Any]]] = [
@@ -87,6 +89,24 @@ def test_a_cell(prepared: Any, corpus: str, method: str, settings: dict[str, Any
     assert any("slot" in name for name in metrics) == (corpus not in WITHOUT_SLOTS)
 
 
+@pytest.mark.parametrize(("corpus", "where"), [("mtop-mini", "dev"), ("mtod", "training"), ("pawsx", "training")])
+def test_a_plan_tells_of_the_rows_that_the_search_will_hold_out(prepared: Any, corpus: str, where: str) -> None:
+    plan, data = prepared(corpus)
+    told = planned_held_out(plan)
+    assert told == told_held_out(plan, data)
+    assert told.startswith(f"held out of the en {where} split, with translations: ")
+    assert "points are not told apart" in told
+    if corpus != "mtop-mini":
+        usual = plan.model_copy(update={"space": plan.space.model_copy(update={"least_held_out": 80})})
+        for tell in (planned_held_out, lambda plan: told_held_out(plan, data)):
+            with pytest.raises(
+                DataError, match=r"80 are needed .*: raise fixed.validation_fraction \(now 0.3\)"
+            ) as few:
+                tell(usual)
+            assert "--set least_held_out=" in str(few.value)
+            assert "\n" not in str(few.value)
+
+
 def test_a_trial_alone_may_have_another_method_than_its_space(shared_home: Path) -> None:
     plan = make_plan("mtop-mini", SPACE, home=shared_home, local=True)
     params = {"method": "target_english", "model_size": "tiny", "learning_rate": 1e-3, "align_weight": 1.0}
@@ -105,7 +125,7 @@ def test_only_target_methods_ask_for_labelled_target_training_files(
         (tmp_path / f"{name}.jsonl").write_text(rows)
     texts = "".join(json.dumps({"id": str(number), "text": "weck mich"}) + "\n" for number in range(12))
     (tmp_path / "translations.de.jsonl").write_text(texts)
-    changes = (*SPACE[:-1], "targets=[de]", "corpus=jsonl", f"method={method}")
+    changes = (*SPACE, "corpus=jsonl", f"method={method}")
     plan = make_plan("mtop-mini", changes, home=shared_home, data=tmp_path, local=True)
     with pytest.raises(DataError, match=fault) if fault else nullcontext():
         prepare_search(plan, ("tiny",), lambda _: None)

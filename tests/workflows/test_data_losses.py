@@ -8,14 +8,21 @@ from tiny_corpora import write_corpus
 from xa_search.errors import DataError, UsageError
 from xa_search.records import Plan
 from xa_search.workflows.plan import make_plan
-from xa_search.workflows.preflight import check_search, check_test_splits, open_plan_corpus
+from xa_search.workflows.preflight import check_search, check_test_splits, open_plan_corpus, told_data
 from xa_search.workflows.run import train_alone
 
 BROKEN = "{broken\n"
 
 
 def plan_of(data: Path, home: Path, *changes: str) -> Plan:
-    named = ("corpus=jsonl", "targets=[de]", "params.model_size.choices=[tiny]", "baseline=null", "published=null")
+    named = (
+        "corpus=jsonl",
+        "targets=[de]",
+        "params.model_size.choices=[tiny]",
+        "baseline=null",
+        "published=null",
+        "least_held_out=2",
+    )
     return make_plan("mtop-mini", (*named, *changes), home=home, data=data, local=True)
 
 
@@ -70,15 +77,47 @@ def test_a_target_without_pairs_is_left_out_of_alignment_and_tested(shared_home:
         check_search(alone, ("tiny",), notes.append)
 
 
-def test_a_search_refuses_pairs_that_are_joined_at_chance(tmp_path: Path) -> None:
-    data = tmp_path / "raw"
+def write_shuffled(data: Path) -> None:
+    """Write a corpus in which the ids of German and French mean other rows than those of English."""
     data.mkdir()
-    for lang, place in (("en", 1), ("de", 7)):
+    for lang, place in (("en", 1), ("de", 7), ("fr", 7)):
         rows = [f'{{"id": {n}, "tokens": ["w{place * n % 100}"], "intent": "{place * n % 5}"' for n in range(100)]
         text = "".join(f'{row}, "slots": ["O"]}}\n' for row in rows)
         for split in ("train", "dev", "test"):
             (data / f"{split}.{lang}.jsonl").write_text(text)
-    with pytest.raises(
-        DataError, match=r"de: intents agree in 20.0%, by chance .* ids of jsonl de are not those of en"
-    ):
-        check_search(plan_of(data, tmp_path / "home"), ("tiny",), lambda _: None)
+
+
+def test_a_search_refuses_pairs_that_are_joined_at_chance_or_says_that_it_takes_them(tmp_path: Path) -> None:
+    data, home, notes = tmp_path / "raw", tmp_path / "home", list[str]()
+    write_shuffled(data)
+    plan, allowed = plan_of(data, home), plan_of(data, home, "check_pairs=false")
+    fault = r"de: intents agree in 20.0%, by chance .* ids of jsonl de are not those of en"
+    with pytest.raises(DataError, match=f"{fault}.*if they are right all the same: --set check_pairs=false"):
+        check_search(plan, ("tiny",), lambda _: None)
+    checked = check_search(allowed, ("tiny",), notes.append)
+    (told,) = (
+        note for note in notes if note.startswith("pairs taken all the same, by check_pairs: false: de: intents")
+    )
+    assert told in told_data(checked.check, allowed), "the report says so, too"
+    assert plan.search_id == allowed.search_id, "what is allowed changes no score: the search goes on"
+    with pytest.raises(UsageError, match="check_pairs"):
+        plan_of(data, home, "check_pairs=perhaps")
+
+
+def test_pairs_of_unseen_languages_are_checked_too(tmp_path: Path) -> None:
+    data, home, notes = tmp_path / "raw", tmp_path / "home", list[str]()
+    write_shuffled(data)
+    (data / "translations.de.txt").write_text("".join(f"w{n}\n" for n in range(100)))
+    plan = plan_of(data, home, "unseen_languages=[fr]")
+    with pytest.raises(DataError, match=r"^fr: intents agree in 20.0%"):
+        check_search(plan, ("tiny",), notes.append)
+    assert "pairs: de 100; into unseen languages, for `inspect` alone: fr 100" in notes
+
+
+def test_the_published_recipe_keeps_what_the_paper_scored(tmp_path: Path) -> None:
+    data, home = tmp_path / "raw", tmp_path / "home"
+    write_corpus("pawsx", data)
+    changes = ("corpus=pawsx", "method=xeroalign", "fixed.slot_presence_weight=0")
+    ours, papers = plan_of(data, home, *changes), plan_of(data, home, *changes, "recipe=published")
+    counts = [len(list(open_plan_corpus(plan).utterances("de", "test"))) for plan in (ours, papers)]
+    assert counts == [4, 6]

@@ -1,4 +1,5 @@
-"""What a running search shows. In: its events. Out: a live table on a terminal, else one line an event.
+"""What a running search shows. In: its events. Out: on a terminal, what runs now, the best so far and the time left,
+below what has ended; elsewhere one line an event. All of it is also in the search's log.
 
 Used by `cli` alone; nothing else in the program prints but `tables`.
 """
@@ -15,7 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from xa_search.cli.plain import visible
+from xa_search.cli.search_log import SearchLog
 from xa_search.records import EpochReport, Plan, TrialRecord, is_weight
+
+ENDS_BELOW = 3
+"""Lines below the table: the best so far, the time left, and the one that the cursor is in."""
+AROUND_ROWS = 5
+"""Lines of the table that are no rows: its title, its head, and the lines around them."""
+UNENDED = ("RUNNING", "PAUSED")
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
@@ -49,7 +57,9 @@ class SearchDisplay:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._log = SearchLog(plan.directory)
         self._trials: dict[int, TrialRecord] = {}
+        self._running: dict[int, TrialRecord] = {}
         self._ended_before = 0
         self._started = time.monotonic()
         self._first_trial: float | None = None
@@ -66,10 +76,13 @@ class SearchDisplay:
         self._stop_download()
         if self._live is not None and self._live.is_started:
             self._live.stop()
+        if error is not None:
+            self._log.add(f"ends: {error or type(error).__name__}")
 
     def note(self, text: str) -> None:
-        """Say one thing that happened."""
+        """Say one thing that happened; on a terminal it scrolls away above what runs."""
         self._stop_download()
+        self._log.add(text)
         say(f"[{_clock(time.monotonic() - self._started)}] {text}")
 
     def download(self, done: int, total: int | None) -> None:
@@ -99,55 +112,78 @@ class SearchDisplay:
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial that starts."""
         self._first_trial = self._first_trial or time.monotonic()
-        self._trials[trial.number] = trial
-        self._show(f"trial {trial.number} starts: {describe(trial)}")
+        self._change(trial, f"trial {trial.number} starts: {describe(trial)}")
 
     def epoch_reported(self, trial: TrialRecord, report: EpochReport) -> None:
         """Show an epoch's score."""
-        self._trials[trial.number] = trial
-        self._show(
+        self._change(
+            trial,
             f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}, "
-            f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}"
+            f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}",
         )
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        """Show how a trial ended, with the best so far."""
+        """Say how a trial ended, with the best so far."""
         self._trials[trial.number] = trial
+        self._running.pop(trial.number, None)
         ended = f"trial {trial.number} {trial.state}{_reason(trial)}"
-        self._show(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{self._best_so_far()}")
+        self.note(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{self._best_so_far()}")
+        self._show()
+
+    def _change(self, trial: TrialRecord, line: str) -> None:
+        """Take in what changed in a running trial: a terminal shows it in the table, all else shows the line."""
+        self._trials[trial.number] = self._running[trial.number] = trial
+        if self._live is None:
+            self.note(line)
+        else:
+            self._log.add(line)
+            self._show()
+
+    def _best(self) -> TrialRecord | None:
+        complete = [trial for trial in self._trials.values() if trial.state == "COMPLETE" and trial.score is not None]
+        return max(complete, key=lambda trial: trial.score or 0.0, default=None)
 
     def _best_so_far(self) -> str:
-        complete = [trial for trial in self._trials.values() if trial.state == "COMPLETE" and trial.score is not None]
-        best = max(complete, key=lambda trial: trial.score or 0.0, default=None)
+        best = self._best()
         return "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
 
     def _ended(self) -> int:
-        return sum(trial.state not in ("RUNNING", "PAUSED") for trial in self._trials.values())
+        return sum(trial.state not in UNENDED for trial in self._trials.values())
 
-    def _show(self, line: str) -> None:
-        if self._live is None:
-            self.note(line)
-            return
-        if not self._live.is_started:
-            self._live.start()
-        self._live.update(Group(self._table(), Text(self._time_left())), refresh=True)
+    def _show(self) -> None:
+        if self._live is not None:
+            if not self._live.is_started:
+                self._live.start()
+            self._live.update(self._now(), refresh=True)
 
-    def _table(self) -> Table:
-        table = Table(title=Text(visible(self._plan.search_id), style="table.title"), title_justify="left")
-        for column in ("trial", "parameters", "epoch", "score", "state"):
-            table.add_column(column, justify="right" if column in ("trial", "epoch", "score") else "left")
-        for number, trial in sorted(self._trials.items()):
-            epochs = f"{len(trial.scores)}/{trial.settings.epochs}"
-            cells = (str(number), describe(trial), epochs, percent(trial.score), trial.failure or trial.state)
-            table.add_row(*(Text(visible(cell)) for cell in cells))
+    def _now(self) -> Group:
+        """Return what runs, the best and the time left: never more lines than the terminal has."""
+        best = self._best()
+        found = "none yet" if best is None else f"{percent(best.score)} (trial {best.number}: {describe(best)})"
+        below = [Text(visible(line), no_wrap=True) for line in (f"best so far: {found}", self._time_left())]
+        return Group(self._table(console.height - ENDS_BELOW), *below) if self._running else Group(*below)
+
+    def _table(self, lines: int) -> Table:
+        """Return the running trials; where they are too many, those that began last, and how many there are."""
+        shown = sorted(self._running.items())[-max(1, lines - AROUND_ROWS) :]
+        hidden = len(self._running) - len(shown)
+        title = f"{self._plan.search_id}: {len(self._running)} running" + (f", {hidden} not shown" if hidden else "")
+        table = Table(title=Text(visible(title), style="table.title", no_wrap=True), title_justify="left")
+        for column in ("trial", "parameters", "epoch", "score"):
+            table.add_column(column, justify="left" if column == "parameters" else "right", no_wrap=True)
+        for number, trial in shown:
+            cells = (str(number), describe(trial), f"{len(trial.scores)}/{trial.settings.epochs}", percent(trial.score))
+            table.add_row(*(Text(visible(cell), overflow="ellipsis") for cell in cells))
         return table
 
     def _time_left(self) -> str:
         done = self._ended()
         here = done - self._ended_before
         spent = time.monotonic() - (self._first_trial or time.monotonic())
-        left = "" if not here else f", about {_clock(spent / here * (self._plan.space.trials - done))} left"
-        return f"{ended_of(done, self._plan.space.trials)}; {_clock(spent)} so far{left}"
+        left = "" if not here else f", about {_clock(spent / here * max(0, self._plan.space.trials - done))} left"
+        failed = sum(trial.state == "FAIL" for trial in self._trials.values())
+        wrong = f", {failed} of them failed" if failed else ""
+        return f"{ended_of(done, self._plan.space.trials)}{wrong}; {_clock(spent)} so far{left}"
 
     def _stop_download(self) -> None:
         if self._download is not None:
@@ -190,8 +226,8 @@ def say(text: str) -> None:
     console.print(visible(text), markup=False)
 
 
-def print_plan(plan: Plan) -> None:
-    """Print a plan as it was understood."""
+def print_plan(plan: Plan, outlook: Sequence[str]) -> None:
+    """Print a plan as it was understood, and how long it takes."""
     shown = plan.space.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
     say(f"search {plan.search_id} in {plan.directory}")
     for key, value in shown.items():
@@ -202,6 +238,9 @@ def print_plan(plan: Plan) -> None:
         else:
             say(f"{key}: {json.dumps(value)}")
     say(f"seed: {plan.seed}")
+    say(f"at a time: at most {min(plan.space.concurrency, plan.space.trials)} of {plan.space.trials} trials")
+    for line in outlook:
+        say(line)
 
 
 def short(value: object) -> str:

@@ -128,4 +128,5 @@ def replay_object(search: "SearchHistory", replay: "Replay") -> dict[str, Any]:
 
 def plan_object(plan: Plan) -> dict[str, Any]:
     """Return a plan as it was understood."""
-    return {"search_id": plan.search_id, "directory": plan.directory, **as_json(plan)}
+    at_once = {"concurrency": plan.space.concurrency}
+    return {"search_id": plan.search_id, "directory": plan.directory, **at_once, **as_json(plan)}

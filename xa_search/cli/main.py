@@ -43,7 +43,7 @@ from xa_search.cli.options import (
     parse_size,
     resumable,
 )
-from xa_search.cli.plain import echo
+from xa_search.cli.plain import echo, echo_log
 from xa_search.cli.search_commands import search_commands
 
 if TYPE_CHECKING:
@@ -122,47 +122,56 @@ def run(
         local=local,
         address=address,
     )
-    if dry_run or as_json:
-        _show_plan(plan, dry_run=dry_run, as_json=as_json)
+    if dry_run:
+        _show_plan(plan, cluster, as_json=as_json)
     elif cluster is not None:
-        _run_there(plan, cluster, context)
+        _run_there(plan, cluster, context, as_json=as_json)
     else:
-        _run_here(plan)
+        _run_here(plan, as_json=as_json)
 
 
-def _show_plan(plan: "Plan", *, dry_run: bool, as_json: bool) -> None:
+def _show_plan(plan: "Plan", cluster: Path | None, *, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
-    from xa_search.errors import UsageError
     from xa_search.search.history import newest_of
+    from xa_search.workflows.held_out import NOT_AT_HAND, planned_held_out
 
     plan = newest_of(plan)
-    if not dry_run:
-        raise UsageError("--json: a search that runs prints no JSON; add --dry-run, or type `xa-search status --json`")
+    held_out = planned_held_out(plan) if cluster is None else NOT_AT_HAND
     if as_json:
-        print_json(plan_object(plan))
+        print_json(plan_object(plan) | {"held_out": held_out})
     else:
-        print_plan(plan)
+        from xa_search.workflows.outlook import plan_outlook
+
+        print_plan(plan, plan_outlook(plan, cluster))
+        echo(held_out)
 
 
-def _run_there(plan: "Plan", cluster: Path, context: typer.Context) -> None:
+def _run_there(plan: "Plan", cluster: Path, context: typer.Context, *, as_json: bool) -> None:
     from xa_search.cluster.job import run_on_cluster
     from xa_search.errors import UsageError
 
+    if as_json:
+        raise UsageError("--json: a job prints lines; leave it out, or type `xa-search status --json` on the cluster")
     if (source := context.get_parameter_source("home")) and source.name == "COMMANDLINE":
         home = context.params["home"]
         raise UsageError(f"--home {home}: with --cluster it is the cluster's; state XA_SEARCH_HOME in {cluster}")
-    run_on_cluster(plan, cluster, partial(typer.echo, nl=False))
+    run_on_cluster(plan, cluster, echo_log)
 
 
-def _run_here(plan: "Plan") -> None:
+def _run_here(plan: "Plan", *, as_json: bool) -> None:
     from xa_search.cli.display import SearchDisplay
+    from xa_search.cli.json_progress import JsonProgress
     from xa_search.cli.tables import print_result
     from xa_search.search.driver import ended_by_sigterm
     from xa_search.search.history import newest_of
     from xa_search.workflows.run import run_search
 
     plan = newest_of(plan)
+    if as_json:
+        with resumable(), ended_by_sigterm(), JsonProgress(plan) as progress:
+            progress.result(run_search(plan, progress))
+        return
     with resumable(), ended_by_sigterm(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)

@@ -115,7 +115,7 @@ DiskBudget = Annotated[
     str | None, typer.Option(metavar="500MB|20GB|1.5TB", help="All that this search may take on disk.")
 ]
 Deterministic = Annotated[
-    bool, typer.Option("--deterministic", help="The same seed proposes the same trials, whichever end first.")
+    bool, typer.Option("--deterministic", help="The same seed proposes and trains the same trials, bit by bit.")
 ]
 New = Annotated[
     bool, typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one over.")

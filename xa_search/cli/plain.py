@@ -8,6 +8,7 @@ import re
 
 import typer
 
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -19,3 +20,8 @@ def visible(text: str) -> str:
 def echo(text: str, err: bool = False) -> None:
     """Print a text that may have come from outside."""
     typer.echo(visible(text), err=err)
+
+
+def echo_log(text: str) -> None:
+    """Print a piece of what a job elsewhere printed, which ends its lines itself; the colours of its logs go."""
+    typer.echo(visible(COLOUR.sub("", text).replace("\r\n", "\n")), nl=False)

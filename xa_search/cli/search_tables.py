@@ -149,7 +149,7 @@ def print_claims(checked: "CheckedClaims") -> None:
     from xa_search.claims.verdicts import COLUMNS, FOOTNOTES, claim_cells, claim_details
 
     rows = [claim_cells(one) for one in checked.rulings]
-    print_table("The paper's claims, differences in points", COLUMNS, rows, texts=(0, 1, 2, 4))
+    print_table("The paper's claims, differences in points", COLUMNS, rows, texts=(0, 1, 2, 4, 5))
     for line in (*(line for one in checked.rulings for line in claim_details(one)), *FOOTNOTES, *checked.remarks):
         say(line)
 

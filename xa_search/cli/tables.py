@@ -13,7 +13,7 @@ from xa_search.cli.options import is_default_home
 from xa_search.cli.plain import visible
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
-from xa_search.records.search import MAX_LOST
+from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
 from xa_search.tracking.report import (
     COST_COLUMNS,
     HEADINGS,
@@ -105,7 +105,7 @@ def _say_findings(record: SearchRecord) -> None:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
     else:
-        say("what mattered: unknown, as too few trials used their full budget")
+        say(f"what mattered: {TOO_FEW_TO_TELL}")
     for region in failure_regions(record.trials):
         say(str(region))
     if selection_rule(record.selection).reads_target_labels:
@@ -176,11 +176,14 @@ def print_corpus_check(check: "CorpusCheck") -> None:
         say(note)
     for translation in check.translations:
         where = f", {translation.where}" if translation.where else ""
-        say(f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{where}")
+        unread = "".join(f", {count} x {reason}" for reason, count in translation.unread.items())
+        say(
+            f"translations {translation.lang}: {translation.translations}, missing {translation.missing}{unread}{where}"
+        )
         if translation.agreements:
             say(f"  {'; '.join(map(str, translation.agreements))}")
         if translation.fault:
-            say(f"a search refuses this: {translation.fault}")
+            say(f"a search refuses this: {translation.fault}; or allow it by --set check_pairs=false")
     for split_name in dict.fromkeys(split_name for split_name, _ in check.absent):
         langs = [lang for absent, lang in check.absent if absent == split_name]
         say(f"no {split_name} file of {', '.join(langs)}")
@@ -214,6 +217,6 @@ def print_transfer(model: str, test: "TransferTest") -> None:
     ]
     if not test.has_slots:
         columns, rows = [*columns[:3], "accuracy"], [row[:4] for row in rows]
-    print_table(f"{model} on {test.corpus}, test, percent, 95% bootstrap intervals over utterances", columns, rows)
+    print_table(f"{model} on {test.corpus}, test, percent, 95% intervals over utterances", columns, rows)
     for note in test.notes:
         say(note)

@@ -5,7 +5,7 @@ wait for ever, or lie where only one machine sees it.
 import re
 from collections.abc import Iterator
 
-from xa_search.cluster.cluster_file import ALL, SCALED, ClusterFile, Finding, Machine, Rule
+from xa_search.cluster.cluster_file import ALL, GPU, JOB, SCALED, ClusterFile, Finding, Machine, Rule
 
 ZONE = "topology.kubernetes.io/zone"
 HOME = r"(?:XA_SEARCH_HOME=|--home[ =])([^\s'\"]+)"
@@ -105,11 +105,23 @@ def spot_and_on_demand(cluster: ClusterFile) -> Iterator[Finding]:
         yield version, what, "write version: v2"
 
 
+def gpu_toleration(cluster: ClusterFile) -> Iterator[Finding]:
+    """A pod that asks for a GPU may run where GPUs are: such nodes are mostly tainted."""
+    for worker in cluster.workers:
+        stated = worker.settings.at("tolerations")
+        # An empty key, with the operator Exists, tolerates everything.
+        keys = {one.at("key").text for one in stated.elements if one.at("effect").text in ("", "NoSchedule")}
+        if worker.gpus and not keys & {GPU, ""}:
+            what = f"{worker.name}: a node that is kept for GPUs ({GPU}:NoSchedule) does not take it, and it waits"
+            yield worker.part, what, f"write tolerations: [{{key: {GPU}, operator: Exists, effect: NoSchedule}}]"
+
+
 SCALING = (
     Rule("head-gpu", "a GPU that is paid for and never used", ALL, head_gpu),
     Rule("workers-from-zero", "GPUs that run while no trial does", SCALED, workers_from_zero),
     Rule("idle-timeout", "idle GPUs that burn the budget", SCALED, idle_timeout),
     Rule("zones", "waiting for a zone that has no machine left", SCALED, zones),
+    Rule("gpu-toleration", "pods that wait beside free GPUs", JOB, gpu_toleration),
     Rule("spot-and-on-demand", "waiting for spot capacity that does not come", SCALED, spot_and_on_demand),
 )
 
@@ -166,7 +178,17 @@ def _within(folder: str, mounts: list[tuple[str, str]]) -> bool:
     return any(folder == place or folder.startswith(place.rstrip("/") + "/") for _, place in mounts)
 
 
+def volume_owner(cluster: ClusterFile) -> Iterator[Finding]:
+    """A claim that is mounted can be written by the user of the image."""
+    for machine in cluster.machines:
+        context = machine.settings.at("securityContext")
+        if _mounts(machine) and context.at("fsGroup").number is None:
+            what = f"{machine.name}: a new volume belongs to root, and the image's user may not write there"
+            yield context if context.present else machine.part, what, "write securityContext: {fsGroup: 1000}"
+
+
 STORAGE = (
     Rule("shared-home", "checkpoints that only one machine sees", ALL, shared_home),
+    Rule("volume-owner", "a home that nobody may write to", JOB, volume_owner),
     Rule("one-bucket", "artifacts in two places, and rights to one of them", ALL, one_bucket),
 )

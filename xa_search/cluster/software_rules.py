@@ -15,6 +15,8 @@ PINNED = re.compile(r"(?<![\w.-])([A-Za-z][\w.-]*)(?:\[[\w,-]*\])?==([\w.!+-]+)"
 INSTALLS = re.compile(r"\bpip3? install\b")
 PYTHON = re.compile(r"(?:--python[ =]|\bpython(?:==|@|=)?)(\d+\.\d+(?:\.\d+)?)\b")
 PATCHED = re.compile(r"\d+\.\d+\.\d+")
+FIRST_BOOT = re.compile(r"\bcloud-init status --wait\b")
+PACKAGES = re.compile(r"\b(?:apt|apt-get|dnf|yum)\b.*\binstall\b|\bcurl\b.*\|\s*sudo\b")
 EVEN_IF_IT_FAILS = re.compile(r"\|\|\s*(?:true|:)|;\s*true\b")
 
 
@@ -122,6 +124,17 @@ def python_version(cluster: ClusterFile) -> Iterator[Finding]:
         )
 
 
+def first_boot(cluster: ClusterFile) -> Iterator[Finding]:
+    """Nothing installs packages while the machine's own first boot does."""
+    fix = "write `cloud-init status --wait > /dev/null || [ $? -eq 2 ]` before it"
+    for machine in cluster.machines:
+        for command in machine.commands:
+            if FIRST_BOOT.search(command.text):
+                break
+            if PACKAGES.search(command.text):
+                yield command, f"{machine.name}: its first boot may hold the lock of the package manager", fix
+
+
 def gpu_probe(cluster: ClusterFile) -> Iterator[Finding]:
     """A machine whose GPU does not work never joins."""
     for worker in cluster.workers:
@@ -174,6 +187,7 @@ SOFTWARE = (
     Rule("image", "an image that is old, or another one tomorrow", ALL, image),
     Rule("versions", "nodes that cannot talk to each other", ALL, versions),
     Rule("python-version", "nodes that Ray refuses for their Python", ALL, python_version),
+    Rule("first-boot", "machines that fail to set up, now and then", AWS, first_boot),
     Rule("gpu-probe", "trials that fail on a broken GPU", ALL, gpu_probe),
     Rule("code-by-file-mounts", "trials that run old code", LAUNCHED, code_by_file_mounts),
     Rule("cached-nodes", "trials that run old code", AWS, cached_nodes),

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from xa_search.config.shipped import SPACES
 from xa_search.config.validation import shape_faults, space_faults, with_types
-from xa_search.config.yaml_files import BrokenYamlError, load_yaml, load_yaml_file
+from xa_search.config.yaml_files import BrokenYamlError, is_file, load_yaml, load_yaml_file
 from xa_search.errors import UsageError
 from xa_search.records import Plan, SearchSpace, Vocabulary
 
@@ -38,6 +38,7 @@ EVERYWHERE: dict[str, Any] = {
     "max_tokens": 70,
     "kept_epoch": "last",
     "decoding": "argmax",
+    "heads": "random",
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {
@@ -106,11 +107,11 @@ def read_plan(space: str, changes: tuple[str, ...], vocabulary: Vocabulary, **op
 def _find_space(space: str) -> Path:
     given = Path(space)
     if given.suffix in {".yaml", ".yml"}:
-        if not given.is_file():
+        if not is_file(given):
             raise UsageError(f"search space {space!r}: no such file; give a YAML file or one of {_listed()}")
         return given.resolve()
     path = SPACES / f"{space}.yaml"
-    if not path.is_file():
+    if not is_file(path):
         close = get_close_matches(space, space_names(), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"type one of {_listed()}, or the path of a YAML file"
         raise UsageError(f"search space {space!r} is unknown; {hint}")
@@ -131,7 +132,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> dict[str, Any]
     if parent is None:
         return _merged(with_recipe(raw), raw)
     beside = path.parent / f"{parent}.yaml"
-    parent_path = beside if beside.is_file() else _find_space(str(parent))
+    parent_path = beside if is_file(beside) else _find_space(str(parent))
     inherited = _read_with_parents(parent_path, (*children, path))
     if not {"recipe", "corpus"}.isdisjoint(raw):
         # A recipe lies between what a space inherits and its own lines, which count.
@@ -146,6 +147,8 @@ def _text_of(path: Path) -> str:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     if "\0" in text:
         raise UsageError(f"{path}: not UTF-8, but UTF-16 or no text at all; save it as UTF-8")
     return text

@@ -4,6 +4,7 @@ It is YAML 1.2: `1e-4` is a number and `no` is a word. A key that is written twi
 """
 
 import io
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -18,6 +19,14 @@ class BrokenYamlError(Exception):
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
         self.line = line
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is such a file; a name that no file can have is that of none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def load_yaml(text: str) -> Any:

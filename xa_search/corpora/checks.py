@@ -8,7 +8,7 @@ To find repeated utterances it keeps one number for each training utterance of o
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xa_search.corpora.corpus import Corpus, find_translations
 from xa_search.corpora.pairs import Agreement, check_pairs
@@ -55,6 +55,7 @@ class TranslationCheck:
     translations: int
     missing: int
     where: str  # the file that holds them, with its folder where that is not the corpus's; empty where there is none
+    unread: Mapping[str, int] = field(default_factory=dict)  # rows of that file that cannot be read, by keys of DROPS
     agreements: tuple[Agreement, ...] = ()
     fault: str = ""  # why these are no pairs: what of them agrees no better than by chance
 
@@ -69,6 +70,7 @@ class CorpusCheck:
     splits: tuple[SplitCheck, ...]
     absent: tuple[tuple[Split, str], ...]  # splits of a language that have no file
     translations: tuple[TranslationCheck, ...]
+    unseen_translations: tuple[TranslationCheck, ...] = ()  # into languages that nothing is trained or selected on
     notes: tuple[str, ...] = ()  # what the source training set has no labels for
 
 
@@ -78,14 +80,17 @@ def check_corpus(
     progress: Callable[[int, int | None], None] | None = None,
     *,
     with_pairs: bool = True,
+    unseen_languages: tuple[str, ...] = (),
 ) -> CorpusCheck:
     """Count rows, repairs and drops; the source training set is always read, for its labels, where there is one.
 
+    Of `unseen_languages` only the translations are looked at, where there are any.
     `progress` is called with the splits of a language that are read, and how many there are to read.
     """
     languages = (corpus.source, *corpus.targets)
     whole = len(splits) * len(languages)
-    known = _training_labels(corpus) if corpus.file_of(corpus.source, "train") is not None else None
+    there = corpus.file_of(corpus.source, "train") is not None
+    first, known = _check_split(corpus, corpus.source, "train", None) if there else (None, None)
     found: list[SplitCheck] = []
     absent: list[tuple[Split, str]] = []
     for split in splits:
@@ -94,17 +99,20 @@ def check_corpus(
                 progress(len(found) + len(absent), whole)
             if corpus.file_of(lang, split) is None:
                 absent.append((split, lang))
+            elif first is not None and (lang, split) == (corpus.source, "train"):
+                found.append(first)
             else:
-                found.append(_check_split(corpus, lang, split, known))
+                found.append(_check_split(corpus, lang, split, known)[0])
     return CorpusCheck(
         name=corpus.name,
         source=corpus.source,
         targets=corpus.targets,
         splits=tuple(found),
         absent=tuple(absent),
-        translations=tuple(_check_translations(corpus, lang, known.utterances) for lang in corpus.targets)
-        if known and with_pairs
-        else (),
+        translations=_check_all(corpus, corpus.targets, known if with_pairs else None),
+        unseen_translations=tuple(
+            one for one in _check_all(corpus, unseen_languages, known if with_pairs else None) if one.where
+        ),
         notes=_unlabelled(corpus.source, known) if known else (),
     )
 
@@ -116,22 +124,11 @@ def slot_types(tags: Iterable[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the source training set has."""
+    """What a split has; that of the source training set is what can be learned."""
 
     utterances: int
     intents: frozenset[str]
     types: frozenset[str]
-
-
-def _training_labels(corpus: Corpus) -> _Known:
-    utterances = 0
-    intents: set[str] = set()
-    types: set[str] = set()
-    for utterance in corpus.utterances(corpus.source, "train"):
-        utterances += 1
-        intents.add(utterance.intent)
-        types.update(slot_types(utterance.slots))
-    return _Known(utterances, frozenset(intents), frozenset(types))
 
 
 def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
@@ -140,11 +137,14 @@ def _unlabelled(source: str, known: _Known) -> tuple[str, ...]:
     if known.utterances and not known.types:
         notes.append(f"no training row of {source} has a slot: intents alone are learned")
     if known.intents == {NO_INTENT}:
-        notes.append(f"no training row of {source} has an intent: slots alone are learned")
+        notes.append(
+            f"no training row of {source} has an intent: slots alone are learned; `{NO_INTENT}` stands for each "
+            "intent, so that intent accuracy says nothing"
+        )
     return tuple(notes)
 
 
-def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> SplitCheck:
+def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) -> tuple[SplitCheck, _Known]:
     rows = repaired = dropped = converted = slotted = slotted_lost = 0
     reasons: Counter[str] = Counter()
     faults: dict[str, Fault] = {}
@@ -167,7 +167,7 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         if row.dropped is None:
             intents.add(row.intent)
             types.update(slot_types(row.tags))
-    return SplitCheck(
+    check = SplitCheck(
         split=split,
         lang=lang,
         rows=rows,
@@ -184,10 +184,15 @@ def _check_split(corpus: Corpus, lang: str, split: Split, known: _Known | None) 
         slotted=slotted,
         slotted_lost=slotted_lost,
     )
+    return check, _Known(rows - dropped, frozenset(intents), frozenset(types))
 
 
 def _reasons(row: Row) -> tuple[str, ...]:
     return row.repairs if row.dropped is None else (row.dropped,)
+
+
+def _check_all(corpus: Corpus, languages: tuple[str, ...], known: _Known | None) -> tuple[TranslationCheck, ...]:
+    return tuple(_check_translations(corpus, lang, known.utterances) for lang in languages) if known else ()
 
 
 def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCheck:
@@ -201,6 +206,7 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
         translations=pairs.translations,
         missing=usable - pairs.translations,
         where=where,
+        unread=pairs.unread,
         agreements=pairs.agreements,
         fault=pairs.fault,
     )
@@ -208,11 +214,15 @@ def _check_translations(corpus: Corpus, lang: str, usable: int) -> TranslationCh
 
 def told_pairs(check: CorpusCheck) -> str:
     """Say how many source training utterances have a translation, by language."""
-    counts = [
-        f"{one.lang} {one.translations:,}" + (f" of {one.translations + one.missing:,}" if one.missing else "")
-        for one in check.translations
-    ]
-    return f"pairs: {', '.join(counts)}" if counts else "pairs: none"
+    counts = ", ".join(map(_told_pairs, check.translations))
+    unseen = ", ".join(map(_told_pairs, check.unseen_translations))
+    return f"pairs: {counts or 'none'}" + (f"; into unseen languages, for `inspect` alone: {unseen}" if unseen else "")
+
+
+def _told_pairs(one: TranslationCheck) -> str:
+    whole = f" of {one.translations + one.missing:,}" if one.missing else ""
+    unread = ", ".join(f"{reason} {count}" for reason, count in one.unread.items())
+    return f"{one.lang} {one.translations:,}{whole}" + (f" (rows that cannot be read: {unread})" if unread else "")
 
 
 def check_as_markdown(check: CorpusCheck) -> str:
@@ -232,9 +242,11 @@ def check_as_markdown(check: CorpusCheck) -> str:
             if s.converted
         ),
     ]
-    lines += [*(f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in check.translations)]
-    lines += [f"- {t.lang}: {one}" for t in check.translations for one in t.agreements]
-    lines += [f"- {t.fault}" for t in check.translations if t.fault]
+    pairs = (*check.translations, *check.unseen_translations)
+    lines += [f"- {told_pairs(check)}"]
+    lines += [f"- {t.lang}: {t.translations} translations, {t.missing} missing" for t in pairs]
+    lines += [f"- {t.lang}: {one}" for t in pairs for one in t.agreements]
+    lines += [f"- {t.fault}" for t in pairs if t.fault]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from xa_search.corpora.file_rows import FoundInFiles, read_rows, survey_tags, with_ids_told_apart
 from xa_search.corpora.raw_files import RawFiles
-from xa_search.corpora.rows import DROPS, Layout, Row
+from xa_search.corpora.rows import DROPS, LEFT_OUT_AS_PUBLISHED, Layout, Row
 from xa_search.corpora.tags import TagScheme
 from xa_search.corpora.text import clean_words, is_utf8
 from xa_search.errors import DataError
@@ -78,21 +78,22 @@ def find_translations(corpus: "Corpus", lang: str) -> TranslationFile | None:
     return TranslationFile(corpus.files, name, by_line=False) if name is not None and _source_has_ids(corpus) else None
 
 
-def read_translations(corpus: "Corpus", lang: str) -> Iterator[tuple[Translation, Row | None]]:
+def read_translations(corpus: "Corpus", lang: str, unread: Counter[str]) -> Iterator[tuple[Translation, Row | None]]:
     """Yield one translation at most for each source training utterance; raises DataError where there are none.
 
-    With it comes the row that it was read from, where it was joined by its id.
+    With it comes the row that it was read from, where it was joined by its id. What of a file of translations cannot be
+    read is counted into `unread`, by the keys of DROPS.
     """
     found = find_translations(corpus, lang)
     if found is None:
         raise DataError(_nothing_usable(corpus) or _no_translations(corpus, lang))
     if found.by_line:
-        yield from ((translation, None) for translation in _by_line(corpus, lang, found))
+        yield from ((translation, None) for translation in _by_line(corpus, lang, found, unread))
     else:
-        yield from _by_id(corpus, lang, found.name)
+        yield from _by_id(corpus, lang, found.name, unread)
 
 
-def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Translation]:
+def _by_line(corpus: "Corpus", lang: str, found: TranslationFile, unread: Counter[str]) -> Iterator[Translation]:
     """Walk through the source training rows and the lines side by side."""
     lines = found.files.lines(found.name)
     rows = 0
@@ -105,6 +106,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
                 f"(it ends before the row at line {row.line}): write one line for each row"
             )
         words = _clean((line.text,))
+        unread.update(() if is_utf8(line.text) else ("not_utf8",))
         if row.dropped is None and words:
             yield Translation(source_id=row.id, lang=lang, words=words, running_text=True)
     extra = next((line for line in lines if line.text.strip()), None)
@@ -115,7 +117,7 @@ def _by_line(corpus: "Corpus", lang: str, found: TranslationFile) -> Iterator[Tr
         )
 
 
-def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[tuple[Translation, Row]]:
+def _by_id(corpus: "Corpus", lang: str, name: str, unread: Counter[str]) -> Iterator[tuple[Translation, Row]]:
     """Keep the target rows whose id a source training utterance has; one for each."""
     waiting = set(corpus.source_ids())
     read_keyed = corpus.layout.read_translation_rows
@@ -123,10 +125,14 @@ def _by_id(corpus: "Corpus", lang: str, name: str) -> Iterator[tuple[Translation
     if read_keyed is not None:
         rows = read_keyed(corpus.files.lines(name), lang)
     else:
-        rows = corpus.layout.read(name, corpus.files.lines(name), lang, "train")
+        rows = corpus.rows_as_read(name, lang, "train")
+    # What a training file loses is counted where its rows are.
+    of_its_own = name != corpus.file_of(lang, "train")
     found = False
     for row in rows:
-        words = _clean(row.words)
+        words = () if row.dropped in LEFT_OUT_AS_PUBLISHED else _clean(row.words)
+        if of_its_own and (row.dropped or not words):
+            unread[row.dropped or ("no_words" if all(map(is_utf8, row.words)) else "not_utf8")] += 1
         if row.own_id and row.id in waiting and words:
             waiting.discard(row.id)
             found = True
@@ -178,6 +184,13 @@ def _no_translations(corpus: "Corpus", lang: str) -> str:
     )
 
 
+def _kept(row: Row) -> Row:
+    """Take back that a row is left out as published."""
+    if row.dropped not in LEFT_OUT_AS_PUBLISHED:
+        return row
+    return replace(row, dropped=None, repairs=(*row.repairs, "kept_untranslated"))
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """A source language, target languages, and where their raw files lie. It holds no open file."""
@@ -189,6 +202,8 @@ class Corpus:
     layout: Layout = field(repr=False)
     given_translations: RawFiles | None = field(default=None, repr=False)
     machine_translations: RawFiles | None = field(default=None, repr=False)
+    with_left_out: bool = False
+    """Whether rows that the corpus is published to leave out are kept, as the paper's scores count them."""
     found: FoundInFiles = field(default_factory=FoundInFiles, repr=False, compare=False)
 
     def utterances(self, lang: str, split: Split) -> Iterator[Utterance]:
@@ -199,14 +214,14 @@ class Corpus:
 
     def translations(self, lang: str) -> Iterator[Translation]:
         """Yield the translations of the source training utterances, in no labels but the source's."""
-        return (translation for translation, _ in read_translations(self, lang))
+        return (translation for translation, _ in read_translations(self, lang, Counter()))
 
     def rows(self, lang: str, split: Split) -> Iterator[Row]:
         """Yield every row of a split after repair, dropped ones too."""
         name = self.file_of(lang, split)
         if name is None:
             raise DataError(self._no_file(lang, split))
-        yield from with_ids_told_apart(self.repaired(self._rows_as_read(name, lang, split), lang, split))
+        yield from with_ids_told_apart(self.repaired(self.rows_as_read(name, lang, split), lang, split))
 
     def repaired(self, rows: Iterable[Row], lang: str, split: Split) -> Iterator[Row]:
         """Yield the rows that were read from the file of a split after repair, each by itself."""
@@ -251,11 +266,13 @@ class Corpus:
         known = self.found.schemes
         key = (name, lang, split)
         if key not in known:
-            known[key] = survey_tags(self._rows_as_read(name, lang, split))
+            known[key] = survey_tags(self.rows_as_read(name, lang, split))
         return known[key]
 
-    def _rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
-        return self.layout.read(name, self.files.lines(name), lang, split)
+    def rows_as_read(self, name: str, lang: str, split: Split) -> Iterator[Row]:
+        """Yield the rows of a file before any repair."""
+        rows = self.layout.read(name, self.files.lines(name), lang, split)
+        return map(_kept, rows) if self.with_left_out else rows
 
     def file_of(self, lang: str, split: Split) -> str | None:
         """Find the file of a split without opening it."""
@@ -277,7 +294,7 @@ class Corpus:
         wanted = [(self.files, name) for name in names if name is not None]
         found = [find_translations(self, lang) for lang in self.targets]
         wanted += [(one.files, one.name) for one in found if one is not None]
-        return _digest(dict.fromkeys(wanted))
+        return _digest(dict.fromkeys(wanted), b"with what is left out as published" if self.with_left_out else b"")
 
     def split_digest(self, split: Split, languages: Iterable[str]) -> str:
         """Hash names and bytes of the files of a split; opens them, also those of the test split."""
@@ -290,8 +307,8 @@ class Corpus:
         return f"{self.name} has no {where}: add {expected}, or give another --data PATH"
 
 
-def _digest(wanted: Iterable[tuple[RawFiles, str]]) -> str:
-    digest = hashlib.sha256()
+def _digest(wanted: Iterable[tuple[RawFiles, str]], prefix: bytes = b"") -> str:
+    digest = hashlib.sha256(prefix)
     for files, name in wanted:
         content = hashlib.sha256()
         for chunk in files.chunks(name):

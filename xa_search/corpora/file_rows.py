@@ -82,6 +82,8 @@ def _with_known_tags(row: Row, scheme: TagScheme | None) -> Row:
         return replace(row, dropped="bad_tag", example=unknown)
     converted, mended = found
     repairs = row.repairs
+    if tags != tuple(tag.strip() for tag in row.tags):
+        repairs = (*repairs, "cleaned_label")
     if mended:
         repairs = (*repairs, "stray_inside_tag" if scheme.is_iob2 else "broken_slot")
     as_kept = scheme.is_iob2 and (mended or tags == converted)

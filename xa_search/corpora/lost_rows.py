@@ -1,8 +1,8 @@
 """What a corpus loses. In: a data check. Out: lines that tell it, and an error where more is lost than is allowed.
 
 Lost is a row that nothing of is used. Not lost are rows that the corpus is published to leave out, and a row that is
-given twice. A language cannot lose a greater share than the worst of its splits, which is why splits alone are held
-against what is allowed.
+given twice. What is allowed holds for each split of each language by itself, so that a language cannot lose more than
+that either, however many others are beside it; and for each file of translations.
 """
 
 import math
@@ -18,9 +18,17 @@ def told_losses(check: CorpusCheck) -> tuple[str, ...]:
 
 
 def losses_above(check: CorpusCheck, max_lost: float, setting: str = "--set max_lost=") -> tuple[str, ...]:
-    """Return a line for each split that loses a greater share of its rows, or of those with slots, than `max_lost`."""
+    """Return a line for each split that loses a greater share of its rows, or of those with slots, than `max_lost`.
+
+    A split without any row has lost all of them; translations that cannot be read are held against the others.
+    """
     lines = []
     for split in check.splits:
+        if split.rows == 0 and max_lost < 1:
+            lines.append(
+                f"{check.name}: {split.split} {split.lang}: its file has no row of this language: mend the file, or "
+                f"allow it by {setting}1"
+            )
         shares = (
             (split.lost, split.rows - split.left_out, "rows"),
             (split.slotted_lost, split.slotted, "rows with slots"),
@@ -32,6 +40,15 @@ def losses_above(check: CorpusCheck, max_lost: float, setting: str = "--set max_
                 f"{check.name}: {split.split} {split.lang}: {lost} of {rows} {which} cannot be used "
                 f"({_reasons(split, DROPS)}; the first at {_first(split)}), more than max_lost {max_lost:g}: "
                 f"mend the file, or allow it by {setting}{allowed:g}"
+            )
+    for one in (*check.translations, *check.unseen_translations):
+        lost, rows = sum(one.unread.values()), one.translations + sum(one.unread.values())
+        if lost > max_lost * rows:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in one.unread.items())
+            lines.append(
+                f"{check.name}: {one.where}: {lost} of {rows} translations into {one.lang} cannot be read ({reasons}), "
+                f"more than max_lost {max_lost:g}: mend the file, or allow it by "
+                f"{setting}{math.ceil(100 * lost / rows) / 100:g}"
             )
     return tuple(lines)
 

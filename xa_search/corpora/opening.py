@@ -117,6 +117,7 @@ def open_corpus(
     to_train: bool = True,
     translations: Path | None = None,
     columns: Mapping[str, str] | None = None,
+    with_left_out: bool = False,
 ) -> Corpus:
     """Open a corpus by its catalogue name; raises DataError where its files are not to be had.
 
@@ -124,7 +125,8 @@ def open_corpus(
     only tested in, must be there; else any test file will do.
     `translations` is a folder with `LANG.txt` for some targets, one line for each row of the source training file.
     `progress` is called with the bytes so far and the total (None where unknown) during a download. `columns` says
-    what the fields of a user's own corpus are called there.
+    what the fields of a user's own corpus are called there; `with_left_out` keeps the rows that a corpus is published
+    to leave out.
     """
     entry = CATALOGUE.get(name)
     if entry is None:
@@ -135,7 +137,7 @@ def open_corpus(
     if not entry.languages:
         asked = (*targets, *unseen_languages)
         _check_languages(f"{entry.name} in {files.root}", source, asked, entry.languages_in(files))
-    corpus = Corpus(name, source, targets, files, _layout(entry, source, files))
+    corpus = Corpus(name, source, targets, files, _layout(entry, source, files), with_left_out=with_left_out)
     if translations is not None:
         corpus = replace(corpus, given_translations=_given_translations(translations, (*targets, *unseen_languages)))
     if (made := find_translations_folder(corpus, home)) is not None:
@@ -226,13 +228,23 @@ def _same_language(lang: str, valid: tuple[str, ...]) -> str:
     return f": did you mean {' or '.join(same)}?" if same else ""
 
 
+def is_at_hand(name: str, home: Path) -> bool:
+    """Whether a corpus lies in the search home, so that nothing is downloaded."""
+    return _in_home(CATALOGUE[name], home) is not None
+
+
+def _in_home(entry: CatalogueEntry, home: Path) -> Path | None:
+    folder = home / "corpora"
+    places = (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS)))
+    return next((path for path in places if path.exists()), None)
+
+
 def _locate(entry: CatalogueEntry, home: Path, progress: Progress | None) -> Path:
     folder = home / "corpora"
     if entry.generate is not None:
         return entry.generate(folder / entry.name)
-    for path in (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS))):
-        if path.exists():
-            return path
+    if (found := _in_home(entry, home)) is not None:
+        return found
     if entry.address is None:
         wish = entry.how_to_get or f"{entry.name} needs"
         raise DataError(f"{wish} --data PATH, a folder or zip with {entry.expects}")

@@ -11,8 +11,9 @@ Of a target's labels only this check takes notice. They reach neither training n
 import math
 import random
 import re
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from xa_search.corpora.corpus import Corpus, find_translations, read_translations
@@ -58,6 +59,7 @@ class PairCheck:
     lang: str
     translations: int
     agreements: tuple[Agreement, ...]
+    unread: Mapping[str, int] = field(default_factory=dict)  # rows of the file that cannot be read, by keys of DROPS
     fault: str = ""
 
 
@@ -76,7 +78,8 @@ class Pair:
 
 def check_pairs(corpus: Corpus, lang: str) -> PairCheck:
     """Count a language's pairs, and compare a sample of them, in the order of their file."""
-    translations, pairs = sample_pairs(corpus, lang)
+    unread: Counter[str] = Counter()
+    translations, pairs = sample_pairs(corpus, lang, unread)
     agreements = compare(pairs)
     fault = at_chance(agreements)
     if not fault:
@@ -90,16 +93,20 @@ def check_pairs(corpus: Corpus, lang: str) -> PairCheck:
     return PairCheck(
         lang=lang,
         translations=translations,
+        unread=dict(unread.most_common()),
         agreements=agreements,
         fault=f"{lang}: {fault}: {_advice(corpus, lang)}" if fault else "",
     )
 
 
-def sample_pairs(corpus: Corpus, lang: str) -> tuple[int, list[Pair]]:
-    """Return how many pairs there are, and some evenly spread over the file of the translations."""
+def sample_pairs(corpus: Corpus, lang: str, unread: Counter[str]) -> tuple[int, list[Pair]]:
+    """Return how many pairs there are, and some evenly spread over the file of the translations.
+
+    What of that file cannot be read is counted into `unread`, by the keys of DROPS.
+    """
     translated: dict[str, tuple[tuple[str, ...], Row | None]] = {}
     stride, count = 1, 0
-    for translation, row in read_translations(corpus, lang):
+    for translation, row in read_translations(corpus, lang, unread):
         if count % stride == 0:
             translated[translation.source_id] = translation.words, row
         if len(translated) > 2 * SAMPLE:
@@ -237,9 +244,12 @@ def _target_labels(corpus: Corpus, lang: str, rows: Sequence[Row]) -> dict[str, 
     found = find_translations(corpus, lang)
     if found is None or found.name != corpus.file_of(lang, "train"):
         return {}
-    return {
-        row.id: (row.intent, _types(row.tags)) for row in corpus.repaired(rows, lang, "train") if row.dropped is None
-    }
+    if corpus.layout.read_translation_rows is None:
+        labelled = corpus.repaired(rows, lang, "train")
+    else:  # they were read for their words alone
+        ids = {row.id for row in rows}
+        labelled = (row for row in corpus.rows(lang, "train") if row.id in ids)
+    return {row.id: (row.intent, _types(row.tags)) for row in labelled if row.dropped is None}
 
 
 def _advice(corpus: Corpus, lang: str) -> str:

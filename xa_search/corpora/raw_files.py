@@ -55,11 +55,11 @@ class RawFiles:
     @classmethod
     def open(cls, root: Path) -> "RawFiles":
         """Look at a folder, zip or tar; raises DataError where it is none."""
-        if root.is_dir():
-            return cls(root, tuple(_names_below(root)), is_folder=True)
-        if not root.is_file():
-            raise DataError(f"no such folder or zip: {root}; give the raw corpus with --data PATH")
         try:
+            if root.is_dir():
+                return cls(root, tuple(_names_below(root)), is_folder=True)
+            if not root.is_file():
+                raise DataError(f"no such folder or zip: {root}; give the raw corpus with --data PATH")
             names = _names_in(root)
         except BROKEN as error:
             kind = _kind(root)

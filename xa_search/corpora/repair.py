@@ -87,9 +87,14 @@ def _clean(words: tuple[str, ...], tags: tuple[str, ...]) -> tuple[list[str], li
     kept_words: list[str] = []
     kept_tags: list[str] = []
     repairs: set[str] = set()
+    begun = OUTSIDE
     for word, tag in zip(words, tags, strict=True):
         pieces = split_words(word)
         repairs.update(_repairs(word, pieces))
+        # A slot whose first word cannot be seen begins with the next one: else it would go on with the slot before.
+        if tag[:2] == "I-" and tag[2:] == begun[2:]:
+            tag = begun
+        begun = OUTSIDE if pieces else tag
         kept_words += [piece.text for piece in pieces]
         kept_tags += [tag if place == 0 or tag == OUTSIDE else "I-" + tag[2:] for place in range(len(pieces))]
     return kept_words, kept_tags, sorted(repairs)

@@ -25,6 +25,8 @@ REPAIRS: dict[str, str] = {
     "byte_offsets": "slot offsets that count bytes, turned into characters",
     "unescaped_quote": "a quotation mark that breaks the JSON, escaped",
     "joined_intent": "two intents joined otherwise than in the source's training set, written as there",
+    "stand_in_intent": "no row of its file has an intent: `none` stands for it, which says nothing",
+    "kept_untranslated": "a sentence that is NS or empty, kept as the published scores count it",
     "odd_intent": "words that state another intent than the row's header, which counts",
 }
 DROPS: dict[str, str] = {

@@ -125,7 +125,7 @@ def tags_of_spans(
         try:
             in_characters = tuple(_from_bytes(span, utterance) for span in outer)
             byte_tags, byte_snapped = tags_from_spans(tokens, in_characters)
-        except RowError:
+        except (RowError, UnicodeEncodeError):  # half a letter, such as JSON can escape, has no bytes
             byte_snapped = True
         if not byte_snapped:
             return byte_tags, (*nested, "byte_offsets")

@@ -30,7 +30,8 @@ SCHEMA = pa.schema(
         "positions": pa.list_(pa.int32()),
         "intent": pa.string(),
         "slots": pa.list_(pa.string()),
-        "share": pa.float64(),
+        "text": pa.int64(),
+        "template": pa.int64(),
         "source_row": pa.int64(),
     }
 )

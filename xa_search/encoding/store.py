@@ -1,6 +1,6 @@
 """Encoded corpora on disk. In: a corpus and a tokenizer. Out: one memory-mapped Arrow table a split and language.
 
-Also what is read off them: the label set, rows by their id, which rows train, and which translation belongs to which.
+Also what is read off them: the label set, rows by their id, which are held out, and which translation belongs to which.
 
 Labels come from the source training split alone; what only a target or a test split has can never be predicted.
 
@@ -13,7 +13,6 @@ apart (`encode_split`), after the winner is chosen.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,15 +21,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from xa_search.encoding.files import ROWS_A_CHUNK, write_table, write_whole
+from xa_search.encoding.held_out import HeldOutCounts, HeldOutSplit, SplitKeys, sample_rows, split_rows_held_out
 from xa_search.encoding.table import EncodedTable
+from xa_search.encoding.template import template_key, text_key
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import DataError
 from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Utterance
 
 NO_ROW = -1
-SAMPLE_SEED = 20210505
 NO_TRANSLATION = -1
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+TRANSLATIONS, DEV_TRANSLATIONS = "translations", "dev_translations"
+"""The tables of the translations of the source's training rows and of its dev rows."""
 
 
 def collect_labels(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -75,43 +77,15 @@ def _hashes(ids: Sequence[str]) -> np.ndarray:
     return np.fromiter((hash(row_id) for row_id in ids), dtype=np.int64, count=len(ids))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRows:
-    """Row numbers in the source training table; no utterance text occurs on both sides."""
-
-    train: np.ndarray
-    held_out: np.ndarray
-
-    @property
-    def all(self) -> np.ndarray:
-        """Both, in the order of the table."""
-        return np.union1d(self.train, self.held_out)
-
-
-def split_training_rows(table: EncodedTable, train_limit: int | None, validation_fraction: float) -> TrainingRows:
-    """Sample `train_limit` rows, and hold out about the share `validation_fraction` of the distinct texts among them.
-
-    The draw does not depend on a trial's seed: all trials of a search learn from and are selected on the same rows.
-    """
-    rows = _sample(table, train_limit)
-    kept_back = table.shares[rows] < validation_fraction
-    return TrainingRows(train=rows[~kept_back], held_out=rows[kept_back])
-
-
 def target_training_rows(table: EncodedTable, train_limit: int | None, held_out: np.ndarray) -> np.ndarray:
-    """Sample `train_limit` rows of a target's training table, and leave out each whose text has a share in `held_out`.
+    """Sample `train_limit` rows of a target's training table, without what is in `held_out`: numbers of texts.
 
-    Those are the shares of the held-out translations: selection must not see what has trained.
+    Those are the held-out translations: selection must not see what has trained, nor another text of its template.
     """
-    rows = _sample(table, train_limit)
-    kept: np.ndarray = rows[~np.isin(table.shares[rows], held_out)]
+    rows = sample_rows(len(table), train_limit)
+    same_text = np.isin(table.texts[rows], held_out)
+    kept: np.ndarray = rows[~np.isin(table.templates[rows], table.templates[rows[same_text]])]
     return kept
-
-
-def _sample(table: EncodedTable, limit: int | None) -> np.ndarray:
-    if limit is None or limit >= len(table):
-        return np.arange(len(table))
-    return np.sort(np.random.default_rng(SAMPLE_SEED).permutation(len(table))[:limit])
 
 
 def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.ndarray) -> np.ndarray:
@@ -123,10 +97,51 @@ def translation_rows(source: EncodedTable, translations: EncodedTable, rows: np.
     return found
 
 
-def share_of_text(words: Sequence[str]) -> float:
-    """Return a fixed number from 0 up to 1 for a text: rows below `validation_fraction` are held out."""
-    digest = hashlib.sha256(" ".join(words).casefold().encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+def held_out_split(
+    encoded: EncodedCorpus, train_limit: int | None, dev_limit: int | None, validation_fraction: float
+) -> HeldOutSplit:
+    """Return which rows of an encoded corpus train, select, and are kept."""
+    return split_rows_held_out(
+        _split_keys(encoded, "train", TRANSLATIONS),
+        _split_keys(encoded, "dev", DEV_TRANSLATIONS),
+        train_limit,
+        dev_limit,
+        validation_fraction,
+    )
+
+
+def _split_keys(encoded: EncodedCorpus, split: Split, translations: str) -> SplitKeys:
+    table = EncodedTable(table_path(encoded, split, encoded.source))
+    found = {}
+    for lang in encoded.aligned:
+        pairs = EncodedTable(table_path(encoded, translations, lang))
+        known = pairs.source_rows != NO_ROW
+        found[lang] = pairs.source_rows[known], pairs.texts[known]
+    return SplitKeys(texts=table.texts, templates=table.templates, labels=table.labels, translations=found)
+
+
+def held_out_counts(encoded: EncodedCorpus, split: HeldOutSplit) -> HeldOutCounts:
+    """Count the held-out rows, in the language that has the fewest translations of them."""
+    name = TRANSLATIONS if split.origin == "train" else DEV_TRANSLATIONS
+    source = EncodedTable(table_path(encoded, split.origin, encoded.source))
+    tables = [EncodedTable(table_path(encoded, name, lang)) for lang in encoded.aligned]
+    selecting, kept = (
+        min((int((translation_rows(source, table, rows) != NO_TRANSLATION).sum()) for table in tables), default=0)
+        for rows in (split.selecting, split.kept)
+    )
+    return HeldOutCounts(
+        origin=split.origin,
+        source=encoded.source,
+        train=len(split.train),
+        selecting=selecting,
+        kept=kept,
+        templates=split.templates,
+    )
+
+
+def no_translations(_lang: str) -> tuple[Translation, ...]:
+    """Tell that a dev split has no translations."""
+    return ()
 
 
 class ReadableCorpus(Protocol):
@@ -164,10 +179,12 @@ def encode_corpus(
     with_target_train: bool,
     home: Path,
     unpaired: tuple[str, ...] = (),
+    dev_translations: Callable[[str], Iterable[Translation]] = no_translations,
 ) -> EncodedCorpus:
     """Encode the source's training and dev splits and the translations, once; the targets' splits only if asked.
 
-    Of the targets, `unpaired` have no translations.
+    Of the targets, `unpaired` have no translations. `dev_translations` yields those of the source dev split into a
+    language, if there are any.
     Raises DataError when a needed split is empty.
     """
     fingerprint = corpus.fingerprint(with_target_train=with_target_train)
@@ -193,7 +210,8 @@ def encode_corpus(
     for split, with_targets in asked:
         languages = (corpus.source, *corpus.targets) if with_targets else (corpus.source,)
         encode_split(encoded, corpus, tokenizer, max_tokens, split, languages)
-    _encode_translations(encoded, corpus, tokenizer, max_tokens)
+    _encode_translations(encoded, ("train", TRANSLATIONS), corpus.translations, tokenizer, max_tokens)
+    _encode_translations(encoded, ("dev", DEV_TRANSLATIONS), dev_translations, tokenizer, max_tokens)
     return encoded
 
 
@@ -214,15 +232,22 @@ def encode_split(
         )
 
 
-def _encode_translations(encoded: EncodedCorpus, corpus: ReadableCorpus, tokenizer: Any, max_tokens: int) -> None:
-    missing = [lang for lang in encoded.aligned if not table_path(encoded, "translations", lang).exists()]
+def _encode_translations(
+    encoded: EncodedCorpus,
+    tables: tuple[Split, str],
+    translations: Callable[[str], Iterable[Translation]],
+    tokenizer: Any,
+    max_tokens: int,
+) -> None:
+    split, name = tables
+    missing = [lang for lang in encoded.aligned if not table_path(encoded, name, lang).exists()]
     if not missing:
         return
-    source_rows = RowIndex(EncodedTable(table_path(encoded, "train", corpus.source)).ids())
+    source_rows = RowIndex(EncodedTable(table_path(encoded, split, encoded.source)).ids())
     for lang in missing:
         _write_table_once(
-            table_path(encoded, "translations", lang),
-            partial(corpus.translations, lang),
+            table_path(encoded, name, lang),
+            partial(translations, lang),
             lambda rows: _translation_columns(rows, tokenizer, max_tokens, source_rows, pairs=not encoded.has_slots),
         )
 
@@ -243,6 +268,8 @@ def _write_table_once(
 def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int, *, pairs: bool) -> dict[str, list[Any]]:
     tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens, pairs=pairs)
     return _token_columns([row.id for row in rows], tokenised) | {
+        "text": [text_key(row.words) for row in rows],
+        "template": [template_key(row.words, row.slots) for row in rows],
         "intent": [row.intent for row in rows],
         "slots": [row.slots for row in rows],
         "source_row": [None] * len(rows),
@@ -259,7 +286,8 @@ def _translation_columns(
     tokenised = [next(running if row.running_text else given) for row in rows]
     ids = [row.source_id for row in rows]
     nothing = [None] * len(rows)
-    columns = _token_columns(ids, tokenised)
+    keys = [text_key(row.words) for row in rows]
+    columns = _token_columns(ids, tokenised) | {"text": keys, "template": keys}
     return columns | {"intent": nothing, "slots": nothing, "source_row": source_rows.find(ids).tolist()}
 
 
@@ -269,5 +297,4 @@ def _token_columns(ids: list[str], tokenised: list[TokenisedWords]) -> dict[str,
         "words": [row.words for row in tokenised],
         "input_ids": [row.input_ids for row in tokenised],
         "positions": [row.positions for row in tokenised],
-        "share": [share_of_text(row.words) for row in tokenised],
     }

@@ -47,9 +47,27 @@ class EncodedTable:
         return np.asarray(pc.list_value_length(self._dataset.data.column("input_ids"))).astype(np.int64)
 
     @cached_property
-    def shares(self) -> np.ndarray:
-        """The number of each row's text that decides whether it is held out, float64 [rows]."""
-        return np.asarray(self._dataset.data.column("share"))
+    def texts(self) -> np.ndarray:
+        """The number of each row's text, which equal texts share, int64 [rows]."""
+        return np.asarray(self._dataset.data.column("text"))
+
+    @cached_property
+    def templates(self) -> np.ndarray:
+        """The number of each row's template, int64 [rows]; a translation, which has no tags, has that of its text."""
+        return np.asarray(self._dataset.data.column("template"))
+
+    @cached_property
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The intent and the slot types of all rows: row numbers and label numbers, both int64."""
+        intents = self._dataset.data.column("intent").combine_chunks().dictionary_encode()
+        tags = self._dataset.data.column("slots").combine_chunks()
+        row_of_tag, flat = np.asarray(pc.list_parent_indices(tags)), pc.list_flatten(tags)
+        begins = np.asarray(pc.starts_with(flat, "B-"))
+        slots = flat.dictionary_encode().indices
+        rows, numbers = row_of_tag[begins], np.asarray(slots)[begins] + len(intents.dictionary)
+        of_slots = np.unique(np.stack([rows, numbers]).astype(np.int64), axis=1)
+        of_intents = np.asarray(intents.indices).astype(np.int64)
+        return np.concatenate([np.arange(len(self)), of_slots[0]]), np.concatenate([of_intents, of_slots[1]])
 
     @cached_property
     def source_rows(self) -> np.ndarray:

@@ -82,21 +82,26 @@ def decode(
     return torch.cat(found) if found else word_counts.new_zeros(0)
 
 
-def _best_tags(logits: torch.Tensor, word_counts: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-    """Decode some utterances side by side, word by word; behind its last word an utterance keeps what it has."""
-    (words, tags), rows = logits.shape, len(word_counts)
-    if not words:
-        return word_counts.new_zeros(0)
-    longest = int(word_counts.max())
+def pad_words(logits: torch.Tensor, word_counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the words [S, tags] of R utterances as [R, longest, tags], and the place [S] of each in its flat form."""
+    words, tags = logits.shape
+    rows, longest = len(word_counts), int(word_counts.max())
     row_of_word = torch.arange(rows, device=logits.device).repeat_interleave(word_counts, output_size=words)
     first_words = word_counts.cumsum(0) - word_counts
     places = row_of_word * longest + torch.arange(words, device=logits.device) - first_words[row_of_word]
-    padded = logits.new_zeros(rows * longest, tags).index_copy(0, places, logits).view(rows, longest, tags)
+    return logits.new_zeros(rows * longest, tags).index_copy(0, places, logits).view(rows, longest, tags), places
+
+
+def _best_tags(logits: torch.Tensor, word_counts: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """Decode some utterances side by side, word by word; behind its last word an utterance keeps what it has."""
+    if not len(logits):
+        return word_counts.new_zeros(0)
+    padded, places = pad_words(logits, word_counts)
     into = scores[:-1, :-1].T.contiguous()
-    same = torch.arange(tags, device=logits.device)
+    same = torch.arange(logits.shape[1], device=logits.device)
     best = scores[-1, :-1] + padded[:, 0]
     came_from = []
-    for place in range(1, longest):
+    for place in range(1, padded.shape[1]):
         going_on = (place < word_counts)[:, None]
         highest, before = (best[:, None, :] + into).max(dim=-1)
         came_from.append(torch.where(going_on, before, same))

@@ -18,6 +18,7 @@ from torch.nn import functional
 from xa_search.encoding.batches import Batch
 from xa_search.model.decoding import SlotDecoder
 from xa_search.model.packed import Dropout, encode_packed, encode_padded, use_packed_attention
+from xa_search.model.posterior import weighted_scores
 
 TEMPERATURES = "temperatures"
 
@@ -85,15 +86,26 @@ class JointModel(nn.Module):
 
     def forward(self, batch: Batch) -> JointOutput:
         """Encode and classify a batch."""
-        hidden = self._encode(self.encoder, batch)
-        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
-        words = hidden.index_select(0, batch.words)
+        sentence, words = self.embed(batch)
         intent_logits = self.intent_head(self.dropout(sentence))
         slot_logits = self.slot_head(self.dropout(words))
         presence_logits = None
         if self.training and self.presence_head is not None:
             presence_logits = self.presence_head(slot_logits, batch)
         return JointOutput(sentence, intent_logits, slot_logits, presence_logits)
+
+    def chain_scores(self) -> torch.Tensor:
+        """Return the weighted scores of transitions, float64 [tags + 1, tags + 1]; zeros without a decoder."""
+        if self.decoder is not None:
+            return weighted_scores(self.decoder.transitions, float(self.decoder.weight))
+        tags = self.slot_head.out_features
+        return self.slot_head.weight.new_zeros(tags + 1, tags + 1, dtype=torch.float64)
+
+    def embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the heads read: sentence embeddings [B, H], and the hidden states [S, H] of the scored words."""
+        hidden = self._encode(self.encoder, batch)
+        sentence = embed_sentences(self.encoder, self.embedding, hidden, batch)
+        return sentence, hidden.index_select(0, batch.words)
 
 
 def embed_sentences(encoder: Any, embedding: str, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:

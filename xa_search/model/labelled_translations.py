@@ -143,7 +143,8 @@ def _labelled(
             "positions": [row.positions for row in rows],
             "intent": [sources[place].intent if place in sources else None for place in range(len(rows))],
             "slots": [tags.get(place) for place in range(len(rows))],
-            "share": translations.shares[chunk],
+            "text": translations.texts[chunk],
+            "template": translations.templates[chunk],
             "source_row": source_rows,
         }
 

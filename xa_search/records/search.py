@@ -19,6 +19,10 @@ LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
 """Unless a space says otherwise, one in four of its trials runs at a time, and at least four of them."""
 MAX_LOST = 0.02
 """The share of a split's rows that a search may lose to faults, unless its space says otherwise."""
+LEAST_HELD_OUT = 80
+FEWEST_FOR_IMPORTANCES = 10
+TOO_FEW_TO_TELL = f"unknown, as fewer than {FEWEST_FOR_IMPORTANCES} searched trials ended by their settings"
+"""What is said where nothing is of what mattered."""
 PLACEMENT = "placement.txt"
 """The file in a search's folder that says what trials take of a GPU."""
 RAY = "ray"
@@ -138,6 +142,10 @@ class SearchSpace(Frozen):
     """When the search is over, so many of the best trials keep their weights, and the zero-shot trial."""
     max_lost: float = Field(default=MAX_LOST, ge=0, le=1)
     """The share of the rows of a split, and of those with slots, that may be lost to faults in the data."""
+    least_held_out: int = Field(default=LEAST_HELD_OUT, ge=2)
+    """So many utterances with translations must be held out in each target, or the search does not begin."""
+    check_pairs: bool = True
+    """Whether pairs that agree no better than by chance are refused; false takes them, and says so."""
     scheduler: Scheduler = Scheduler()
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
@@ -208,7 +216,8 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {"repeat": self.repeat} if self.repeat else {}
@@ -276,6 +285,8 @@ class SearchRecord:
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
     study_id: str = ""
+    data: tuple[str, ...] = ()
+    """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""

@@ -39,12 +39,16 @@ class SizeResources(BaseModel):
 class MemoryProbe:
     """What a process that took the largest step of a trial took of a GPU, in bytes, and what that GPU has.
 
-    `overhead` is the part of `peak` that no limit on tensors counts: the driver's and the libraries' own.
+    `overhead` is the part of `peak` that no limit on tensors counts: the driver's and the libraries' own. `host` is
+    what the process took of the node's memory, in bytes, and `epoch_seconds` how long an epoch of such steps takes; 0
+    where an earlier version measured.
     """
 
     peak: int
     overhead: int
     total: int
+    host: int = 0
+    epoch_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,11 @@ class TrialSettings(BaseModel):
     learning_rate: float = Field(default=2e-5, gt=0)
     """The highest learning rate of the schedule."""
     head_learning_rate_factor: float = Field(default=1.0, gt=0)
-    """The heads, which start at random, learn at this multiple of the learning rate; the published recipe has 1."""
+    """The heads learn at this multiple of the learning rate: above 1 where they start at random; published is 1."""
+    heads: Literal["random", "probe"] = "random"
+    """What the heads begin with: drawn weights, or those fitted to the frozen encoder's view of the labelled rows."""
+    head_seed: int | None = Field(default=None, ge=0)
+    """Draws the heads in place of `seed`: the same heads for another order of the data and other dropout."""
     epochs: int = Field(default=10, ge=1)
     """Passes over the training utterances that the method learns from: a trial's full budget."""
     batch_size: int = Field(default=32, ge=1)
@@ -112,7 +120,7 @@ class TrialSettings(BaseModel):
     """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
     published, each word its best tag."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` takes what a measurement on this machine found faster."""
+    """`auto` takes what a measurement at the search's first trial of a model size found faster, for all of them."""
     max_tokens: int = Field(default=128, ge=8)
     """Sub-words an utterance; what lies beyond is cut and predicted as outside."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -124,7 +132,7 @@ class TrialSettings(BaseModel):
     test_limit: int | None = Field(default=None, ge=1)
     """At most so many test utterances a language."""
     seed: int = Field(default=1, ge=0)
-    """Fixes the order of the data, the initialisation of the heads and dropout."""
+    """Fixes the order of the data, dropout and, unless `head_seed` does, the initialisation of the heads."""
 
     @model_validator(mode="before")
     @classmethod
@@ -168,6 +176,10 @@ class TrialJob:
     """How many processes train, each on a GPU and a part of every batch."""
     share: GpuShare | None = None
     """What the trial may take of a GPU's memory; none where it has a GPU to itself, or has none."""
+    search: Path | None = None
+    """The folder of the search, for what is decided once for all its trials; none where the trial is alone."""
+    deterministic: bool = False
+    """Whether only algorithms may be used that give the same bits each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

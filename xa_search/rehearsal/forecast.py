@@ -9,6 +9,7 @@ from itertools import product
 from math import ceil
 
 from xa_search.corpora import CorpusCheck
+from xa_search.encoding.held_out import ENOUGH
 from xa_search.records import Plan, TrialRole, TrialSettings
 from xa_search.search.early_stopping import ChosenRule
 from xa_search.search.registry import chosen_rule
@@ -20,16 +21,19 @@ FORWARD_SHARE = 1 / 3
 """An evaluation has no backward pass, which takes twice as long as the forward one."""
 COSTLY = ("model_size", "method", "models", "pairing", "epochs", "batch_size")
 """The settings that decide what a trial costs."""
+SELECTING = 0.5
+"""The share of what is held out that each epoch is evaluated on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCounts:
-    """The usable rows of a corpus: labelled ones by language, and the translations by target."""
+    """The usable rows of a corpus: labelled ones by language, and the translations by target, those of dev rows too."""
 
     source: str
     train: Mapping[str, int]
     dev: Mapping[str, int]
     pairs: Mapping[str, int]
+    dev_pairs: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +82,21 @@ class SizeForecast:
     most_hours: float
 
 
-def row_counts(check: CorpusCheck) -> RowCounts:
-    """Return the usable rows of a corpus that was checked."""
+def row_counts(check: CorpusCheck, dev_pairs: Mapping[str, int]) -> RowCounts:
+    """Return the usable rows of a corpus that was checked, beside the translations of dev rows by target."""
     counts: dict[str, dict[str, int]] = {"train": {}, "dev": {}, "test": {}}
     for split in check.splits:
         counts[split.split][split.lang] = split.rows - split.dropped
     pairs = {one.lang: one.translations for one in check.translations}
-    return RowCounts(source=check.source, train=counts["train"], dev=counts["dev"], pairs=pairs)
+    return RowCounts(source=check.source, train=counts["train"], dev=counts["dev"], pairs=pairs, dev_pairs=dev_pairs)
 
 
 def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
     """Return what a trial of these settings does in one pass."""
     limit, targets = settings.train_limit or max(rows.train.values()), plan.space.targets
     source = min(limit, rows.train[rows.source])
-    held_out = round(source * settings.validation_fraction)
+    from_dev = min((count for lang, count in rows.dev_pairs.items() if rows.pairs.get(lang)), default=0) >= ENOUGH
+    held_out = 0 if from_dev else round(source * settings.validation_fraction)
     method = method_of(settings)
     learned = source - held_out if method.source_rows else 0
     if method.target_rows:
@@ -99,7 +104,9 @@ def epoch_of(plan: Plan, settings: TrialSettings, rows: RowCounts) -> Epoch:
             round(min(limit, rows.train.get(lang, 0)) * (1 - settings.validation_fraction)) for lang in targets
         )
     share = held_out / max(1, rows.train[rows.source])
-    evaluated = sum(round(rows.pairs.get(lang, 0) * share) for lang in targets)
+    most = max(settings.dev_limit or max(rows.dev.values(), default=0), ENOUGH)
+    translated = {lang: min(rows.dev_pairs.get(lang, 0), most) for lang in targets} if from_dev else {}
+    evaluated = sum(round(translated.get(lang, rows.pairs.get(lang, 0) * share) * SELECTING) for lang in targets)
     read = targets if selection_rule(plan.space.selection).reads_target_labels else ()
     dev = [min(settings.dev_limit or rows.dev.get(lang, 0), rows.dev.get(lang, 0)) for lang in (rows.source, *read)]
     models = len(targets) if one_model_a_target(settings) else 1

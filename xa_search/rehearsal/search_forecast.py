@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xa_search.cluster.cluster_file import ClusterGpus, GpuKind
 from xa_search.corpora import Corpus, CorpusCheck
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.records import Plan
 from xa_search.rehearsal.forecast import (
     RowCounts,
@@ -82,7 +83,8 @@ def forecast_search(
     plan: Plan, corpus: Corpus, check: CorpusCheck, terms: GpuTerms, user_home: Path, scratch: Path
 ) -> SearchForecast:
     """Time the steps of each model size, and forecast the search that the plan describes."""
-    rows, texts = row_counts(check), sample_texts(corpus, plan.max_tokens, scratch)
+    dev_pairs = {lang: len(dev_translations(corpus, lang)) for lang in corpus.targets}
+    rows, texts = row_counts(check, dev_pairs), sample_texts(corpus, plan.max_tokens, scratch)
     found: list[SizeForecast] = []
     unknown = []
     for size in plan.space.model_sizes:
@@ -170,7 +172,7 @@ def forecast_rows(outlook: SearchForecast) -> list[list[str]]:
 def forecast_lines(outlook: SearchForecast) -> list[str]:
     """Return what the search takes in all, and what the figures rest on."""
     on_gpu = [one for one in outlook.sizes if one.step.on_gpu]
-    on_cores = [one for one in outlook.sizes if not one.step.on_gpu]
+    on_cores = _on_cores(outlook)
     lines = [
         f"{size}: its dimensions are known once it is downloaded; --gpu-step {size}=0.12s says how long a step takes"
         for size in outlook.unknown
@@ -179,7 +181,39 @@ def forecast_lines(outlook: SearchForecast) -> list[str]:
     if {one.size for one in on_cores} == {*_sizes(outlook)}:
         cores = outlook.plan.space.cpus_per_trial
         lines.append(f"without a GPU: {_range(on_cores)}, a trial alone on {cores} core(s) of a machine like this")
-    return [*lines, *_disk_lines(outlook), *_grounds(outlook)]
+    return [*lines, *width_lines(outlook), *_disk_lines(outlook), *_grounds(outlook)]
+
+
+def width_lines(outlook: SearchForecast) -> list[str]:
+    """Return how long the search takes with as many trials at a time as it allows, with all, and on this machine."""
+    space = outlook.plan.space
+    on_gpu = [one for one in outlook.sizes if one.step.on_gpu]
+    timed = on_gpu if {one.size for one in on_gpu} == {*_sizes(outlook)} else _on_cores(outlook)
+    if {one.size for one in timed} != {*_sizes(outlook)}:
+        return [f"hours: not forecast, nobody timed a step of {', '.join(outlook.unknown or _sizes(outlook))}"]
+    where = "GPUs like these" if timed is on_gpu else f"{space.cpus_per_trial} core(s) like these a trial"
+    width, lines = min(space.concurrency, space.trials), []
+    lines.append(
+        f"hours: at least {_hours(wall_hours(timed, width))} on {where}, with {width} of {space.trials} trials at a "
+        "time (max_concurrent)"
+    )
+    if width < space.trials:
+        lines.append(
+            f"hours: at least {_hours(wall_hours(timed, space.trials))} with all at a time, when none is proposed by "
+            f"what others scored: --set max_concurrent={space.trials}"
+        )
+    if outlook.at_once is None and (slots := slots_here(space)) < width:
+        lines.append(f"hours: at least {_hours(wall_hours(timed, slots))} on this machine alone: slots for {slots}")
+    return lines
+
+
+def wall_hours(sizes: list[SizeForecast], at_once: float) -> float:
+    """Return the hours on the wall where so many trials run at a time: none ends before its longest trial."""
+    return max(sum(one.hours for one in sizes) / at_once, max(one.hours_a_trial for one in sizes))
+
+
+def _on_cores(outlook: SearchForecast) -> list[SizeForecast]:
+    return [one for one in outlook.sizes if not one.step.on_gpu]
 
 
 def _gpu_lines(outlook: SearchForecast, on_gpu: list[SizeForecast]) -> list[str]:
@@ -196,8 +230,8 @@ def _gpu_lines(outlook: SearchForecast, on_gpu: list[SizeForecast]) -> list[str]
     sharing = ", fewer where trials share one" if None in map(outlook.plan.space.gpus, sizes) else ""
     lines = [f"GPU hours: {_range(on_gpu, outlook.gpus)}, {outlook.gpus:g} GPU a trial{sharing}"]
     if outlook.at_once:
-        at_once = outlook.at_once / outlook.gpus
-        least = max(sum(one.hours for one in on_gpu) / at_once, max(one.hours_a_trial for one in on_gpu))
+        at_once = min(outlook.at_once / outlook.gpus, outlook.plan.space.concurrency)
+        least = wall_hours(on_gpu, at_once)
         lines.append(f"on the wall: at least {_hours(least)} on the cluster's {outlook.at_once} GPUs")
     if outlook.price is None:
         return [*lines, "cost: --gpu-price says what an hour of one GPU costs you"]

@@ -35,6 +35,8 @@ SETTINGS: dict[str, Any] = {
 LEARNING_RATES = {"low": 1e-9, "high": SETTINGS["learning_rate"], "log": True}
 SCHEDULER = {"asha": {"grace_epochs": 2, "reduction": 8}}
 """After epoch 2, a trial goes on only if it is about the best so far."""
+LEAST_HELD_OUT = 2
+"""A rehearsal tells nothing of quality."""
 PAIRED_ROWS = 300
 """So many of the training utterances of a rehearsal have a translation in each target."""
 
@@ -88,6 +90,7 @@ def rehearsal_changes(space: SearchSpace, check: CorpusCheck, cores: int) -> tup
         "scheduler": SCHEDULER,
         "trials": TRIALS,
         "keep": 1,
+        "least_held_out": LEAST_HELD_OUT,
         "cpus_per_trial": max(1, cores // 2),
     }
     return tuple(f"{key}={_in_one_line(value)}" for key, value in changed.items())

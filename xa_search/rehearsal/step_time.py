@@ -28,7 +28,7 @@ from xa_search.model.sizes import resolve_size
 from xa_search.records import EncodedCorpus, TrialSettings
 from xa_search.rehearsal.forecast import StepTime
 from xa_search.training.data import attended_padding, training_collator
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.device import PRECISION, resolve_precision, trial_device
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.registry import pair_losses
@@ -176,7 +176,7 @@ def _mean_seconds(settings: TrialSettings, dimensions: Dimensions, texts: Texts,
         collator=collator,
         corpus=texts.labels,
         device=device,
-        precision=resolve_precision(settings.precision, device, threads, home),
+        precision=resolve_precision(settings.precision, device, threads, home / PRECISION, encoder.config),
     )
     weights = LossWeights(pair_losses(settings), by_variation=False).to(device)
     micro_batches = MicroBatches(predictor=predictor, collator=collator, settings=settings, weights=weights)

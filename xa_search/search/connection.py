@@ -20,6 +20,7 @@ import ray
 from xa_search.errors import InfeasibleError
 from xa_search.search.driver import own_signals
 from xa_search.search.node_check import check_address, remedy_of_refusal
+from xa_search.search.resources import cpus_here
 
 TOKEN = "RAY_AUTH_TOKEN"
 TOKEN_BYTES = 32
@@ -42,7 +43,7 @@ def connected(address: str | None, **more: Any) -> Iterator[None]:
         place = stack.enter_context(_private_folder(keep=address is not None))
         options: dict[str, Any] = {"address": address, **more}
         if address is None:
-            options |= {"address": "local", "include_dashboard": False}
+            options = {"num_cpus": cpus_here(), **options, "address": "local", "include_dashboard": False}
             # Ray turns its tokens on by itself, unless RAY_AUTH_MODE says otherwise, and knows one for its whole life.
             os.environ.setdefault(TOKEN, secrets.token_hex(TOKEN_BYTES))
         _start(options, place)

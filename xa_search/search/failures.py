@@ -50,13 +50,17 @@ def failure_of(error: Exception) -> Failure:
     return Failure(failure="code", line=line, frame=_last_user_frame(error))
 
 
-def failure_of_lost_worker(reason: str) -> Failure:
-    """Classify the loss of a trial's process by Ray's words: no memory, no such module there, or any other cause."""
+def failure_of_lost_worker(reason: str, *, alone: bool) -> Failure:
+    """Classify the loss of a trial's process by Ray's words: no such module there, no memory, or any other cause.
+
+    Where memory runs low Ray kills the newest worker, whoever took it: only a trial that was alone there had too little
+    by its settings.
+    """
     if missing := re.search(r"(ModuleNotFound|Import)Error: .*", reason):
         return Failure(failure="code", line=missing.group(), frame="where the worker imports the trial")
     detail = re.search(r"exit detail: (.*)", reason, re.DOTALL)
     line = " ".join((detail.group(1) if detail else reason).split())[:LONGEST_LINE]
-    return Failure(failure="oom" if "running low on memory" in reason else "lost_worker", line=line)
+    return Failure(failure="oom" if alone and "running low on memory" in reason else "lost_worker", line=line)
 
 
 def _last_user_frame(error: Exception) -> str:

@@ -8,6 +8,9 @@ A model size is measured once a search and kind of GPU, as its hungriest trial: 
 search that goes on measures nothing again.
 """
 
+import resource
+import sys
+import time
 from collections.abc import Collection
 from dataclasses import asdict
 from itertools import product
@@ -22,7 +25,7 @@ from xa_search.search.controller import MakeJob, SearchCallback
 from xa_search.search.resources import Placement
 from xa_search.search.study import SearchStudy
 from xa_search.training.evaluation import TOKENS_A_BATCH
-from xa_search.training.registry import method_of, pair_losses
+from xa_search.training.registry import method_of, one_model_a_target, pair_losses
 from xa_search.training.steps import StepBatch, StepRows
 from xa_search.training.trainer import Trainer, build_trainer
 
@@ -39,12 +42,35 @@ def measure_memory(job: TrialJob) -> MemoryProbe | None:
     trainer.model.train()
     step = largest_step(trainer)
     for _ in range(STEPS):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
         trainer.take_step(step)
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - begin
     trainer.predictor.predict(longest_translations(trainer, TOKENS_A_BATCH // int(step.batch.lengths.max())))
     torch.cuda.synchronize()
     free, total = torch.cuda.mem_get_info()
     overhead = max(0, total - free - torch.cuda.memory_reserved())
-    return MemoryProbe(peak=overhead + torch.cuda.max_memory_reserved(), overhead=overhead, total=total)
+    return MemoryProbe(
+        peak=overhead + torch.cuda.max_memory_reserved(),
+        overhead=overhead,
+        total=total,
+        host=peak_memory(),
+        epoch_seconds=seconds * steps_an_epoch(trainer),
+    )
+
+
+def peak_memory() -> int:
+    """Return the most bytes of the node's memory that this process had."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def steps_an_epoch(trainer: Trainer) -> int:
+    """Return how many steps an epoch of the trial has, over all its models."""
+    settings, job = trainer.job.settings, trainer.job
+    rows = len(trainer.data.task_rows(method_of(settings)))
+    return -(-rows // settings.batch_size) * (len(job.corpus.targets) if one_model_a_target(settings) else 1)
 
 
 def largest_step(trainer: Trainer) -> StepBatch:
@@ -122,7 +148,9 @@ class MemoryProfile:
             if probes.get(size):
                 most = max(probes[size], key=lambda probe: probe.peak / probe.total)
                 line += f", its largest step took {format_bytes(most.peak)} of {format_bytes(most.total)}"
-            lines.append(f"{line}; its tensors may take {share.limit:.0%} of a GPU's memory")
+            memory = placement.requests[size].memory
+            asked = f", it asks for {format_bytes(memory)} of its node's memory" if memory else ""
+            lines.append(f"{line}; its tensors may take {share.limit:.0%} of a GPU's memory{asked}")
         if lines:
             self._callback.placed(lines)
 

@@ -65,6 +65,12 @@ class TuneBridge:
         """Count again how many trials of a size may run: nodes come and go, and where all went, one waits."""
         self.slots = {size: max(1, count + self.ahead) for size, count in self.placement.slots(nodes).items()}
 
+    def is_alone(self, number: int) -> bool:
+        """Tell whether no other trial runs on a trial's node, as far as is known; one without a report is anywhere."""
+        others = [self.trials[other] for other in self.controller.running if other != number and other in self.trials]
+        own = self.trials[number].node_ip
+        return all(other.node_ip is not None and other.node_ip != own for other in others)
+
     def abandon(self) -> None:
         """Let no call through any more; one that is under way ends first."""
         with self._lock:
@@ -89,13 +95,16 @@ class StudySearcher(Searcher):
         controller, bridge = self._bridge.controller, self._bridge
         for number in controller.running:
             if number in bridge.trials and bridge.trials[number].is_finished():  # type: ignore[no-untyped-call]
-                controller.lost(number, failure_of_lost_worker(_last_error(bridge.trials[number])))
+                reason = _last_error(bridge.trials[number])
+                controller.lost(number, failure_of_lost_worker(reason, alone=bridge.is_alone(number)))
         if not has_slot(bridge.slots, controller.running_sizes):
             return None
         given = controller.next_trial()
         if given is not None:
             record, job = given
-            timeout = EpochTimeout(epoch_seconds=controller.epoch_seconds(record), least=LEAST_SECONDS)
+            timed = controller.epoch_seconds(record)
+            expected = bridge.placement.epoch_seconds.get(record.settings.model_size) if timed is None else timed
+            timeout = EpochTimeout(epoch_seconds=expected, least=LEAST_SECONDS)
             return {NUMBER: record.number, JOB: bridge.placement.placed(job), TIMEOUT: timeout}
         return None if controller.running else Searcher.FINISHED
 

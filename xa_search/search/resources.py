@@ -5,8 +5,10 @@ Trials share a GPU as their measured memory allows. Raises InfeasibleError where
 
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -20,19 +22,23 @@ MOST_A_GPU = 8
 NEED_UNMEASURED = 0.5
 """The part of its share that a trial waits for whose memory was not measured."""
 RAYS_STEPS = 10_000
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """CPUs and GPUs, of a trial or of a node."""
+    """CPUs, GPUs and bytes of memory, of a trial or of a node; a trial whose memory nobody measured asks for none."""
 
     cpus: float
     gpus: float
+    memory: float = 0.0
 
     def fit(self, request: "Resources") -> int:
         """Return how many such requests fit in; one that asks for less than a GPU has it from a single one."""
         by_cpus = int(self.cpus / request.cpus)
+        if request.memory:
+            by_cpus = min(by_cpus, int(self.memory / request.memory))
         if not request.gpus:
             return by_cpus
         shared = request.gpus < 1
@@ -42,7 +48,8 @@ class Resources:
     @property
     def bundle(self) -> dict[str, float]:
         """The same as Ray asks for it."""
-        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+        asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
+        return {name: amount for name, amount in asked.items() if amount}
 
     @property
     def processes(self) -> int:
@@ -50,12 +57,16 @@ class Resources:
         return max(1, int(self.gpus))
 
     def __str__(self) -> str:
-        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+        memory = f", {self.memory / 1e9:.1f} GB of memory" if self.memory else ""
+        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs{memory}"
 
 
 def node_resources(nodes: Sequence[Mapping[str, float]]) -> list[Resources]:
     """Return the resources of the nodes that Ray lists."""
-    return [Resources(cpus=node.get("CPU", 0.0), gpus=node.get("GPU", 0.0)) for node in nodes]
+    return [
+        Resources(cpus=node.get("CPU", 0.0), gpus=node.get("GPU", 0.0), memory=node.get("memory", 0.0))
+        for node in nodes
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,8 @@ class Placement:
 
     requests: Mapping[str, Resources]
     shares: Mapping[str, GpuShare]
+    epoch_seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long an epoch takes at most, by model size, where the largest step was measured."""
 
     def slots(self, nodes: Sequence[Resources]) -> dict[str, int]:
         """Return how many trials run at a time if all have one size, for each size."""
@@ -89,7 +102,7 @@ def has_slot(slots: Mapping[str, int], running: Collection[str]) -> bool:
 def place(space: SearchSpace, nodes: Sequence[Resources], probes: Mapping[str, Sequence[MemoryProbe]]) -> Placement:
     """Return what trials ask, GPUs only where a node has any; `probes` by size. Raises InfeasibleError."""
     has_gpus = any(node.gpus for node in nodes)
-    placement = wanted(space, probes) if has_gpus else _without_gpus(space)
+    placement = _affordable(wanted(space, probes), nodes) if has_gpus else _without_gpus(space)
     for size, asked in placement.requests.items():
         if not any(node.fit(asked) for node in nodes):
             raise InfeasibleError(_misfit(space, size, asked, nodes))
@@ -103,10 +116,22 @@ def wanted(space: SearchSpace, probes: Mapping[str, Sequence[MemoryProbe]]) -> P
         measured = probes.get(size, ())
         gpus = space.gpus(size)
         asked = _rounded_share(trials_a_gpu(measured)) if gpus is None else gpus
-        requests[size] = Resources(cpus=space.cpus_per_trial * max(1, int(asked)), gpus=asked)
+        processes = max(1, int(asked))
+        memory = math.ceil(max((probe.host for probe in measured), default=0) * (1 + RESERVE)) * processes
+        requests[size] = Resources(cpus=space.cpus_per_trial * processes, gpus=asked, memory=memory)
         if asked:
             shares[size] = gpu_share(asked, measured)
-    return Placement(requests=requests, shares=shares)
+    seconds = {size: max((probe.epoch_seconds for probe in measured), default=0.0) for size, measured in probes.items()}
+    return Placement(requests=requests, shares=shares, epoch_seconds={one: of for one, of in seconds.items() if of})
+
+
+def _affordable(placement: Placement, nodes: Sequence[Resources]) -> Placement:
+    """Return the placement without the memory that no node has: what Ray counts as a node's memory is a part of it."""
+    requests = {
+        size: asked if any(node.fit(asked) for node in nodes) else replace(asked, memory=0.0)
+        for size, asked in placement.requests.items()
+    }
+    return replace(placement, requests=requests)
 
 
 def trials_a_gpu(probes: Sequence[MemoryProbe]) -> int:
@@ -128,9 +153,32 @@ def gpu_share(gpus: float, probes: Sequence[MemoryProbe]) -> GpuShare:
 
 def slots_here(space: SearchSpace) -> int:
     """Return how many trials run at a time on this machine at most, as long as nothing else does."""
-    here = Resources(cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count())
+    here = Resources(cpus=cpus_here(), gpus=torch.cuda.device_count())
     least = min(1 / MOST_A_GPU if gpus is None else gpus for gpus in map(space.gpus, space.model_sizes))
     return max(1, here.fit(Resources(cpus=space.cpus_per_trial, gpus=least if here.gpus else 0.0)))
+
+
+def cpus_here(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> int:
+    """Return the CPUs that this process may use: those it is bound to, or as many as its containers' quotas allow."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([bound, *(int(quota) for quota in _quotas(cgroups, own))]))
+
+
+def _quotas(cgroups: Path, own: Path) -> Iterator[float]:
+    """Yield the CPUs that each control group around this process may use; nothing where there is no limit."""
+    inner = ""
+    with suppress(OSError):
+        inner = next((line[3:] for line in own.read_text().splitlines() if line.startswith("0::")), "")
+    folder = cgroups / inner.strip("/")
+    for place in (folder, *folder.parents):
+        if place == cgroups.parent:
+            break
+        for name in ("cpu.max", "cpu/cpu.cfs_quota_us"):
+            with suppress(OSError, ValueError):
+                words = (place / name).read_text().split()
+                period = words[1] if len(words) > 1 else (place / "cpu/cpu.cfs_period_us").read_text()
+                if words[0] != "max" and float(words[0]) > 0:
+                    yield float(words[0]) / float(period)
 
 
 def gpus_here(space: SearchSpace) -> dict[str, float]:
@@ -150,7 +198,7 @@ def _rounded_share(trials: int) -> float:
 
 def _misfit(space: SearchSpace, size: str, asked: Resources, nodes: Sequence[Resources]) -> str:
     largest = max(nodes, key=lambda node: (node.gpus, node.cpus), default=Resources(cpus=0, gpus=0))
-    fix = ""
+    largest, fix = replace(largest, memory=0.0), ""
     if asked.cpus > largest.cpus:
         fix = f" --set cpus_per_trial={max(1, int(largest.cpus / asked.processes))}"
     if asked.gpus > largest.gpus or not fix:

@@ -133,15 +133,20 @@ def _placement(
         requests = wanted(plan.space, {}).requests
         capacity = stack.enter_context(request_capacity(_turns(requests, 0 if memory.is_needed else trials)))
     kinds = gpu_kinds()
-    faults = []
+    lines = []
     if missing := memory.missing(kinds):
         for key, found in measure_on_nodes(measure_memory, missing).items():
             if isinstance(found, str):
-                faults.append(f"{key}: not measured ({found})")
+                lines.append(f"{key}: not measured ({found})")
             else:
                 memory.enter(key, found)
     placement = place(plan.space, live_resources(), memory.probes(kinds))
-    memory.announce(placement, kinds, faults)
+    slots, width = max(placement.slots(live_resources()).values()), plan.space.concurrency
+    if slots > width:
+        lines.append(
+            f"{width} trials at a time on {slots} slots, so that later ones learn from earlier ones: max_concurrent"
+        )
+    memory.announce(placement, kinds, lines)
     if growing and memory.is_needed:
         capacity = stack.enter_context(request_capacity(_turns(placement.requests, trials)))
     return placement, capacity

@@ -29,6 +29,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings
+from xa_search.records.search import FEWEST_FOR_IMPORTANCES
 from xa_search.search.conditions import effective_values, groups_of, searched_in, used_method
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.training.methods import XEROALIGN, ZERO_SHOT
@@ -39,7 +40,6 @@ Proposal = dict[str, Any]
 MOST_DRAWS = 8
 MOST_RANDOM_DRAWS = 64
 MOST_RANDOM_TRIALS = 10
-FEWEST_FOR_IMPORTANCES = 10
 
 
 def is_integer(name: str) -> bool:
@@ -156,7 +156,7 @@ class DistinctSampler(TPESampler):
         self._shuffler = Random(seed)
 
     @property
-    def _knows_enough(self) -> bool:
+    def knows_enough(self) -> bool:
         """Whether the first trials were drawn, and one of them ended; all others are proposed by what is known."""
         first = min(MOST_RANDOM_TRIALS, max(2, self._space.trials // 4))
         return len(self._seen) >= first and any(trial.state.is_finished() for trial in self._seen)
@@ -169,7 +169,7 @@ class DistinctSampler(TPESampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw all parameters together: by TPE once it knows enough, at random before."""
-        by_tpe = [True] * MOST_DRAWS if self._knows_enough else []
+        by_tpe = [True] * MOST_DRAWS if self.knows_enough else []
         for one in (*by_tpe, *([False] * MOST_RANDOM_DRAWS)):
             proposal = self._drawn(study, trial, by_tpe=one)
             if self._is_new(proposal):

@@ -22,6 +22,7 @@ from xa_search.training.trial import train_trial
 
 TrainFunction = Callable[[TrialJob], Iterator[EpochReport]]
 LEAST_SECONDS = 600.0
+UNTIMED_SECONDS = 86_400.0
 TIMEOUT_EPOCHS = 3
 TRACES = "hung.txt"
 
@@ -66,15 +67,18 @@ def _check_finite(report: EpochReport) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochTimeout:
-    """How long an epoch may take: three times what those of its size took, or the trial's own, and never too little."""
+    """How long an epoch may take: three times what those of its size took, or the trial's own, and never too little.
+
+    Before there is any, `epoch_seconds` is what the largest step says, where that was measured; else it is a day.
+    """
 
     epoch_seconds: float | None
     least: float
 
-    def seconds(self, longest: float | None) -> float | None:
-        """Return the limit, given this trial's longest epoch; none while nobody knows how long an epoch takes."""
+    def seconds(self, longest: float | None) -> float:
+        """Return the limit, given this trial's longest epoch."""
         known = [seconds for seconds in (self.epoch_seconds, longest) if seconds is not None]
-        return max(self.least, TIMEOUT_EPOCHS * max(known)) if known else None
+        return max(self.least, TIMEOUT_EPOCHS * max(known) if known else UNTIMED_SECONDS)
 
 
 def with_watchdog(events: Iterator[TrialEvent], timeout: EpochTimeout, directory: Path) -> Iterator[TrialEvent]:
@@ -85,8 +89,7 @@ def with_watchdog(events: Iterator[TrialEvent], timeout: EpochTimeout, directory
     with path.open("a", encoding="utf-8") as traces:
         while True:
             start = time.perf_counter()
-            if (limit := timeout.seconds(longest)) is not None:
-                faulthandler.dump_traceback_later(limit, file=traces, exit=True)
+            faulthandler.dump_traceback_later(timeout.seconds(longest), file=traces, exit=True)
             try:
                 event = next(events, None)
             finally:

@@ -17,6 +17,7 @@ from xa_search.errors import UsageError
 SQLITE = "sqlite:///"
 URI = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
+PASSWORD_FIELD = re.compile(r"\b(\w*(?:password|passwd|secret|token))=[^&\s'\")]+", re.IGNORECASE)
 
 
 def tracking_uri(home: Path) -> str:
@@ -67,5 +68,5 @@ def refuse_shared_sqlite(uri: str) -> None:
 
 
 def without_password(uri: str) -> str:
-    """Return an address that may be shown."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+    """Return an address, or a text with addresses, that may be shown; a password may itself have an @ in it."""
+    return PASSWORD_FIELD.sub(r"\1=...", re.sub(r"//[^/\s]*@", "//", uri))

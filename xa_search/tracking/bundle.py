@@ -30,7 +30,7 @@ from xa_search.records.stored import stored_settings
 from xa_search.records.whole_files import put_in_place
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.device import trial_device, trial_precision
 from xa_search.training.evaluation import Prediction, Predictor
 from xa_search.training.final_test import trained_predictor
 
@@ -47,8 +47,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers")
 class ParsedSlot:
     """A slot in an utterance: its type, its text as it was typed, and its first and last word, counted from 0.
 
-    `text` stands at `start:end` of the utterance as it came, in characters. `probability` is that of the least sure of
-    its words.
+    `text` stands at `start:end` of the utterance as it came, in characters. `probability` is that of this
+    very slot: of its type, its first and its last word.
     """
 
     type: str
@@ -107,7 +107,7 @@ def parse_slots(
                 last_word=int(last),
                 start=start,
                 end=end,
-                probability=round(min(probabilities[first : last + 1]), 6),
+                probability=round(probabilities[first], 6),
             )
         )
     return tuple(found)
@@ -228,7 +228,7 @@ def write_bundle(job: TrialJob, weights: Path, directory: Path, provenance: dict
         "tokenizer_fingerprint": job.encoder.tokenizer_fingerprint,
         "encoder": {"size": job.encoder.size, "origin": job.encoder.origin, "revision": job.encoder.revision},
         "settings": job.settings.model_dump(),
-        "precision": resolve_precision(job.settings.precision, trial_device(), job.threads, job.home),
+        "precision": trial_precision(job, trial_device(), model.encoder.config),
         "versions": {name: version(name) for name in LIBRARIES},
         "provenance": provenance,
     }

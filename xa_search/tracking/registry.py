@@ -56,7 +56,7 @@ def log_model(client: Any, experiment: str, run: StoredRun, name: str, bundle: P
     _copy_metrics(client, run.run_id, model.model_id)
     with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
         path = Path(folder) / "model"
-        _save(path, model, run.run_id, bundle)
+        save_served_model(path, model, run.run_id, bundle)
         client.log_model_artifacts(model.model_id, str(path))
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     model_id: str = model.model_id
@@ -68,7 +68,8 @@ def requirements() -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in NEEDED]
 
 
-def _save(path: Path, model: Any, run_id: str, bundle: Path) -> None:
+def save_served_model(path: Path, model: Any, run_id: str, bundle: Path) -> None:
+    """Write what MLflow loads and serves into a folder; `model` is the logged model that it is uploaded as."""
     save_model(
         path,
         mlflow_model=Model(

@@ -23,6 +23,7 @@ from xa_search.records import (
     TrialState,
     is_weight,
 )
+from xa_search.records.search import TOO_FEW_TO_TELL
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
@@ -249,12 +250,12 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 {trial_table(trials)}
 ## What mattered
 
-{chr(10).join(lines) or "Too few trials used their full budget."}
+{chr(10).join(lines) or f"It is {TOO_FEW_TO_TELL}."}
 
 ## Where trials failed
 
 {chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
-"""
+{_data(record)}"""
     titles = [f"{name}_{part}" for name in languages[0].winner for part in ("zero_shot", "winner", "gain")]
     summary = {
         "search_id": record.search_id,
@@ -266,6 +267,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials": [asdict(row) for row in trials],
         "importances": record.importances,
         "failure_regions": [asdict(region) for region in regions],
+        "data": record.data,
     }
     texts = {
         "report.md": text,
@@ -274,6 +276,11 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
+
+
+def _data(record: SearchRecord) -> str:
+    """Say what the search has read: pairs by language, rows dropped and repaired."""
+    return "\n## Data\n\n" + "".join(f"- {line}\n" for line in record.data) if record.data else ""
 
 
 def _calibration(rows: Sequence[CalibrationRow]) -> str:

@@ -16,6 +16,7 @@ from xa_search.errors import ModelError
 from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import TEMPERATURES, JointModel, SlotPresence
+from xa_search.model.linear_heads import draw_head
 from xa_search.model.packed import replace_dropout
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.model.trimming import load_trimmed_encoder, restore_vocabulary, trim_vocabulary
@@ -34,6 +35,9 @@ def build_model(
     files = replace(encoder_files, embedding=settings.embedding or encoder_files.embedding)
     encoder, kept_ids = load_trimmed_encoder(files, token_ids, corpus.directory)
     model = _joint_model(encoder, files.embedding, corpus, settings)
+    generator = torch.Generator().manual_seed(settings.seed if settings.head_seed is None else settings.head_seed)
+    for head in (model.intent_head, model.slot_head):
+        draw_head(head, generator)
     if any(PAIR_LOSSES[name].reads_slot_presence for name in pair_losses(settings)):
         types = len(slot_types_of(corpus.slot_tags))
         model.presence_head = SlotPresence(settings.max_tokens, len(corpus.slot_tags), types)

@@ -50,10 +50,11 @@ class CollapseWatch:
     """Looks at a trainer's model now and then. Made before the first step, as the spread it then has is the measure."""
 
     def __init__(self, trainer: Trainer) -> None:
-        held_out = trainer.data.held_out
-        places = np.linspace(0, len(held_out), min(PROBE_ROWS, len(held_out)), endpoint=False).astype(np.int64)
+        held_out = trainer.data.selecting
+        count = len(held_out.rows)
+        places = np.linspace(0, count, min(PROBE_ROWS, count), endpoint=False).astype(np.int64)
         self._learner = trainer
-        self._rows = trainer.data.source.rows(held_out[places])
+        self._rows = held_out.source.rows(held_out.rows[places])
         self._first = probe_model(trainer.predictor, self._rows)
         warmed_up = math.floor(trainer.job.settings.warmup * trainer.steps) + 1
         self._first_look = max(math.ceil(BUDGET_SHARE * trainer.steps), warmed_up)

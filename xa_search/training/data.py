@@ -1,4 +1,4 @@
-"""A trial's data. In: an encoded corpus and the settings. Out: the rows that train, the rows held out, their pairs."""
+"""A trial's data. In: an encoded corpus and the settings. Out: rows that train, rows that are held out, their pairs."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,12 @@ import numpy as np
 import torch
 
 from xa_search.encoding.batches import Collator, Padding
+from xa_search.encoding.held_out import HeldOutSplit
 from xa_search.encoding.store import (
+    DEV_TRANSLATIONS,
     NO_TRANSLATION,
-    split_training_rows,
+    TRANSLATIONS,
+    held_out_split,
     table_path,
     target_training_rows,
     translation_rows,
@@ -48,10 +51,29 @@ class TaskRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutPairs:
+    """Rows of a source table that nothing learns from, and each target's translations of them.
+
+    `pairs[lang][i]` is the row in `translations[lang]` of the translation of source row `rows[i]`, or NO_TRANSLATION.
+    """
+
+    source: EncodedTable
+    rows: np.ndarray
+    translations: Mapping[str, EncodedTable]
+    pairs: Mapping[str, np.ndarray]
+
+    def read(self, lang: str) -> tuple[list[EncodedRow], list[EncodedRow]]:
+        """Return the source rows that have a translation, with their labels, and these translations."""
+        there = self.pairs[lang] != NO_TRANSLATION
+        return self.source.rows(self.rows[there]), self.translations[lang].rows(self.pairs[lang][there])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialData:
-    """The source table, its training and held-out rows, and each target's translations of them.
+    """The source table, its training rows, each target's translations of them, and what is held out.
 
     `train_pairs[lang][i]` is the row in `translations[lang]` of the translation of source row `train[i]`.
+    `selecting` is what selection looks at.
     `target_train[lang]` are the labelled training utterances of a target, where the method learns from them.
     `span_counts` tells what became of the slot spans of labelled translations, by metric name.
     """
@@ -59,10 +81,10 @@ class TrialData:
     corpus: EncodedCorpus
     source: EncodedTable
     translations: dict[str, EncodedTable]
+    split: HeldOutSplit
     train: np.ndarray
-    held_out: np.ndarray
     train_pairs: dict[str, np.ndarray]
-    held_out_pairs: dict[str, np.ndarray]
+    selecting: HeldOutPairs
     target_train: dict[str, tuple[EncodedTable, np.ndarray]]
     span_counts: dict[str, float]
 
@@ -87,6 +109,28 @@ class TrialData:
         return found
 
 
+def trial_split(corpus: EncodedCorpus, settings: TrialSettings) -> HeldOutSplit:
+    """Return which rows train, select and are kept: the same for all trials of a search."""
+    return held_out_split(corpus, settings.train_limit, settings.dev_limit, settings.validation_fraction)
+
+
+def held_out_pairs(corpus: EncodedCorpus, split: HeldOutSplit) -> tuple[HeldOutPairs, HeldOutPairs]:
+    """Return the held-out rows that select among trials, and those that are kept for what comes after."""
+    source = EncodedTable(table_path(corpus, split.origin, corpus.source))
+    name = TRANSLATIONS if split.origin == "train" else DEV_TRANSLATIONS
+    tables = {lang: EncodedTable(table_path(corpus, name, lang)) for lang in corpus.aligned}
+    selecting, kept = (
+        HeldOutPairs(
+            source=source,
+            rows=rows,
+            translations=tables,
+            pairs={lang: translation_rows(source, table, rows) for lang, table in tables.items()},
+        )
+        for rows in (split.selecting, split.kept)
+    )
+    return selecting, kept
+
+
 def load_trial_data(
     corpus: EncodedCorpus, settings: TrialSettings, labelled: Mapping[str, EncodedTable] | None = None
 ) -> TrialData:
@@ -95,37 +139,37 @@ def load_trial_data(
     Raises DataError when nothing would train or be held out, or a target has no pairs.
     """
     source = EncodedTable(table_path(corpus, "train", corpus.source))
-    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
-    if not len(rows.train) or not len(rows.held_out):
+    split = trial_split(corpus, settings)
+    if not len(split.train) or not len(split.selecting):
         raise DataError(
-            f"{len(source)} training utterances leave {len(rows.train)} to train and {len(rows.held_out)} held out; "
+            f"{len(source)} training utterances leave {len(split.train)} to train and {len(split.selecting)} held out; "
             f"raise fixed.train_limit (now {settings.train_limit}) or change fixed.validation_fraction "
-            f"({settings.validation_fraction})"
+            f"({settings.validation_fraction}): templates are held out whole, and no label to its last utterance"
         )
+    selecting, kept = held_out_pairs(corpus, split)
     translations = dict(labelled or {}) or {
-        lang: EncodedTable(table_path(corpus, "translations", lang)) for lang in corpus.aligned
+        lang: EncodedTable(table_path(corpus, TRANSLATIONS, lang)) for lang in corpus.aligned
     }
-    train_pairs = {lang: translation_rows(source, table, rows.train) for lang, table in translations.items()}
-    held_out_pairs = {lang: translation_rows(source, table, rows.held_out) for lang, table in translations.items()}
+    train_pairs = {lang: translation_rows(source, table, split.train) for lang, table in translations.items()}
     for lang in corpus.aligned:
-        if (train_pairs[lang] == NO_TRANSLATION).all() or (held_out_pairs[lang] == NO_TRANSLATION).all():
+        if (train_pairs[lang] == NO_TRANSLATION).all() or (selecting.pairs[lang] == NO_TRANSLATION).all():
             raise DataError(f"no {lang} translations of the training utterances; `xa-search data check` shows which")
     target_train = {}
     if method_of(settings).target_rows:
         target_train = {
-            lang: _target_train(corpus, lang, settings.train_limit, _shares(translations, held_out_pairs, lang))
+            lang: _target_train(corpus, lang, settings.train_limit, _texts((selecting, kept), lang))
             for lang in corpus.targets
         }
     return TrialData(
         corpus=corpus,
         source=source,
         translations=translations,
-        train=rows.train,
-        held_out=rows.held_out,
+        split=split,
+        train=split.train,
         train_pairs=train_pairs,
-        held_out_pairs=held_out_pairs,
+        selecting=selecting,
         target_train=target_train,
-        span_counts=_span_counts(source, labelled or {}, rows.all),
+        span_counts=_span_counts(source, labelled or {}, split.of_training),
     )
 
 
@@ -140,12 +184,11 @@ def _span_counts(source: EncodedTable, labelled: Mapping[str, EncodedTable], row
     return counts
 
 
-def _shares(translations: Mapping[str, EncodedTable], pairs: Mapping[str, np.ndarray], lang: str) -> np.ndarray:
-    """Return the shares of a target's held-out translations; none where it has no pairs."""
-    if lang not in pairs:
-        return np.zeros(0)
-    found: np.ndarray = translations[lang].shares[pairs[lang][pairs[lang] != NO_TRANSLATION]]
-    return found
+def _texts(halves: Sequence[HeldOutPairs], lang: str) -> np.ndarray:
+    """Return the numbers of the texts of a target's held-out translations; none where it has no pairs."""
+    of_halves = [half for half in halves if lang in half.pairs]
+    found = [half.translations[lang].texts[half.pairs[lang][half.pairs[lang] != NO_TRANSLATION]] for half in of_halves]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
 def _target_train(
@@ -167,6 +210,16 @@ def split_rows(corpus: EncodedCorpus, split: Split, lang: str, limit: int | None
     table = EncodedTable(table_path(corpus, split, lang))
     count = len(table) if limit is None else min(limit, len(table))
     return table.rows(np.linspace(0, len(table), count, endpoint=False).astype(np.int64))
+
+
+def source_dev_rows(corpus: EncodedCorpus, split: HeldOutSplit, limit: int | None) -> list[EncodedRow]:
+    """Return the source dev rows that a trial may look at, at most `limit`, evenly spread: none that are kept."""
+    table = EncodedTable(table_path(corpus, "dev", corpus.source))
+    rows = np.arange(len(table))
+    if split.origin == "dev":
+        rows = np.setdiff1d(rows, split.kept)
+    count = len(rows) if limit is None else min(limit, len(rows))
+    return table.rows(rows[np.linspace(0, len(rows), count, endpoint=False).astype(np.int64)])
 
 
 def evaluation_collator(corpus: EncodedCorpus, padding: Padding | None = None) -> Collator:

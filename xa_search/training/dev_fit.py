@@ -1,14 +1,15 @@
 """How a model's logits are read, after each epoch. In: its logits of the source's dev utterances. Out: numbers in it.
 
 The weight of the transitions between slot tags is the one that gives the highest slot F1 there, the smallest of
-several; the temperatures give the labels there the highest likelihood. No label of a target is read.
+several. The temperatures give the highest likelihood to the intents there, and to which decoded slots are right. No
+label of a target is read.
 """
 
 from collections.abc import Sequence
 
 import torch
 
-from xa_search.model.calibration import fit_temperature
+from xa_search.model.calibration import fit_slot_temperature, fit_temperature
 from xa_search.model.decoding import WEIGHTS, decode
 from xa_search.training.evaluation import Logits, Predictor
 from xa_search.training.metrics import legal_span_f1
@@ -23,14 +24,19 @@ def fit_reading(predictor: Predictor, found: Sequence[Logits]) -> dict[str, floa
     if not corpus.has_slots:
         return fitted
     slots, tags = torch.cat([one.slots for one in found]), torch.cat([one.batch.slots for one in found])
-    fitted["slot_temperature"] = fit_temperature(slots, tags)
-    model.temperatures[1] = fitted["slot_temperature"]
-    if model.decoder is not None:
-        word_counts, gold = torch.cat([one.batch.word_counts for one in found]), tags.cpu().numpy()
+    word_counts = torch.cat([one.batch.word_counts for one in found])
+    if model.decoder is None:
+        decoded = slots.argmax(-1)
+    else:
         scores = []
         for weight in WEIGHTS:
-            decoded = decode(slots, word_counts, model.decoder.transitions, weight).cpu().numpy()
-            scores.append(legal_span_f1(gold, decoded, word_counts.cpu().numpy(), corpus.slot_tags))
+            found_tags = decode(slots, word_counts, model.decoder.transitions, weight).cpu().numpy()
+            scores.append(legal_span_f1(tags.cpu().numpy(), found_tags, word_counts.cpu().numpy(), corpus.slot_tags))
         fitted["transition_weight"] = WEIGHTS[scores.index(max(scores))]
         model.decoder.weight.fill_(fitted["transition_weight"])
+        decoded = model.decoder(slots, word_counts)
+    fitted["slot_temperature"] = fit_slot_temperature(
+        slots, word_counts, model.chain_scores(), decoded, tags, corpus.slot_tags
+    )
+    model.temperatures[1] = fitted["slot_temperature"]
     return fitted

@@ -1,6 +1,6 @@
 """The hardware of a trial. In: what this process may use. Out: the device, the faster precision, its share of a GPU.
 
-The choice is kept on disk, so that one machine always trains in one precision and a seed always gives the same numbers.
+The choice is kept in the search's folder: whichever node measures first, all trials of one size learn in one precision.
 
 Ray only counts shares: it neither limits a process, nor waits until one that it killed has given its memory back.
 """
@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
+import torch.utils.deterministic
 from torch import nn
 
 from xa_search.errors import GpuBusyError
-from xa_search.records import GpuShare
+from xa_search.records import GpuShare, TrialJob
 from xa_search.records.whole_files import put_in_place
 
 NEEDED_SPEED_UP = 1.15
@@ -29,8 +31,10 @@ FreeMemory = Callable[[], tuple[int, int]]
 
 
 def trial_device() -> torch.device:
-    """Return the GPU that this process is set to, which is its first, or the CPU."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    """Return the GPU that this process is set to, which is its first; else Apple's GPU, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def gpu_utilisation(device: torch.device) -> float | None:
@@ -43,7 +47,22 @@ def gpu_utilisation(device: torch.device) -> float | None:
         return None
 
 
-ROWS, HIDDEN, INNER = 512, 384, 1536
+ROWS = 512
+PRECISION = "precision"
+"""The folder of a home for choices that belong to no search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedForward:
+    """The dimensions of an encoder's feed-forward block, which takes most of its time."""
+
+    hidden: int
+    inner: int
+
+    @classmethod
+    def of(cls, config: Any) -> "FeedForward":
+        """Return those of an encoder's configuration."""
+        return cls(hidden=config.hidden_size, inner=getattr(config, "intermediate_size", 4 * config.hidden_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,27 +74,51 @@ class PrecisionProbe:
     bf16_seconds: float
 
 
-def choose_precision(device: torch.device, threads: int, home: Path) -> PrecisionProbe:
-    """Return the stored choice for this machine, or measure and store it."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    key = f"{device.type}-{name}-{platform.node()}-{threads}-{torch.__version__}".replace("/", "_").replace(" ", "_")
-    path = home / "precision" / f"{key}.json"
-    if path.exists():
-        return PrecisionProbe(**json.loads(path.read_text(encoding="utf-8")))
-    probe = measure_precision(device, threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(probe)), encoding="utf-8")
-    put_in_place(temporary, path)
-    return probe
+def choose_precision(device: torch.device, threads: int, folder: Path, block: FeedForward) -> PrecisionProbe:
+    """Return the choice that a folder keeps for such a block, or measure and keep it; the first to keep it wins."""
+    path = folder / f"precision-{block.hidden}x{block.inner}.json"
+    if not path.exists():
+        probe = measure_precision(device, threads, block)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{platform.node()}-{os.getpid()}")
+        temporary.write_text(json.dumps(asdict(probe)), encoding="utf-8")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            put_in_place(temporary, path)
+        temporary.unlink(missing_ok=True)
+    return PrecisionProbe(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def resolve_precision(wanted: str, device: torch.device, threads: int, home: Path) -> str:
-    """Return `fp32` or `bf16`: what is wanted, or for `auto` what was measured to be faster."""
-    return choose_precision(device, threads, home).precision if wanted == "auto" else wanted
+def resolve_precision(wanted: str, device: torch.device, threads: int, folder: Path, config: Any) -> str:
+    """Return `fp32` or `bf16`: what is wanted, or for `auto` what was measured to be faster with such an encoder."""
+    if wanted != "auto":
+        return wanted
+    return choose_precision(device, threads, folder, FeedForward.of(config)).precision
 
 
-def measure_precision(device: torch.device, threads: int) -> PrecisionProbe:
+def trial_precision(job: TrialJob, device: torch.device, config: Any) -> str:
+    """Return what a trial computes in, while it learns and when it is tested."""
+    return resolve_precision(job.settings.precision, device, job.threads, job.search or job.directory, config)
+
+
+def set_determinism(*, wanted: bool) -> None:
+    """Let this process use only algorithms that give the same bits each time, or any.
+
+    On a GPU, additions whose order is left open (index_add, the backward pass of attention) then have an order. Torch
+    raises RuntimeError where it has no such algorithm.
+    """
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = False
+    # Nothing here reads what it has not written: filling it would only take time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def measure_precision(device: torch.device, threads: int, dimensions: FeedForward) -> PrecisionProbe:
     """Time the same block in both precisions, in alternation, and prefer bf16 only where it is clearly faster.
 
     Leaves the thread count and the random state as they were: a trial that measures draws as one that does not.
@@ -84,14 +127,15 @@ def measure_precision(device: torch.device, threads: int) -> PrecisionProbe:
     torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng():
-            return _measure(device)
+            return _measure(device, dimensions)
     finally:
         torch.set_num_threads(before)
 
 
-def _measure(device: torch.device) -> PrecisionProbe:
-    block = nn.Sequential(nn.Linear(HIDDEN, INNER), nn.GELU(), nn.Linear(INNER, HIDDEN)).to(device)
-    inputs = torch.randn(ROWS, HIDDEN, device=device)
+def _measure(device: torch.device, dimensions: FeedForward) -> PrecisionProbe:
+    hidden, inner = dimensions.hidden, dimensions.inner
+    block = nn.Sequential(nn.Linear(hidden, inner), nn.GELU(), nn.Linear(inner, hidden)).to(device)
+    inputs = torch.randn(ROWS, hidden).to(device)  # drawn here: Apple's GPU has a random state that nobody puts back
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(REPEATS):
         for bf16 in seconds:
@@ -106,8 +150,8 @@ def _time_step(block: nn.Module, inputs: torch.Tensor, bf16: bool) -> float:
     with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=bf16):
         output = block(inputs)
     output.float().square().mean().backward()
-    if inputs.device.type == "cuda":
-        torch.cuda.synchronize(inputs.device)
+    if inputs.device.type != "cpu":
+        torch.accelerator.synchronize(inputs.device)
     return time.perf_counter() - start
 
 

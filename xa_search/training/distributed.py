@@ -22,6 +22,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import psutil
 import torch
 from torch import distributed, nn
 
@@ -30,6 +31,7 @@ from xa_search.records import EpochReport, TrialJob
 from xa_search.training.objective import LossTerms
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
+LOOPBACK = "127.0.0.1"
 TIMEOUT_SECONDS = timedelta(days=7)
 """The others wait while the first evaluates; that one of them died, this process notices."""
 ECHO_SECONDS = 1.0
@@ -156,7 +158,7 @@ def _train_as(rank: int, job: TrialJob, train: Train, meeting: Path, pipe: Conne
     """Be one of a trial's processes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        _meet(rank, job.processes, meeting)
+        meet(rank, job.processes, meeting)
         for report in train(job):
             if rank == 0:
                 pipe.send(report)
@@ -172,7 +174,10 @@ def _train_as(rank: int, job: TrialJob, train: Train, meeting: Path, pipe: Conne
                 pipe.send(Ended(when=time.time(), error=RuntimeError(text)))
 
 
-def _meet(rank: int, count: int, meeting: Path) -> None:
+def meet(rank: int, count: int, meeting: Path) -> None:
+    """Join the group of a trial's processes, which find each other by the file `meeting`."""
+    # They are processes of one machine, and ask for no password: nobody else is to reach them.
+    os.environ.update(dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), loopback_interface()))
     on_gpus = torch.cuda.device_count() >= count
     if on_gpus:
         torch.cuda.set_device(rank)
@@ -183,6 +188,11 @@ def _meet(rank: int, count: int, meeting: Path) -> None:
         world_size=count,
         timeout=TIMEOUT_SECONDS,
     )
+
+
+def loopback_interface() -> str:
+    """Return the name of the network interface that only this machine reaches: lo on Linux, lo0 on macOS."""
+    return next(name for name, found in psutil.net_if_addrs().items() if any(one.address == LOOPBACK for one in found))
 
 
 def _end_with_parent() -> None:

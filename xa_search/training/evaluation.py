@@ -12,6 +12,7 @@ import torch
 from xa_search.encoding.batches import Batch, Collator, sorted_batches
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.joint import JointModel
+from xa_search.model.posterior import slot_probabilities
 from xa_search.records import OUTSIDE, EncodedCorpus
 from xa_search.training import metrics
 
@@ -22,7 +23,10 @@ CALIBRATION = ("intent_ece", "slot_ece", "raw_intent_ece", "raw_slot_ece")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a model says of one utterance: an intent and a tag a word, each with its probability."""
+    """What a model says of one utterance: an intent and a tag a word, with their probabilities.
+
+    Words of one slot have the same one, that of the whole slot.
+    """
 
     intent: str
     intent_probability: float
@@ -72,11 +76,12 @@ class Predictor:
     def read(self, rows: Sequence[EncodedRow], found: Iterable[Logits], *, calibrated: bool = True) -> list[Prediction]:
         """Make predictions of logits: tags by the model's decoder, and probabilities by its temperatures or without."""
         predictions: dict[int, Prediction] = {}
-        temperatures = self.model.temperatures if calibrated else torch.ones_like(self.model.temperatures)
+        intent_temperature, slot_temperature = self.model.temperatures.tolist() if calibrated else (1.0, 1.0)
+        scores = self.model.chain_scores() / slot_temperature
         for one in found:
-            sure, best = (one.intents / temperatures[0]).softmax(-1).max(-1)
-            tags = self._tags(one)
-            shares = (one.slots / temperatures[1]).softmax(-1).gather(1, tags[:, None])[:, 0]
+            sure, best = (one.intents / intent_temperature).softmax(-1).max(-1)
+            tags, counts = self._tags(one), one.batch.word_counts
+            shares = slot_probabilities(one.slots / slot_temperature, counts, scores, tags, self.corpus.slot_tags)
             words = zip(tags.tolist(), shares.tolist(), strict=True)
             for place, intent, probability in zip(one.places, best.tolist(), sure.tolist(), strict=True):
                 row = rows[place]
@@ -139,17 +144,14 @@ def calibration_metrics(
     *,
     has_slots: bool,
 ) -> dict[str, float]:
-    """Return by how much the probabilities of intents and slots miss how often they are right.
-
-    A slot is as sure as the least sure of its words.
-    """
+    """Return by how much the probabilities of intents and slots miss how often they are right."""
     pairs = list(zip(rows, predictions, strict=True))
     said = [said.intent_probability for _, said in pairs]
     found = {"intent": metrics.expected_calibration_error(said, [row.intent == said.intent for row, said in pairs])}
     if has_slots:
         slots = [
             (
-                min(said.slot_probabilities[first : last + 1]),
+                said.slot_probabilities[first],
                 (slot_type, first, last) in metrics.spans_of(row.slots or ()),
             )
             for row, said in pairs

@@ -18,7 +18,7 @@ from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob, Utterance
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.device import set_determinism, trial_device, trial_precision
 from xa_search.training.evaluation import (
     Prediction,
     Predictor,
@@ -90,13 +90,14 @@ def read_outcomes(directory: Path) -> dict[str, Outcomes]:
 def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
     """Rebuild a finished trial's model, ready to predict in the precision it was trained in."""
     device = trial_device()
+    set_determinism(wanted=job.deterministic)
     model = restore_model(job.encoder, job.corpus, job.settings, weights).to(device)
     return Predictor(
         model=model,
         collator=evaluation_collator(job.corpus, attended_padding(job.settings, model.encoder)),
         corpus=job.corpus,
         device=device,
-        precision=resolve_precision(job.settings.precision, device, job.threads, job.home),
+        precision=trial_precision(job, device, model.encoder.config),
     )
 
 

@@ -17,7 +17,7 @@ from xa_search.encoding.store import NO_TRANSLATION, translation_rows
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.joint import embed_sentences
 from xa_search.model.packed import encode_all_layers
-from xa_search.training.metrics import Interval, mean_ratio, resampled_interval
+from xa_search.training.statistics import Interval, Sample, interval
 
 MOST_PAIRS = 1000
 LEAST_PAIRS = 2
@@ -68,6 +68,14 @@ class InspectedLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairGrowth:
+    """By how much the last layer's cosine of each pair grew above that of random pairs; `rows` are of the source."""
+
+    rows: tuple[int, ...]
+    growth: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What was found inside a model. `closer` tells by language, and as `mean` over those that are not unseen, by how
     much the last layer's pairs stand out more from random pairs than before: a difference of cosines.
@@ -79,6 +87,8 @@ class Inspection:
     layers: tuple[InspectedLayer, ...]
     closer: dict[str, Interval]
     notes: tuple[str, ...]
+    growth: dict[str, PairGrowth]
+    """Of each aligned language, pair by pair, so that two models can be compared."""
 
 
 def distinct_pairs(source: EncodedTable, rows: np.ndarray, translations: EncodedTable) -> Pairs:
@@ -125,8 +135,7 @@ def embed_layers(encoder: Any, embedding: str, collator: Collator, rows: Sequenc
     device = next(encoder.parameters()).device
     inner = "cls" if embedding == "pooler" else embedding
     found: dict[int, torch.Tensor] = {}
-    lengths = np.array([len(row.input_ids) for row in rows], dtype=np.int64)
-    for indices in sorted_batches(lengths, TOKENS_A_BATCH):
+    for indices in sorted_batches(collator.lengths(rows), TOKENS_A_BATCH):
         batch = collator([rows[index] for index in indices]).to(device)
         *layers, last = encode_all_layers(encoder, batch)
         embedded = [embed_sentences(encoder, inner, hidden, batch).float().cpu() for hidden in layers]
@@ -178,4 +187,11 @@ def closer_by(
         places = np.searchsorted(rows, pairs[lang].sources)
         columns[places, 2 * number] = after[lang].margins - before[lang].margins
         columns[places, 2 * number + 1] = 1
-    return resampled_interval([columns], mean_ratio)
+    weights = np.full(len(languages), 1 / len(languages))
+    return interval([Sample(counts=[columns], weights=weights)], shares=False)
+
+
+def pair_growth(before: View, after: View, pairs: Pairs) -> PairGrowth:
+    """Return by how much each pair's margin grew."""
+    grown = after.margins - before.margins
+    return PairGrowth(rows=tuple(pairs.sources.tolist()), growth=tuple(round(float(one), 6) for one in grown))

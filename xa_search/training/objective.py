@@ -25,13 +25,18 @@ class LossTerms:
 
 
 def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings, factors: Factors) -> LossTerms:
-    """Run the encoder over one step's input and sum the loss terms, those between pairs times their factors."""
+    """Run the encoder over one step's input and sum the loss terms, those between pairs times their factors.
+
+    Whatever the precision of the model's passes, losses are computed in fp32.
+    """
     output = model(step.batch)
-    intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
-    terms = {"intent": intent, "slot": slot, **dict.fromkeys(("align", *factors), intent.new_zeros(()))}
-    if len(step.partners):
-        terms |= _pair_losses(output, step, settings)
-    return LossTerms(total=total_loss(terms, factors), terms=terms)
+    # Autocast would take the products inside a loss back to bf16, where small distances read 0.
+    with torch.autocast(output.sentence.device.type, enabled=False):
+        intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
+        terms = {"intent": intent, "slot": slot, **dict.fromkeys(("align", *factors), intent.new_zeros(()))}
+        if len(step.partners):
+            terms |= _pair_losses(output, step, settings)
+        return LossTerms(total=total_loss(terms, factors), terms=terms)
 
 
 def no_losses(factors: Factors, device: torch.device) -> LossTerms:

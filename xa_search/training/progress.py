@@ -119,6 +119,8 @@ def restore_progress(trainer: Trainer, progress: Progress) -> None:
     torch.set_rng_state(random["cpu"].cpu())
     if "cuda" in random:
         torch.cuda.set_rng_state(random["cuda"].cpu(), trainer.predictor.device)
+    if "mps" in random:
+        torch.mps.set_rng_state(random["mps"].cpu())
 
 
 def remove_progress(directory: Path) -> None:
@@ -142,6 +144,8 @@ def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     tensors[f"{RANDOM}cpu"] = torch.get_rng_state()
     if trainer.predictor.device.type == "cuda":
         tensors[f"{RANDOM}cuda"] = torch.cuda.get_rng_state(trainer.predictor.device)
+    if trainer.predictor.device.type == "mps":
+        tensors[f"{RANDOM}mps"] = torch.mps.get_rng_state()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 

@@ -7,8 +7,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
-from xa_search.encoding.store import split_training_rows, table_path
-from xa_search.encoding.table import EncodedTable
+from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
@@ -16,11 +15,20 @@ from xa_search.model.losses import LossWeights
 from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.checkpoint import build_model
-from xa_search.training.data import TrialData, attended_padding, evaluation_collator, load_trial_data, training_collator
-from xa_search.training.device import resolve_precision, trial_device
+from xa_search.training.data import (
+    TrialData,
+    attended_padding,
+    evaluation_collator,
+    load_trial_data,
+    source_dev_rows,
+    training_collator,
+    trial_split,
+)
+from xa_search.training.device import set_determinism, trial_device, trial_precision
 from xa_search.training.evaluation import Predictor
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
+from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import method_of, pair_losses, selection_rule
 from xa_search.training.steps import StepBatch
 
@@ -54,6 +62,8 @@ class Trainer:
     schedule: LRScheduler
     steps: int
     """The steps of all epochs: the trial's full budget."""
+    start_metrics: dict[str, float]
+    """What is told of the heads that it begins with."""
 
     @property
     def model(self) -> JointModel:
@@ -70,15 +80,15 @@ class Trainer:
 
 
 def build_trainer(job: TrialJob) -> Trainer:
-    """Load a trial's data and model. Sets the thread count and the random state of this process."""
+    """Load a trial's data and model. Sets this process's thread count, random state and choice of algorithms."""
     settings, device = job.settings, trial_device()
     method = method_of(settings)
     torch.set_num_threads(job.threads)
+    set_determinism(wanted=job.deterministic)
     token_ids, labelled = _token_ids(job), None
     if method.labelled_translations:
-        source = EncodedTable(table_path(job.corpus, "train", job.corpus.source))
-        rows = split_training_rows(source, settings.train_limit, settings.validation_fraction)
-        labelled = project_translations(job.encoder, job.corpus, token_ids, rows.all, device)
+        rows = trial_split(job.corpus, settings).of_training
+        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
@@ -94,8 +104,13 @@ def build_trainer(job: TrialJob) -> Trainer:
         collator=evaluation_collator(job.corpus, padding),
         corpus=job.corpus,
         device=device,
-        precision=resolve_precision(settings.precision, device, job.threads, job.home),
+        precision=trial_precision(job, device, model.encoder.config),
     )
+    start_metrics = {}
+    if settings.heads == "probe":
+        dev = source_dev_rows(job.corpus, data.split, settings.dev_limit)
+        heads = probed_heads(predictor, job.encoder, data.task_rows(method), dev, job.corpus.directory)
+        start_metrics = begin_with(predictor, heads)
     collator = training_collator(job.corpus, device, padding)
     by_variation = settings.loss_weighting == "coefficient_of_variation"
     weights = LossWeights(pair_losses(settings), by_variation=by_variation).to(device)
@@ -109,6 +124,7 @@ def build_trainer(job: TrialJob) -> Trainer:
         optimizer=optimizer,
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
         steps=steps,
+        start_metrics=start_metrics,
     )
 
 
@@ -128,7 +144,7 @@ def _token_ids(job: TrialJob) -> torch.Tensor:
     """The distinct tokens of all tables that the trial reads; the test splits are not among them."""
     corpus = job.corpus
     tables = [("train", corpus.source), ("dev", corpus.source)]
-    tables += [("translations", lang) for lang in corpus.aligned]
+    tables += [(name, lang) for name in (TRANSLATIONS, DEV_TRANSLATIONS) for lang in corpus.aligned]
     if method_of(job.settings).target_rows:
         tables += [("train", lang) for lang in corpus.targets]
     if selection_rule(job.selection).reads_target_labels:

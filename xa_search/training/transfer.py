@@ -16,13 +16,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from xa_search.config.shipped import LABEL_MAPS
-from xa_search.config.yaml_files import load_yaml_file
+from xa_search.config.yaml_files import is_file, load_yaml_file
 from xa_search.corpora.text import clean_label
 from xa_search.errors import UsageError, value_faults
 from xa_search.records import OUTSIDE, Utterance
 from xa_search.training.evaluation import Prediction
 from xa_search.training.final_test import outcomes_of
-from xa_search.training.metrics import Interval, f1_interval, share_interval, spans_of
+from xa_search.training.metrics import spans_of
+from xa_search.training.statistics import Interval, f1_interval, share_interval
 
 NOT_MAPPED = " (not in the map)"
 
@@ -81,7 +82,7 @@ def same_labels(intents: Sequence[str], slot_types: Sequence[str]) -> LabelMap:
 def read_label_map(name: str) -> LabelMap:
     """Read a map by its name or its file. Raises UsageError with one line a fault."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else LABEL_MAPS / f"{name}.yaml"
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(sorted(known.stem for known in LABEL_MAPS.glob("*.yaml")))
         raise UsageError(f"--label-map {name!r}: no such file; give a YAML file or one of these: {known}")
     try:

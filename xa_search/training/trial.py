@@ -11,7 +11,7 @@ A trial is a generator: whoever runs it (this process, a Ray worker) decides aft
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -21,16 +21,17 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from xa_search.encoding.store import NO_TRANSLATION
+from xa_search.encoding.table import EncodedRow
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
-from xa_search.training.data import split_rows
+from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
 from xa_search.training.evaluation import (
+    Prediction,
     label_free_metrics,
     labelled_metrics,
     mean_over_targets,
@@ -221,6 +222,7 @@ def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str
         "oom_halvings": float(trainer.micro_batches.halvings),
         **trainer.micro_batches.weights.report(),
         **trainer.data.span_counts,
+        **trainer.start_metrics,
     }
 
 
@@ -231,28 +233,37 @@ def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None
 
 
 def _evaluate(trainer: Trainer) -> dict[str, float]:
-    """Score the held-out translations and the source dev split; the targets' dev only if the rule reads it.
-
-    How logits are read is fitted to the source dev split first.
-    """
+    """Score an epoch; how logits are read is fitted to the source dev split first."""
     start = time.perf_counter()
-    job, data, predictor = trainer.job, trainer.data, trainer.predictor
-    corpus = job.corpus
-    dev = split_rows(corpus, "dev", corpus.source, job.settings.dev_limit)
+    job, predictor = trainer.job, trainer.predictor
+    dev = source_dev_rows(job.corpus, trainer.data.split, job.settings.dev_limit)
     dev_logits = list(predictor.logits(dev))
-    metrics = fit_reading(predictor, dev_logits)
+    fitted = fit_reading(predictor, dev_logits)
+    said = predictor.read(dev, dev_logits)
+    metrics = fitted | epoch_metrics(predictor.predict, trainer.data.selecting, job, (dev, said))
+    return metrics | {"evaluate_seconds": time.perf_counter() - start}
+
+
+def epoch_metrics(
+    predict: Callable[[Sequence[EncodedRow]], list[Prediction]],
+    selecting: HeldOutPairs,
+    job: TrialJob,
+    dev: tuple[Sequence[EncodedRow], Sequence[Prediction]],
+) -> dict[str, float]:
+    """Score the held-out translations, and the source dev split with what is predicted there.
+
+    The targets' dev splits are scored only if the selection rule reads them.
+    """
+    corpus = job.corpus
+    metrics: dict[str, float] = {}
     for lang in corpus.aligned:
-        has_pair = data.held_out_pairs[lang] != NO_TRANSLATION
-        predictions = predictor.predict(data.translations[lang].rows(data.held_out_pairs[lang][has_pair]))
-        metrics |= label_free_metrics(
-            data.source.rows(data.held_out[has_pair]), predictions, lang, has_slots=corpus.has_slots
-        )
-    predictions = predictor.read(dev, dev_logits)
-    metrics |= labelled_metrics(dev, predictions, "dev", corpus.source, has_slots=corpus.has_slots)
+        sources, translations = selecting.read(lang)
+        metrics |= label_free_metrics(sources, predict(translations), lang, has_slots=corpus.has_slots)
+    metrics |= labelled_metrics(*dev, "dev", corpus.source, has_slots=corpus.has_slots)
     targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
     for lang in targets_seen:
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
-        metrics |= labelled_metrics(rows, predictor.predict(rows), "dev", lang, has_slots=corpus.has_slots)
+        metrics |= labelled_metrics(rows, predict(rows), "dev", lang, has_slots=corpus.has_slots)
     if targets_seen:
         metrics |= mean_over_targets(metrics, "dev", targets_seen)
-    return metrics | {"evaluate_seconds": time.perf_counter() - start}
+    return metrics

@@ -1,7 +1,7 @@
 """What a command does, one module a command: from frozen arguments to frozen results. Nothing here prints.
 
-plan: a search space, checked against all that is registered. preflight: everything checked and prepared before the
-first trial. run: a search from its plan to its report. trials: its trials' jobs and news. finalize: its end. evaluate,
-inspection, translate, models, replay, explain, doctor, rehearse, check_claims: the command of that name.
-maintenance: sync and gc.
+plan: a search space, checked against all that is registered. outlook: the hours that it takes. preflight: everything
+checked and prepared before the first trial. held_out: how much selection has to go by. run: a search from its plan to
+its report. trials: its trials' jobs and news. finalize: its end. evaluate, inspection, translate, models, replay,
+explain, doctor, rehearse, check_claims: the command of that name. maintenance: sync and gc.
 """

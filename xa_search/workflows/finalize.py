@@ -9,6 +9,7 @@ from pathlib import Path
 from xa_search.corpora import Corpus
 from xa_search.corpora.checks import check_as_markdown
 from xa_search.corpora.corpus import find_translations
+from xa_search.corpora.lost_rows import told_losses
 from xa_search.errors import DataError, TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
@@ -29,7 +30,7 @@ from xa_search.training.inspection import FINDINGS
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights, best_weights, jobs_per_target
 from xa_search.workflows.inspection import inspect_model, trial_inspection
-from xa_search.workflows.preflight import Prepared, check_test_splits
+from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
 from xa_search.workflows.trials import CostMeter, ProgressReporter, make_trial_job, score_trial_on_test
 
 CHECKED_TEXTS_A_LANGUAGE = 50
@@ -93,6 +94,7 @@ def _conclude(
         study_id=study.study_id,
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
+        data=(*told_data(prepared.check, plan), *told_losses(check)),
     )
     return record, tests_read(prepared.corpus, check, plan.space.tested_languages)
 
@@ -107,9 +109,10 @@ def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int
 
 
 def _inspected(record: SearchRecord) -> list[int]:
-    """Return the trials to look into: the winner, and where it did not align, those that did and were tested."""
-    aligned = [number for number in record.test_metrics if record.trial(number).settings.method == "xeroalign"]
-    return list(dict.fromkeys([record.winner, *aligned]))
+    """Return the trials to look into: the winner, and what was tested with alignment and without, to compare."""
+    compared = ("xeroalign", "zero_shot")
+    tested = [number for number in record.test_metrics if record.trial(number).settings.method in compared]
+    return list(dict.fromkeys([record.winner, *tested]))
 
 
 def _look_inside(

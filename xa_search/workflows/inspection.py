@@ -1,21 +1,24 @@
 """A model looked into, before and after it learned. In: a model or a search. Out: an Inspection, and its files.
 
-It reads the part of the source's training set that was held out, and its translations: no label, no test split.
+It reads the held-out source utterances that selection looks at, and their translations: no label, no test split.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from xa_search.corpora.corpus import find_translations
-from xa_search.encoding.store import encode_corpus, split_training_rows, table_path
+from xa_search.corpora.dev_translations import dev_translations
+from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS, encode_corpus, table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import DataError, ModelError, UsageError
 from xa_search.model.encoder import load_encoder, tokenizer_fingerprint
 from xa_search.records import EncodedCorpus, EncoderFiles, Plan, TrialSettings
 from xa_search.search.history import SEARCHES, read_search
 from xa_search.tracking.bundle import Bundle
+from xa_search.training.data import trial_split
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.inspection import (
@@ -27,6 +30,7 @@ from xa_search.training.inspection import (
     compare_views,
     distinct_pairs,
     look_inside,
+    pair_growth,
 )
 from xa_search.workflows.evaluate import finished_trial, given_model
 from xa_search.workflows.plan import make_plan
@@ -70,11 +74,12 @@ def inspect_model(
     """Look into the encoder that a model began with, then into the model's own."""
     files = prepared.encoders[settings.model_size]
     encoded = prepared.encoded[files.tokenizer_fingerprint]
-    source = EncodedTable(table_path(encoded, "train", encoded.source))
-    rows = split_training_rows(source, settings.train_limit, settings.validation_fraction).held_out
+    split = trial_split(encoded, settings)
+    source = EncodedTable(table_path(encoded, split.origin, encoded.source))
+    name = TRANSLATIONS if split.origin == "train" else DEV_TRANSLATIONS
     unseen = _encode_unseen(plan, prepared, files) if plan.space.unseen_languages else encoded
-    tables = {lang: table_path(found, "translations", lang) for found in (encoded, unseen) for lang in found.aligned}
-    pairs = {lang: distinct_pairs(source, rows, EncodedTable(path)) for lang, path in tables.items()}
+    tables = {lang: table_path(found, name, lang) for found in (encoded, unseen) for lang in found.aligned}
+    pairs = {lang: distinct_pairs(source, split.selecting, EncodedTable(path)) for lang, path in tables.items()}
     pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
     if not pairs:
         raise DataError(f"{model}: no language has {LEAST_PAIRS} different held-out pairs; raise fixed.train_limit")
@@ -90,6 +95,7 @@ def inspect_model(
         encoder=f"{files.size}, {files.origin}, revision {files.revision}",
         embedding=embedding,
         layers=compare_views(before, after, plan.space.unseen_languages),
+        growth={lang: pair_growth(before[lang], after[lang], pairs[lang]) for lang in aligned},
         closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
         notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
     )
@@ -107,6 +113,7 @@ def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> Encod
         with_target_dev=False,
         with_target_train=False,
         home=plan.home,
+        dev_translations=partial(dev_translations, corpus),
     )
 
 

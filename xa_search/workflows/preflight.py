@@ -13,6 +13,7 @@ from typing import Any
 from xa_search import __version__
 from xa_search.corpora import Corpus, CorpusCheck, check_corpus, open_corpus
 from xa_search.corpora.checks import told_pairs
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.corpora.lost_rows import refuse_losses, told_losses
 from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError, UsageError, XaSearchError
@@ -34,6 +35,9 @@ from xa_search.search.resources import slots_here
 from xa_search.tracking.store import check_access
 from xa_search.training.progress import PROGRESS
 from xa_search.training.registry import METHODS, learn_from_target_labels, selection_rule
+
+ALLOW_PAIRS = "--set check_pairs=false"
+TAKEN = "pairs taken all the same, by check_pairs: false: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +100,14 @@ def check_search(
     corpus = _collect(faults, lambda: open_plan_corpus(plan, download))
     check = None
     if corpus is not None:
-        check = _collect(faults, lambda: check_corpus(corpus, ("train", "dev"), reading))
+        check = _collect(faults, lambda: _check_data(plan, corpus, reading))
         if check is not None:
             _collect(faults, partial(_tell_losses, check, plan, note))
         if check is None or not _paired(check) or (_unpaired(check) and plan.models_a_trial > 1):
             for lang in plan.space.targets:
                 _collect(faults, partial(_first_translation, corpus, lang))
         else:
-            _collect(faults, partial(_tell_pairs, check, note))
+            _collect(faults, partial(_tell_pairs, check, plan, note))
         for lang in plan.space.targets if with_target_train else ():
             _collect(faults, partial(corpus.require, lang, "train"))
     _raise_all(faults)
@@ -179,6 +183,7 @@ def _encoded(
         with_target_train=with_target_train,
         home=plan.home,
         unpaired=unpaired,
+        dev_translations=partial(dev_translations, corpus),
     )
 
 
@@ -195,6 +200,7 @@ def open_plan_corpus(plan: Plan, download: Callable[[int, int | None], None] | N
         progress=download,
         translations=plan.translations,
         columns=space.columns,
+        with_left_out=space.recipe is not None,
     )
 
 
@@ -239,15 +245,32 @@ def _unpaired(check: CorpusCheck) -> tuple[str, ...]:
     return tuple(one.lang for one in check.translations if not one.where)
 
 
-def _tell_pairs(check: CorpusCheck, note: Callable[[str], None]) -> None:
-    """Say how many pairs each target has. Raises DataError where pairs are joined wrongly."""
+def _tell_pairs(check: CorpusCheck, plan: Plan, note: Callable[[str], None]) -> None:
+    """Say how many pairs each target has. Raises DataError where pairs are joined wrongly, unless that is allowed."""
     note(told_pairs(check))
     for lang in _unpaired(check):
         note(
             f"no pairs: {lang} is left out of alignment, and tested all the same; `xa-search data translate` makes some"
         )
-    if faults := [one.fault for one in check.translations if one.fault]:
-        raise DataError("\n".join(faults))
+    faults = _pair_faults(check)
+    if faults and plan.space.check_pairs:
+        raise DataError("\n".join(f"{fault}; if they are right all the same: {ALLOW_PAIRS}" for fault in faults))
+    for fault in faults:
+        note(f"{TAKEN}{fault}")
+
+
+def told_data(check: CorpusCheck, plan: Plan) -> tuple[str, ...]:
+    """Return what a report says of the data that a search has read."""
+    taken = () if plan.space.check_pairs else tuple(f"{TAKEN}{fault}" for fault in _pair_faults(check))
+    return (told_pairs(check), *taken, *told_losses(check), *check.notes)
+
+
+def _pair_faults(check: CorpusCheck) -> tuple[str, ...]:
+    return tuple(one.fault for one in (*check.translations, *check.unseen_translations) if one.fault)
+
+
+def _check_data(plan: Plan, corpus: Corpus, reading: Callable[[int, int | None], None] | None) -> CorpusCheck:
+    return check_corpus(corpus, ("train", "dev"), reading, unseen_languages=plan.space.unseen_languages)
 
 
 def _first_translation(corpus: Corpus, lang: str) -> None:

@@ -24,6 +24,7 @@ from xa_search.rehearsal.driver import Driver
 from xa_search.rehearsal.search_forecast import GpuTerms, SearchForecast, forecast_search
 from xa_search.rehearsal.setup import EPOCHS, LOG, environment, own_home, rehearsal_changes
 from xa_search.search.history import SearchHistory, read_search
+from xa_search.search.resources import cpus_here
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import CheckedCorpus, check_search
 
@@ -96,7 +97,7 @@ def rehearse(request: RehearsalRequest, note: Callable[[str], None]) -> SearchFo
     with own_home(request.home, note, keep=request.keep) as home:
         steps = RehearsalSteps(note)
         found = _check(request, home, steps)
-        changes = rehearsal_changes(found.plan.space, found.checked.check, os.cpu_count() or 1)
+        changes = rehearsal_changes(found.plan.space, found.checked.check, cpus_here())
         plan = make_plan(request.space, (*request.changes, *changes), home=home, data=request.data)
         watch = partial(Driver, _command(request, changes, home), environment(), home / LOG)
         with watch() as driver:

@@ -14,7 +14,8 @@ from typing import Any
 
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.errors import StoppedEarly
-from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord
+from xa_search.model.encoder import load_encoder_config
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialSettings
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.history import changed_code, check_resumable, check_same_search
@@ -28,11 +29,12 @@ from xa_search.tracking.registration import Registration
 from xa_search.tracking.report import write_cost
 from xa_search.tracking.spool import SPOOL, Spool
 from xa_search.tracking.tracker import SyncState, Tracker
-from xa_search.training.device import choose_precision, trial_device
+from xa_search.training.device import FeedForward, choose_precision, trial_device
 from xa_search.training.progress import remove_progress
 from xa_search.training.registry import learn_from_target_labels, selection_rule
 from xa_search.training.trial import train_trial
 from xa_search.workflows.finalize import finalize_search
+from xa_search.workflows.held_out import told_held_out
 from xa_search.workflows.maintenance import folders_read, remove_weights
 from xa_search.workflows.plan import checked_settings
 from xa_search.workflows.preflight import (
@@ -102,6 +104,7 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     check_same_search(plan, identity)
     if changed := changed_code(plan.directory, identity):
         reporter.note(changed)
+    reporter.note(told_held_out(plan, prepared))
     return prepared
 
 
@@ -124,7 +127,7 @@ def _begin(
         remove_leftover_progress(plan.directory, study.trials())
         if earlier := study.trials():
             reporter.resumed(earlier)
-        _note_precision(plan, reporter)
+        _note_precision(plan, prepared, reporter)
 
 
 @contextmanager
@@ -146,12 +149,15 @@ def _folders(prepared: Prepared) -> list[Path]:
     return encoders + [encoded.directory for encoded in prepared.encoded.values()]
 
 
-def _note_precision(plan: Plan, reporter: ProgressReporter) -> None:
-    """Say what trials on this machine compute in; on a cluster each node measures for itself."""
-    if plan.address is None and plan.trial_settings({}).precision == "auto":
-        probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.home)
+def _note_precision(plan: Plan, prepared: Prepared, reporter: ProgressReporter) -> None:
+    """Decide and say what trials of each size compute in; on a cluster the node of the first trial decides."""
+    if plan.address is not None or plan.trial_settings({}).precision != "auto":
+        return
+    for size, files in prepared.encoders.items():
+        block = FeedForward.of(load_encoder_config(files))
+        probe = choose_precision(trial_device(), plan.space.cpus_per_trial, plan.directory, block)
         took = f"{1000 * probe.fp32_seconds:.1f} ms in fp32, {1000 * probe.bf16_seconds:.1f} ms in bf16"
-        reporter.note(f"precision {probe.precision}: measured {took}")
+        reporter.note(f"precision {probe.precision} for {size}: measured {took}")
 
 
 def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
@@ -185,6 +191,11 @@ def _check_texts(check: CorpusCheck) -> dict[str, str]:
     }
 
 
+def alone(settings: TrialSettings) -> str:
+    """Name the folder, among those of trials, of one that is trained alone."""
+    return f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
+
+
 def train_alone(
     plan: Plan,
     params: dict[str, Any],
@@ -199,8 +210,8 @@ def train_alone(
     """
     settings = checked_settings(plan, plan.space.given_params | params)
     prepared = prepare_search(plan, (settings.model_size,), note, only=settings)
-    name = f"alone-{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]}"
-    job = make_trial_job(plan, prepared, settings, name)
+    note(told_held_out(plan, prepared))
+    job = make_trial_job(plan, prepared, settings, alone(settings))
     remove_progress(job.directory)
     best = 0.0
     for report in train_trial(job):

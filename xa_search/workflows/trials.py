@@ -196,6 +196,8 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
         directory=trial_directory(plan.directory, name),
         home=plan.home,
         threads=plan.space.cpus_per_trial,
+        search=plan.directory,
+        deterministic=plan.deterministic,
     )
 
 

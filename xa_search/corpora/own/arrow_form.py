@@ -29,6 +29,7 @@ def arrow_records(files: RawFiles, name: str) -> Iterator[Record]:
     try:
         with _opened(files, name) as file:
             for batch, names in _batches(file, name):
+                _check_places(batch)
                 for values in _rows(batch):
                     number += 1
                     if values is None:
@@ -67,6 +68,30 @@ def _batches(file: IO[bytes], name: str) -> Iterator[tuple[Any, Names]]:
         names = _label_names(table.schema_arrow)
         for batch in table.iter_batches(batch_size=BATCH_ROWS):
             yield batch, names
+
+
+def _check_places(batch: Any) -> None:
+    """Raise ArrowInvalid where a value lies outside the file: pyarrow looks at that only when asked, and crashes there.
+
+    Texts are looked at as bytes: those that are not UTF-8 are faults of their rows.
+    """
+    for column in batch.columns:
+        column.view(_as_bytes(column.type)).validate(full=True)
+
+
+def _as_bytes(kind: Any) -> Any:
+    """Return a type with bytes in place of texts."""
+    if pyarrow.types.is_string(kind):
+        return pyarrow.binary()
+    if pyarrow.types.is_large_string(kind):
+        return pyarrow.large_binary()
+    if pyarrow.types.is_struct(kind):
+        return pyarrow.struct([field.with_type(_as_bytes(field.type)) for field in kind])
+    if pyarrow.types.is_list(kind):
+        return pyarrow.list_(kind.value_field.with_type(_as_bytes(kind.value_type)))
+    if pyarrow.types.is_large_list(kind):
+        return pyarrow.large_list(kind.value_field.with_type(_as_bytes(kind.value_type)))
+    return kind
 
 
 def _rows(batch: Any) -> Iterator[dict[str, object] | None]:

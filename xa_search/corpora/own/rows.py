@@ -81,7 +81,10 @@ def read(name: str, lines: Iterator[Line], lang: str, split: Split) -> Iterator[
             given.check(record)
             row_id, own_id = _own_id(record.values, row_id)
             words, tags, repairs = _labelled(record.values, is_tagged=given.slots)
-            intent = _intent(record.values) if given.intent or not given.slots else NO_INTENT
+            if given.slots and not given.intent:
+                intent, repairs = NO_INTENT, (*repairs, "stand_in_intent")
+            else:
+                intent = _intent(record.values)
         except RowError as fault:
             slotted = _seems_slotted(record.values)
             yield Row(line=record.number, id=row_id, own_id=own_id, dropped=fault.reason, had_slots=slotted)

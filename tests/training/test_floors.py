@@ -1,0 +1,72 @@
+"""The floors: scores by hand, and trials that do not rise above them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from rooms import RoomCorpus
+
+from xa_search.encoding.store import encode_split
+from xa_search.encoding.table import EncodedRow
+from xa_search.records import TrialJob
+from xa_search.training.evaluation import labelled_metrics
+from xa_search.training.floors import FROZEN, MOST_FREQUENT, Floor, at_floor, floor_on_test, measure_floors
+from xa_search.training.floors import most_frequent_intent as floor_of
+from xa_search.training.trial import train_trial
+
+
+def rows(*labels: tuple[str, list[str]]) -> list[EncodedRow]:
+    return [
+        EncodedRow(
+            id=str(number),
+            words=["w"] * len(slots),
+            input_ids=np.arange(3),
+            positions=np.arange(len(slots)),
+            intent=intent,
+            slots=slots,
+        )
+        for number, (intent, slots) in enumerate(labels)
+    ]
+
+
+def test_the_most_frequent_intent_by_hand() -> None:
+    """Three of four test utterances have it; of these, two have no slot, so that all is right of them."""
+    learned = rows(("call", ["O"]), ("wake", ["B-time"]), ("wake", ["O"]))
+    tested = rows(("wake", ["O", "O"]), ("wake", ["B-time", "O"]), ("wake", ["O"]), ("call", ["O"]))
+    found = labelled_metrics(tested, floor_of(learned)(tested), "test", "de")
+    assert found["test_intent_acc_de"] == 0.75
+    assert found["test_slot_f1_de"] == 0.0
+    assert found["test_exact_match_de"] == 0.5
+
+
+def test_floors_have_the_metrics_of_an_epoch_and_trials_are_held_against_the_higher_one(
+    make_job: Callable[..., TrialJob], room_corpus: RoomCorpus, tiny_tokenizer: Any
+) -> None:
+    job = make_job(epochs=1)
+    encode_split(job.corpus, room_corpus, tiny_tokenizer, 64, "test", ("en", "de", "th"))
+    frequent, frozen = measure_floors(job)
+    (report,) = train_trial(job)
+    for floor, name in ((frequent, MOST_FREQUENT), (frozen, FROZEN)):
+        assert floor.name == name
+        assert floor.metrics.keys() == {metric for metric in report.metrics if metric.startswith(("held_out", "dev_"))}
+    assert frequent.metrics["dev_intent_acc_en"] == 0.5, "two intents, as many utterances of each"
+    assert frozen.metrics["dev_intent_acc_en"] > 0.5, "a random encoder tells two words apart"
+    assert measure_floors(job)[1].metrics == frozen.metrics
+    bar = max(floor.score("label_free", job.corpus) for floor in (frequent, frozen))
+    forced = at_floor(frequent.metrics, (frequent, frozen), "label_free", job.corpus)
+    assert forced.startswith("at the floor: ")
+    assert f"has {100 * bar:.1f}" in forced
+    metrics, outcomes = floor_on_test(frequent, job, ("en", "de", "th"))
+    assert metrics["test_intent_acc_mean"] == metrics["test_intent_acc_de"] == outcomes["de"].intent.mean() == 0.5
+    perfect = dict.fromkeys(frequent.metrics, 1.0)
+    assert at_floor(perfect, (frequent, frozen), "label_free", job.corpus) == ""
+
+
+def test_a_trial_that_is_as_good_as_a_floor_lies_at_it(make_job: Callable[..., TrialJob]) -> None:
+    corpus = make_job().corpus
+    metrics = {f"held_out_{kind}_{lang}": 0.4 for kind in ("intent_acc", "slot_type_f1") for lang in corpus.aligned}
+    floor = Floor(name="a floor", predict=floor_of(rows(("wake", ["O"]))), metrics=metrics)
+    assert at_floor(metrics, [floor], "label_free", corpus) == "at the floor: 40.0, and a floor has 40.0"
+    with pytest.raises(KeyError):
+        at_floor({}, [floor], "label_free", corpus)

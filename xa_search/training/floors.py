@@ -1,0 +1,132 @@
+"""What every model must beat. In: a trial's job. Out: two floors, scored as an epoch is, and which trials lie at them.
+
+The most frequent intent: it is said of every utterance, and no slot. The frozen encoder: heads are fitted to what it
+gives before it learns anything (`probe`), with a strength that the source dev split chooses. A trial that
+is not above both has learned nothing that is worth its training.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from xa_search.encoding.store import table_path
+from xa_search.encoding.table import EncodedRow, EncodedTable
+from xa_search.model.decoding import SlotDecoder, transition_scores
+from xa_search.model.encoder import load_encoder
+from xa_search.model.joint import JointModel
+from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob
+from xa_search.training.data import (
+    TaskRows,
+    attended_padding,
+    evaluation_collator,
+    held_out_pairs,
+    source_dev_rows,
+    split_rows,
+    trial_split,
+)
+from xa_search.training.dev_fit import fit_reading
+from xa_search.training.device import trial_device, trial_precision
+from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
+from xa_search.training.final_test import Outcomes, outcomes_of
+from xa_search.training.probe import begin_with, probed_heads
+from xa_search.training.registry import selection_rule
+from xa_search.training.trial import epoch_metrics
+
+MOST_FREQUENT, FROZEN = "the most frequent intent", "the frozen encoder"
+Predict = Callable[[Sequence[EncodedRow]], list[Prediction]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """A model without training: what it predicts, and its metrics, which are named as those of an epoch."""
+
+    name: str
+    predict: Predict
+    metrics: dict[str, float]
+
+    def score(self, selection: str, corpus: EncodedCorpus) -> float:
+        """Return its selection score."""
+        return selection_rule(selection).score(self.metrics, corpus)
+
+
+def measure_floors(job: TrialJob) -> tuple[Floor, Floor]:
+    """Return both floors of a corpus and an encoder, scored as a trial of this job is after an epoch."""
+    corpus = job.corpus
+    split = trial_split(corpus, job.settings)
+    selecting, _ = held_out_pairs(corpus, split)
+    source = EncodedTable(table_path(corpus, "train", corpus.source))
+    dev = source_dev_rows(corpus, split, job.settings.dev_limit)
+    predicts = {
+        MOST_FREQUENT: most_frequent_intent(source.rows(split.train)),
+        FROZEN: frozen_encoder(job, TaskRows([(source, split.train)]), dev).predict,
+    }
+    first, second = (
+        Floor(name=name, predict=predict, metrics=epoch_metrics(predict, selecting, job, (dev, predict(dev))))
+        for name, predict in predicts.items()
+    )
+    return first, second
+
+
+def at_floor(metrics: Mapping[str, float], floors: Sequence[Floor], selection: str, corpus: EncodedCorpus) -> str:
+    """Say which floor the metrics of an epoch, or of a trial's best one, do not rise above; empty for none."""
+    rule = selection_rule(selection)
+    score = rule.score(metrics, corpus)
+    highest = max(floors, key=lambda floor: floor.score(selection, corpus))
+    bar = highest.score(selection, corpus)
+    return "" if score > bar else f"at the floor: {100 * score:.1f}, and {highest.name} has {100 * bar:.1f}"
+
+
+def floor_on_test(
+    floor: Floor, job: TrialJob, languages: Sequence[str]
+) -> tuple[dict[str, float], dict[str, Outcomes]]:
+    """Score a floor on the encoded test splits, once a winner is chosen; return also what was right."""
+    metrics: dict[str, float] = {}
+    outcomes = {}
+    for lang in languages:
+        rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
+        predictions = floor.predict(rows)
+        metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
+        outcomes[lang] = outcomes_of(rows, predictions)
+    metrics |= mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
+    return metrics, outcomes
+
+
+def most_frequent_intent(rows: Sequence[EncodedRow]) -> Predict:
+    """Return what says the most frequent intent of these rows, of equal ones the first, and no slot, of every row."""
+    counts = Counter(row.intent or "" for row in rows)
+    intent, count = counts.most_common(1)[0]
+
+    def predict(asked: Sequence[EncodedRow]) -> list[Prediction]:
+        share = count / counts.total()
+        return [
+            Prediction(
+                intent=intent,
+                intent_probability=share,
+                slots=(OUTSIDE,) * len(row.words),
+                slot_probabilities=(1.0,) * len(row.words),
+            )
+            for row in asked
+        ]
+
+    return predict
+
+
+def frozen_encoder(job: TrialJob, rows: TaskRows, dev: list[EncodedRow]) -> Predictor:
+    """Return the job's encoder as it was pretrained, with heads fitted to these labelled rows, read as a trial's."""
+    corpus, settings, device = job.corpus, job.settings, trial_device()
+    files = replace(job.encoder, embedding=settings.embedding or job.encoder.embedding)
+    model = JointModel(load_encoder(files), files.embedding, len(corpus.intents), len(corpus.slot_tags), 0.0)
+    predictor = Predictor(
+        model=model.to(device),
+        collator=evaluation_collator(corpus, attended_padding(settings, model.encoder)),
+        corpus=corpus,
+        device=device,
+        precision=trial_precision(job, device, model.encoder.config),
+    )
+    begin_with(predictor, probed_heads(predictor, files, rows, dev, corpus.directory))
+    if settings.decoding == "viterbi" and corpus.has_slots:
+        table = EncodedTable(table_path(corpus, "train", corpus.source))
+        numbers = table.tag_numbers(trial_split(corpus, settings).train, corpus.slot_tags)
+        model.decoder = SlotDecoder(transition_scores(*numbers, corpus.slot_tags)).to(device)
+    fit_reading(predictor, list(predictor.logits(dev)))
+    return predictor
