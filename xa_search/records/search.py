@@ -263,6 +263,29 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FairBaseline:
+    """The winner's settings trained once more, with the same seed and steps, but without alignment.
+
+    What the winner has beyond it comes of alignment alone. `score` is its selection score.
+    """
+
+    settings: TrialSettings
+    score: float
+    best_epoch: int
+    seconds: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorScore:
+    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
+
+    name: str
+    score: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
@@ -282,10 +305,28 @@ class SearchRecord:
     unseen_languages: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
+    fair_baseline: FairBaseline | None = None
+    no_fair_baseline: str = ""
+    """Why there is no fair baseline, in one line."""
+    floors: tuple[FloorScore, ...] = ()
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def at_floor(self) -> str:
+        """Why the winner is no champion: it is not above what takes no training; empty where it is."""
+        score, highest = (
+            self.trial(self.winner).score or 0.0,
+            max(self.floors, key=lambda floor: floor.score, default=None),
+        )
+        if highest is None or score > highest.score:
+            return ""
+        return (
+            f"the winner is at the floor: its selection score is {100 * score:.1f}, and {highest.name}, "
+            f"for which nothing was trained, has {100 * highest.score:.1f}"
+        )
 
     @property
     def no_baseline(self) -> str:

@@ -29,6 +29,7 @@ from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights
+from xa_search.workflows.comparisons import ask_comparisons
 from xa_search.workflows.end_questions import AskedTrial, answers_of, ask_trials, texts_to_compare
 from xa_search.workflows.inspection import trial_inspection
 from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
@@ -94,6 +95,10 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
     plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
     tested = [*compared.values(), *others]
     asked = ask_trials(plan, end.prepared, tested, _inspected(winner, tested), end.tasks)
+    comparisons = ask_comparisons(plan, end.prepared, winner, end.tasks)
+    test_metrics = {number: one.scores() for number, one in asked.items()}
+    reporter.note("the winner's settings once more, without alignment: what is gained beyond that, alignment gained")
+    fair = comparisons.fair_baseline()
     record = SearchRecord(
         search_id=plan.search_id,
         source=plan.space.source,
@@ -102,11 +107,14 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
         trials=trials,
         winner=winner.number,
         baseline=None if baseline is None else baseline.number,
-        test_metrics={number: one.scores() for number, one in asked.items()},
+        test_metrics=test_metrics,
         importances=end.study.importances(),
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
         data=(*told_data(end.prepared.check, plan), *told_losses(check)),
+        fair_baseline=None if isinstance(fair, str) else fair,
+        no_fair_baseline=fair if isinstance(fair, str) else "",
+        floors=comparisons.floors(),
     )
     return record, asked
 
