@@ -24,7 +24,8 @@ from results_file import command_line, write_json
 
 from xa_search.search.history import searches_in
 from xa_search.search.study import storage_of
-from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.store import connect, find_runs, open_experiment
 
 BROKEN_TRIALS = Path(__file__).parent / "broken_trials"
 BROKEN = 1

@@ -31,9 +31,10 @@ from xa_search.search.driver import only_driver
 from xa_search.search.history import find_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
+from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.events import SearchEnded, SearchStarted
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.store import connect, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.trials import CostMeter, TrackingCallback

@@ -95,8 +95,9 @@ def test_a_whole_search_says_what_it_found_and_what_to_type_next(both: Both) -> 
 
 
 def test_two_searches_at_once_do_not_see_each_other(both: Both) -> None:
+    from xa_search.tracking.address import tracking_uri
     from xa_search.tracking.registry import list_models
-    from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+    from xa_search.tracking.store import connect, find_runs, open_experiment
 
     searches = both.searches()
     assert [len(search.trials) for search in searches] == [7, 3]

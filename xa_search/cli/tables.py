@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xa_search.cli.display import console, percent, say, short
+from xa_search.cli.options import is_default_home
 from xa_search.cli.plain import visible
-from xa_search.config.plan import DEFAULT_HOME
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
@@ -136,7 +136,7 @@ def _say_findings(record: SearchRecord) -> None:
 
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
-    home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
+    home = "" if is_default_home(plan.home) else f" --home {plan.home}"
     if not result.registrations:
         say(f"not registered: {result.tracking.problem or 'MLflow stopped answering'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")

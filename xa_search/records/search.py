@@ -207,7 +207,9 @@ class Plan(Frozen):
     deterministic: bool = False
     """Proposals in batches of a fixed size, told in the order of their numbers: the same seed, the same search."""
     new: bool = False
-    """Begin this search although an unfinished one of the same space differs."""
+    """Begin this search although an unfinished one of the same space differs, or this one has been finished."""
+    repeat: int = 0
+    """How many searches of this very plan were begun before this one."""
     local: bool = False
     address: str | None = None
 
@@ -218,6 +220,7 @@ class Plan(Frozen):
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
+        decisive |= {"repeat": self.repeat} if self.repeat else {}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}
         return decisive | ({"deterministic": True} if self.deterministic else {})
 
@@ -290,6 +293,7 @@ class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
+    `study_id` is what MLflow finds it by; empty where an earlier version began it.
     """
 
     search_id: str
@@ -303,6 +307,7 @@ class SearchRecord:
     importances: dict[str, float]
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
+    study_id: str = ""
     data: tuple[str, ...] = ()
     """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
     fair_baseline: FairBaseline | None = None
