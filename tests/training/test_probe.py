@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 import torch
 
+from xa_search.model.losses import intent_loss, slot_loss
 from xa_search.records import TrialJob
 from xa_search.training import probe
 from xa_search.training.data import split_rows
@@ -17,16 +17,17 @@ from xa_search.training.trial import train_trial
 MakeJob = Callable[..., TrialJob]
 
 
-def right_probability(trainer: Trainer) -> float:
-    """The mean probability of right answers; a wrong answer has none. Heads drawn at random may be right by luck."""
-    rows = split_rows(trainer.job.corpus, "dev", "en", None)
-    said = trainer.predictor.predict(rows)
-    return fmean(one.intent_probability * (one.intent == row.intent) for row, one in zip(rows, said, strict=True))
+def dev_loss(trainer: Trainer) -> float:
+    batch = trainer.predictor.collator(split_rows(trainer.job.corpus, "dev", "en", None))
+    trainer.model.eval()
+    with torch.inference_mode():
+        output = trainer.model(batch)
+    return float(intent_loss(output, batch) + slot_loss(output, batch))
 
 
 def test_a_trial_begins_with_heads_that_know_something(make_job: MakeJob) -> None:
     drawn, probed = build_trainer(make_job()), build_trainer(make_job(heads="probe"))
-    assert right_probability(probed) > right_probability(drawn)
+    assert dev_loss(probed) < 0.5 * dev_loss(drawn)
     assert drawn.start_metrics == {}
     assert probed.start_metrics.keys() == {"probe_intent_strength", "probe_slot_strength"}
     for one, other in zip(drawn.model.encoder.parameters(), probed.model.encoder.parameters(), strict=True):
