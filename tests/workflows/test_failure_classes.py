@@ -110,5 +110,8 @@ def test_two_searches_at_once_do_not_see_each_other(both: Both) -> None:
         assert "RUNNING" not in {run.status for run in runs.values()}
     versions = {version.search_id: version for version in list_models(tracking_uri(both.home))}
     assert versions.keys() == {search.search_id for search in searches}
-    (champion,) = [version for version in versions.values() if "champion" in version.aliases]
-    assert champion.selection_score == max(version.selection_score for version in versions.values())
+    (candidate,) = [version for version in versions.values() if "candidate" in version.aliases]
+    assert candidate.checked
+    champions = [version for version in versions.values() if "champion" in version.aliases]
+    # One epoch of a tiny encoder need not beat the frozen one: then there is no champion.
+    assert [one.selection_score for one in champions] in ([], [max(one.selection_score for one in versions.values())])

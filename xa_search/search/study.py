@@ -32,7 +32,7 @@ from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import DistinctSampler, importances_of, recipe, sampler_of, settings_of, suggested
 
-SCHEMA = 2
+SCHEMA = 3
 """What a search keeps in its folder, and how. A search that the first version began has no such number."""
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
 RETRIED = "retried"
