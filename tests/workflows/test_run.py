@@ -23,7 +23,8 @@ from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.winner import best_of_each_kind
-from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment, tracking_uri
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
