@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from xa_search.corpora import open_corpus
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
-from xa_search.records import SearchRecord, TrialJob
+from xa_search.records import FloorScore, SearchRecord, TrialJob
 from xa_search.tracking import isolated_process as fresh_process
 from xa_search.tracking import registration, registry
 from xa_search.tracking.bundle import trial_answers, trial_bundle
@@ -195,6 +195,22 @@ def test_the_champion_moves_only_to_a_better_version(
     assert find_version(uri, "xa-search-climb", None).version == 2
     connect(uri).delete_registered_model_alias("xa-search-climb", "champion")
     assert find_version(uri, "xa-search-climb", None).version == 3, "without a champion, the candidate answers"
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_a_winner_at_the_floor_is_a_candidate_and_no_champion(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    floor = FloorScore(name="the most frequent intent", score=0.72, test_metrics={})
+    record = replace(search_record, floors=(floor,))
+    results = [
+        finalize_search(record, f"floor-{score}", score, make_trial(seed), uri).register("floor")
+        for seed, score in enumerate((0.7, 0.8))
+    ]
+    assert [result.version.aliases for result in results] == [("candidate",), ("candidate", "champion")]
+    assert results[0].reason.startswith(
+        "the winner is at the floor: its selection score is 70.0, and the most frequent"
+    )
 
 
 @pytest.mark.usefixtures("no_fresh_process")
