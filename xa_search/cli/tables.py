@@ -78,15 +78,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     record = result.record
     if record.at_floor:
         say(f"no champion: {record.at_floor}")
-    languages = language_rows(record)
-    metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
-    columns = ["language", *(f"{name} {part}" for name in metrics for part in parts_of(languages))]
-    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
-    print_table(
-        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
-        columns,
-        [[row.label, *language_cells(row)] for row in languages],
-    )
+    _print_languages(record)
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
@@ -108,6 +100,21 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         ended = sum(trial.state in ENDED for trial in record.trials)
         say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
         say("to extend it, type the same command again; a larger budget takes it further")
+
+
+def _print_languages(record: SearchRecord) -> None:
+    """Print a table for each metric: all of them side by side are too wide for a terminal."""
+    rows = language_rows(record)
+    parts = parts_of(rows)
+    cells = [language_cells(row) for row in rows]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
+    for place, name in enumerate(rows[0].winner):
+        own = slice(place * len(parts), (place + 1) * len(parts))
+        print_table(
+            f"Test scores in percent, {HEADINGS[name]}: winner (trial {record.winner}), {zero_shot}",
+            ["language", *parts],
+            [[row.label, *found[own]] for row, found in zip(rows, cells, strict=True)],
+        )
 
 
 def _say_findings(record: SearchRecord) -> None:
