@@ -143,8 +143,9 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
 def stored(home: Path, search_id: str) -> dict[str, Any]:
     """Return what study and MLflow hold of a search: its trials by state, its runs by status."""
     client = connect(tracking_uri(home))
-    runs = find_runs(client, open_experiment(client), search_id)
-    trials = find_search(home, search_id).trials
+    search = find_search(home, search_id)
+    runs = find_runs(client, open_experiment(client), search_id, search.study_id)
+    trials = search.trials
     return {
         "trials": dict(Counter(trial.state for trial in trials)),
         "trials_with_one_run": sum(trial.number in runs for trial in trials),

@@ -37,6 +37,7 @@ def test_choices_take_the_type_of_their_setting(tmp_path: Path) -> None:
         ("params.contrastive_weight={choices: [much, 0]}", r"params.contrastive_weight.*: 'much': .*; correct"),
         ("targets=de", r"targets: 'de': a list is wanted; write \[de\]"),
         ("targets=[de, false]", r"targets.1: False: a bare false is no word; quote it: 'false'"),
+        ("targets=[false]", r"^\S+: targets.0: False: a bare false is no word; quote it: 'false'$"),
         ("source=false", r"source: False: a bare false is no word; quote it: 'false'"),
         ("unseen_languages=th", r"unseen_languages: 'th': a list is wanted; write \[th\]"),
         ("columns={text: utt}", r"columns: mtop-mini has columns of its own; remove `columns`, or write `corpus: own`"),

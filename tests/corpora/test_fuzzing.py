@@ -11,7 +11,7 @@ from fuzzing.corpora import check_files
 from fuzzing.samples import SAMPLES
 from fuzzing.targets import TARGETS
 
-CASES = 25
+CASES = 15
 
 
 @pytest.mark.parametrize("name", SAMPLES)

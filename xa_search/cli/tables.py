@@ -15,14 +15,15 @@ from xa_search.cli.plain import visible
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import (
     COST_COLUMNS,
     HEADINGS,
     cost_rows,
     cost_summary,
-    failure_regions,
     language_cells,
     language_rows,
+    parts_of,
     trial_rows,
 )
 from xa_search.training.registry import method_of, selection_rule
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from xa_search.tracking.registry import RegisteredVersion
     from xa_search.workflows.evaluate import TransferTest
     from xa_search.workflows.run import SearchResult
+
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 def print_table(
@@ -74,11 +77,14 @@ def read_json_object(text: str, option: str) -> dict[str, Any]:
 def print_result(plan: Plan, result: "SearchResult") -> None:
     """Print what a search found: languages, trials, importances, the registered model and what to type next."""
     record = result.record
+    if record.at_floor:
+        say(f"no champion: {record.at_floor}")
     languages = language_rows(record)
     metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
-    columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
+    columns = ["language", *(f"{name} {part}" for name in metrics for part in parts_of(languages))]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
     print_table(
-        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
         columns,
         [[row.label, *language_cells(row)] for row in languages],
     )
@@ -99,9 +105,21 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
     say(cost_summary(result.cost))
     _say_registration(plan, result)
+    if result.budget:
+        ended = sum(trial.state in ENDED for trial in record.trials)
+        say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
+        say("to extend it, type the same command again; a larger budget takes it further")
 
 
 def _say_findings(record: SearchRecord) -> None:
+    if record.fair_baseline is not None:
+        say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
+    elif record.no_fair_baseline:
+        say(record.no_fair_baseline)
+    for floor in record.floors:
+        say(f"without training: {floor.name}, selection score {percent(floor.score)}")
+    if record.no_baseline:
+        say(f"{record.no_baseline}; gains are told against nothing")
     if record.importances:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
@@ -130,7 +148,8 @@ def _say_registration(plan: Plan, result: "SearchResult") -> None:
         say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
     say("next:")
     say(f"  xa-search ui{home}")
-    say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')
+    model = version.name if registration.is_champion else f"{version.name}@candidate"
+    say(f'  xa-search predict --model {model}{home} "wake me up at seven"')
     say(f"  xa-search promote {version.name} {version.version}{home}")
 
 

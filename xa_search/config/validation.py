@@ -33,7 +33,11 @@ NOT_SEARCHED = {"train_limit", "dev_limit", "test_limit", "validation_fraction",
 def shape_faults(path: Path, error: ValidationError) -> list[str]:
     """Return what keeps a file from being a search space at all."""
     faults = []
-    for fault in error.errors():
+    found = error.errors()
+    within = {fault["loc"][:-1] for fault in found}
+    for fault in found:
+        if fault["type"] == "too_short" and fault["loc"] in within:
+            continue  # its items are what is wrong, and are told by themselves
         key = ".".join(str(part) for part in fault["loc"] if part != "cases")
         if key in RENAMED_KEYS:
             faults.append(f"{path}: {key}: was renamed; write {yaml_line(RENAMED_KEYS[key], fault['input'])}")

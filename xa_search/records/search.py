@@ -266,8 +266,31 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FairBaseline:
+    """The winner's settings trained once more, with the same seed and steps, but without alignment.
+
+    What the winner has beyond it comes of alignment alone. `score` is its selection score.
+    """
+
+    settings: TrialSettings
+    score: float
+    best_epoch: int
+    seconds: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorScore:
+    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
+
+    name: str
+    score: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
-    """What a search found.
+    """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
     `study_id` is what MLflow finds it by; empty where an earlier version began it.
@@ -279,7 +302,7 @@ class SearchRecord:
     selection: str
     trials: tuple[TrialRecord, ...]
     winner: int
-    baseline: int
+    baseline: int | None
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
     recipe: str | None = None
@@ -287,10 +310,42 @@ class SearchRecord:
     study_id: str = ""
     data: tuple[str, ...] = ()
     """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
+    fair_baseline: FairBaseline | None = None
+    no_fair_baseline: str = ""
+    """Why there is no fair baseline, in one line."""
+    floors: tuple[FloorScore, ...] = ()
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def at_floor(self) -> str:
+        """Why the winner is no champion: it is not above what takes no training; empty where it is."""
+        score, highest = (
+            self.trial(self.winner).score or 0.0,
+            max(self.floors, key=lambda floor: floor.score, default=None),
+        )
+        if highest is None or score > highest.score:
+            return ""
+        return (
+            f"the winner is at the floor: its selection score is {100 * score:.1f}, and {highest.name}, "
+            f"for which nothing was trained, has {100 * highest.score:.1f}"
+        )
+
+    @property
+    def no_baseline(self) -> str:
+        """Why there is no baseline to tell gains against, in one line; empty where there is one."""
+        if self.baseline is not None:
+            return ""
+        last = [trial for trial in self.trials if trial.role == "baseline"][-1:]
+        ends = [
+            f"trial {trial.number} failed ({trial.failure_text or trial.failure})"
+            if trial.state == "FAIL"
+            else f"trial {trial.number} is {trial.state} and has not used its full budget"
+            for trial in last
+        ]
+        return f"no baseline: {ends[0] if ends else 'no zero-shot trial was begun'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
