@@ -1,6 +1,7 @@
 """What a finished command shows. In: records. Out: tables and lines on standard output. Used by `cli` alone."""
 
 import json
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,7 @@ def _say_findings(record: SearchRecord) -> None:
 
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
-    home = "" if is_default_home(plan.home) else f" --home {plan.home}"
+    home = "" if is_default_home(plan.home) else f" --home {shlex.quote(str(plan.home))}"
     if not result.registrations:
         say(f"not registered: {result.tracking.problem or 'MLflow stopped answering'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")
