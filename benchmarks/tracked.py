@@ -58,15 +58,17 @@ def _score_differences(client: Any, run: Any, trial: Any, events: Sequence[Spool
 
 
 def _points(number: int, events: Sequence[SpooledEvent]) -> Iterator[Point]:
-    """Return each score that the spool told of a trial: of its epochs, and again of its best one at its end."""
-    last = 0
+    """Return each score that the spool told of a trial: of its epochs, and at its end of its best one, if another."""
+    last, score = 0, None
     for spooled in events:
         event = spooled.event
         if isinstance(event, EpochLogged) and event.number == number:
             last = max(last, event.step)
-            yield event.step, spooled.time, event.metrics[SCORE]
-        elif isinstance(event, TrialEnded) and event.number == number and SCORE in event.metrics:
-            yield last, spooled.time, event.metrics[SCORE]
+            score = event.metrics[SCORE]
+            yield event.step, spooled.time, score
+        elif isinstance(event, TrialEnded) and event.number == number and event.metrics.get(SCORE, score) != score:
+            score = event.metrics[SCORE]
+            yield last, spooled.time, score
 
 
 def _registry_differences(client: Any, uri: str, search_id: str, experiment: str) -> Iterator[Found]:

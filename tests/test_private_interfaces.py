@@ -21,6 +21,9 @@ PRIVATE = {
     "mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore._hard_delete_run": (
         "what `mlflow gc` calls for each run; the command itself would remove what others deleted, too"
     ),
+    "mlflow.tracking._tracking_service.utils._artifact_repos_cache": (
+        "a test: where MLflow finds a run's files is forgotten, as in another process"
+    ),
     "ray.autoscaler._private.aws.config": "`cluster check` reads in its text which images are Ray's defaults",
     "ray.autoscaler._private.util.prepare_config": "tests and a benchmark: does `ray up` take the files of cluster/?",
     "ray.autoscaler._private.util.validate_config": "the same; Ray has no public check of a launcher file",

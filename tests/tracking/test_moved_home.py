@@ -41,9 +41,9 @@ def tell(home: Path, name: str = "report.md", content: str = "text") -> Tracker:
 
 def in_another_process() -> None:
     """Let MLflow forget what it keeps by run in one process; a home that moved is opened by another one."""
-    from mlflow.tracking._tracking_service import utils
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
-    utils._artifact_repos_cache.clear()
+    _artifact_repos_cache.clear()
 
 
 def artifacts_of(home: Path) -> list[str]:
