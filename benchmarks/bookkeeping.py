@@ -25,6 +25,7 @@ Kind = Literal["lost", "duplicated", "left running"]
 KINDS: tuple[Kind, ...] = ("lost", "duplicated", "left running")
 NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt", "test_outcomes.json", "test_scores.json"}
 NAMES_OF_A_SEARCH = {
+    "comparisons",
     "data_check_test.md",
     "driver.gate",
     "driver.lock",
@@ -159,5 +160,5 @@ def _disk_differences(search: SearchHistory) -> Iterator[tuple[Kind, str]]:
             if path.name not in NAMES_OF_A_TRIAL:
                 yield "left running", f"disk: trials/{folder.name}/{path.name} is left over"
     for path in search.directory.iterdir():
-        if path.name not in NAMES_OF_A_SEARCH:
+        if path.name not in NAMES_OF_A_SEARCH and not path.name.startswith("precision-"):
             yield "left running", f"disk: {path.name} is left over"

@@ -23,8 +23,9 @@ from machine import describe_machine
 from results_file import command_line, write_json
 
 from xa_search.search.history import searches_in
-from xa_search.search.study import storage_of
-from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.search.study import STUDY_ID, read_notes, storage_of
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.store import connect, find_runs, open_experiment
 
 BROKEN_TRIALS = Path(__file__).parent / "broken_trials"
 BROKEN = 1
@@ -110,7 +111,8 @@ def outcome_of(home: Path, search_id: str, number: int) -> dict[str, Any]:
     storage = storage_of(home / "searches" / search_id)
     trial = storage.get_all_trials(storage.get_study_id_from_name(search_id))[number]
     client = connect(tracking_uri(home))
-    run = find_runs(client, open_experiment(client), search_id)[number]
+    study_id = read_notes(home / "searches" / search_id)[STUDY_ID]
+    run = find_runs(client, open_experiment(client), search_id, study_id)[number]
     shown = ("state", "failure_class", "failure_text", "failure_frame", "interruption")
     return {
         "optuna": trial.state.name,

@@ -31,9 +31,10 @@ from xa_search.search.driver import only_driver
 from xa_search.search.history import find_search
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
+from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.events import SearchEnded, SearchStarted
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.store import connect, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.trials import CostMeter, TrackingCallback
@@ -142,8 +143,9 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
 def stored(home: Path, search_id: str) -> dict[str, Any]:
     """Return what study and MLflow hold of a search: its trials by state, its runs by status."""
     client = connect(tracking_uri(home))
-    runs = find_runs(client, open_experiment(client), search_id)
-    trials = find_search(home, search_id).trials
+    search = find_search(home, search_id)
+    runs = find_runs(client, open_experiment(client), search_id, search.study_id)
+    trials = search.trials
     return {
         "trials": dict(Counter(trial.state for trial in trials)),
         "trials_with_one_run": sum(trial.number in runs for trial in trials),

@@ -15,9 +15,9 @@ from results_file import spread
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import EpochReport, Plan
 from xa_search.search.study import open_study
+from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.events import SearchStarted, epoch_logged, trial_started
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import Tracker
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import TrialData, split_rows

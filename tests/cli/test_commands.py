@@ -40,6 +40,12 @@ def search(plan: Plan, trainer: Callable[..., object] = fake_trainers.rising) ->
     return plan
 
 
+def study_id_of(plan: Plan) -> str:
+    from xa_search.search.study import open_study
+
+    return open_study(plan).study_id
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -190,7 +196,7 @@ def statuses(uri: str, plan: Plan) -> dict[int | None, str]:
     from xa_search.tracking.store import connect, find_runs, open_experiment
 
     client = connect(uri)
-    runs = find_runs(client, open_experiment(client), plan.search_id)
+    runs = find_runs(client, open_experiment(client), plan.search_id, study_id_of(plan))
     return {number: run.status for number, run in runs.items()}
 
 
@@ -331,7 +337,7 @@ def test_gc_all_removes_the_runs_that_a_person_deleted(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     assert command("sync")[0] == 0
     client = connect(store)
-    deleted = find_runs(client, open_experiment(client), plan.search_id)[1].run_id
+    deleted = find_runs(client, open_experiment(client), plan.search_id, study_id_of(plan))[1].run_id
     client.log_text(deleted, "text", "note.txt")
     place = Path(client.get_run(deleted).info.artifact_uri.removeprefix("file://"))
     client.delete_run(deleted)

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 import xa_search
-from xa_search.cli.options import corpus_of, languages_of, one_of, parse_duration, parse_size
+from xa_search.cli.main import ui
+from xa_search.cli.options import (
+    DEFAULT_HOME,
+    absolute,
+    corpus_of,
+    is_default_home,
+    languages_of,
+    one_of,
+    parse_duration,
+    parse_size,
+)
 from xa_search.errors import UsageError
 from xa_search.workflows import models, translate
 
@@ -179,3 +189,28 @@ def test_columns_and_languages_of_own_data(command: Command, tmp_path: Path) -> 
         ended, _, printed = command("data", "check", *options, *wrong)
         assert ended == 2
         assert said in printed
+
+
+def test_a_home_that_nobody_has_is_asked_for_only_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(path: str) -> str:
+        return path
+
+    monkeypatch.setattr(os.path, "expanduser", nobody)
+    assert not is_default_home(Path("/data"))
+    assert absolute(Path("/data")) == Path("/data")
+    with pytest.raises(UsageError, match="this user has no home folder; give --home FOLDER, or set XA_SEARCH_HOME"):
+        absolute(DEFAULT_HOME)
+
+
+def test_no_module_looks_for_a_home_when_it_is_imported() -> None:
+    package = Path(xa_search.__file__).parent
+    assert [path for path in package.rglob("*.py") if "Path.home()" in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_page_of_a_server_is_printed_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:secret@mlflow.example.org")
+    monkeypatch.setattr(models.registry, "list_models", lambda uri: ())
+    ui(home=tmp_path)
+    assert capsys.readouterr().out == "MLflow UI: http://mlflow.example.org (its server serves it)\n"

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from xa_search.cli.main import app
 from xa_search.cli.options import parse_duration, parse_size
 from xa_search.cluster.job import command_of, run_on_cluster, write_space
+from xa_search.cluster.tracker_variables import tracker_variables, unsent_secrets
 from xa_search.errors import InfeasibleError, UsageError
 from xa_search.workflows.plan import make_plan
 
@@ -72,3 +73,26 @@ def test_a_cluster_that_is_not_up_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:9")
     with pytest.raises(InfeasibleError, match=r"no jobs at http://127.0.0.1:9 \(.*\)"):
         run_on_cluster(make_plan("mtop-mini", home=tmp_path), CLUSTER / "gpu.yaml", print)
+
+
+def test_the_job_logs_to_the_mlflow_of_who_submits_it() -> None:
+    here = {"MLFLOW_TRACKING_URI": "https://mlflow.example.org", "MLFLOW_TRACKING_USERNAME": "anna", "HOME": "/home"}
+    assert tracker_variables(here) == {name: here[name] for name in list(here)[:2]}
+    assert tracker_variables({}) == {}
+    assert unsent_secrets(here) == ""
+    with_password = {**here, "MLFLOW_TRACKING_PASSWORD": "secret"}
+    assert "secret" not in str(tracker_variables(with_password))
+    assert unsent_secrets(with_password).startswith("MLFLOW_TRACKING_PASSWORD stays on this machine")
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mine.db", "/home/anna/mlruns", "file:///mlruns"])
+def test_a_file_of_this_machine_is_refused_as_tracker(uri: str) -> None:
+    with pytest.raises(UsageError, match="would be looked for on the cluster"):
+        tracker_variables({"MLFLOW_TRACKING_URI": uri})
+
+
+def test_a_password_does_not_travel_with_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:secret@mlflow.example.org")
+    with pytest.raises(UsageError, match=r"MLFLOW_TRACKING_URI=https://mlflow\.example\.org: has a password") as caught:
+        run_on_cluster(make_plan("mtop-mini", home=tmp_path), CLUSTER / "gpu.yaml", print)
+    assert "secret" not in str(caught.value)

@@ -8,11 +8,11 @@ from searches import PARAMS, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import Plan
-from xa_search.search.history import check_same_search
+from xa_search.search.history import changed_code, check_same_search, find_search, newest_of
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 
-HERE = {"corpus": "3f2a", "tokenizer of tiny": "77", "code": "0.1.0"}
+HERE = {"corpus": "3f2a", "tokenizer of tiny": "77", "code": "0" * 64}
 
 
 def begin(plan: Plan) -> None:
@@ -74,3 +74,43 @@ def test_a_search_that_noted_no_identity_is_taken_as_it_is(tmp_path: Path) -> No
     open_study(plan_of(tmp_path)).propose()
     check_same_search(plan_of(tmp_path), HERE)
     assert open_study(plan_of(tmp_path), HERE).keep("identity", {}) == HERE
+
+
+def test_other_code_is_told_and_bars_nobody(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert changed_code(plan.directory, HERE) == ""
+    begin(plan)
+    assert changed_code(plan.directory, HERE) == ""
+    edited = {**HERE, "code": "f" * 64}
+    check_same_search(plan, edited)
+    told = changed_code(plan.directory, edited)
+    assert told.startswith("this search began with other code of xa-search (000000000000, now ffffffffffff)")
+    assert "\n" not in told
+
+
+def test_new_on_a_search_that_is_over_begins_another(tmp_path: Path) -> None:
+    plan, new = plan_of(tmp_path, trials=2), plan_of(tmp_path, trials=2, new=True)
+    assert newest_of(new) == new
+    run_trials(plan, open_study(plan, HERE), job_maker(plan), Recorder(), fake_trainers.rising)
+    assert newest_of(plan) == plan
+    second = newest_of(new)
+    assert second.search_id != plan.search_id
+    assert second.space == plan.space
+    open_study(second, HERE).propose()
+    assert newest_of(new) == second, "the same command resumes the new one"
+    assert newest_of(plan).search_id == second.search_id, "and so does the one without --new"
+    search = find_search(tmp_path, second.search_id)
+    assert search.plan is not None
+    assert (search.plan.search_id, search.plan.repeat) == (second.search_id, 1)
+    first = find_search(tmp_path, plan.search_id)
+    assert first.study_id != search.study_id
+    assert len(first.study_id) == len(search.study_id) == 32
+
+
+def test_what_decides_a_search_is_read_back(tmp_path: Path) -> None:
+    paths = {"translations": tmp_path / "translations", "data": tmp_path / "data"}
+    plan = plan_of(tmp_path, deterministic=True).model_copy(update=paths)
+    open_study(plan, HERE).propose()
+    found = find_search(tmp_path, None)
+    assert found.plan is not None
+    assert found.plan.search_id == plan.search_id

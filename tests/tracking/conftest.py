@@ -12,7 +12,8 @@ import torch
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.encoder import load_tokenizer, prepare_encoder
 from xa_search.records import EncodedCorpus, EncoderFiles, SearchRecord, TrialJob, TrialRecord, TrialSettings
-from xa_search.tracking.store import connect, open_experiment, tracking_uri
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.store import connect, open_experiment
 from xa_search.training.checkpoint import build_model, save_checkpoint
 
 INTENTS = ("clean", "light_on", "wake_up")

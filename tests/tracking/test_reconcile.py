@@ -1,9 +1,11 @@
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from xa_search.records import SearchRecord, TrialRecord
+from xa_search.tracking import reconcile as reconciling
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -15,7 +17,7 @@ from xa_search.tracking.events import (
     trial_ended,
     trial_started,
 )
-from xa_search.tracking.reconcile import end_abandoned_runs, reconcile
+from xa_search.tracking.reconcile import end_abandoned_runs
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import StoredRun, connect, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
@@ -36,8 +38,15 @@ def tracker_of(folder: Path, uri: str, search_id: str, *events: Event) -> Tracke
     tracker = Tracker(Spool(folder / "spool.jsonl"), uri, search_id)
     for event in (SearchStarted(search_id=search_id), *events):
         tracker.record(event)
-    assert tracker.state.problem == ""
+    assert tracker.sync().problem == ""
     return tracker
+
+
+def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Callable[[int], Path]) -> int:
+    """Reconcile, and wait for MLflow."""
+    count = reconciling.reconcile(tracker, trials, directory_of)
+    tracker.sync()
+    return count
 
 
 def directory_of(number: int) -> Path:
@@ -60,9 +69,11 @@ def test_an_interrupted_trial_is_killed_and_goes_on_in_its_run(
     assert first.tags["interruption"] == "the driver of the search died"
     assert history_of(uri, "paused", 1, "selection_score") == []
     tracker.record(trial_started(paused))
+    tracker.sync()
     again = runs_of(uri, "paused")[1]
     assert (again.run_id, again.status, again.tags["state"]) == (first.run_id, "RUNNING", "RUNNING")
     tracker.record(trial_ended(search_record.trials[1]))
+    tracker.sync()
     ended = runs_of(uri, "paused")[1]
     assert (ended.run_id, ended.status, ended.tags["state"]) == (first.run_id, "FINISHED", "COMPLETE")
 
@@ -123,6 +134,7 @@ def test_runs_that_only_seem_to_run_get_their_true_status(
     assert (1, 0.4) in history_of(uri, "seems", 0, "selection_score")
     assert reconcile(tracker, trials, directory_of) == 0
     assert end_abandoned_runs(tracker)
+    tracker.sync()
     assert runs_of(uri, "seems")[None].status == "KILLED"
     assert not end_abandoned_runs(tracker)
 
@@ -142,7 +154,7 @@ def test_while_mlflow_is_away_nothing_is_told_twice(
     tracker = Tracker(Spool(tmp_path / "spool.jsonl"), closed_uri, "gone")
     tracker.record(SearchStarted(search_id="gone"))
     assert reconcile(tracker, search_record.trials, directory_of) == 0
-    assert tracker.state.left == 1
+    assert tracker.sync().left == 1
     assert reconcile(Tracker(Spool(tmp_path / "spool.jsonl"), uri, "gone"), search_record.trials, directory_of) == 4
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from xa_search.corpora import open_corpus
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
-from xa_search.records import SearchRecord, TrialJob
+from xa_search.records import FloorScore, SearchRecord, TrialJob
 from xa_search.tracking import isolated_process as fresh_process
 from xa_search.tracking import registration, registry
 from xa_search.tracking.bundle import trial_answers, trial_bundle
@@ -31,6 +32,7 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, environment, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
 from xa_search.training.final_test import trained_predictor
+from xa_search.workflows.doctor import models_without_files
 from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
 from xa_search.workflows.models import predict_texts
 
@@ -72,7 +74,7 @@ def finalize_search(
     """Tell MLflow of the winner's trial."""
     winner = replace(record.trials[1], scores=(score,))
     record = replace(record, search_id=search_id, trials=(record.trials[0], winner, *record.trials[2:]))
-    tracker = Tracker(Spool(trial[0].directory / "spool.jsonl"), uri, search_id)
+    tracker = Tracker(Spool(trial[0].directory / "spool.jsonl"), uri, search_id, record.study_id)
     tracker.record(SearchStarted(search_id=search_id))
     tracker.record(trial_started(winner))
     tracker.record(trial_ended(winner))
@@ -193,6 +195,22 @@ def test_the_champion_moves_only_to_a_better_version(
     assert find_version(uri, "xa-search-climb", None).version == 2
     connect(uri).delete_registered_model_alias("xa-search-climb", "champion")
     assert find_version(uri, "xa-search-climb", None).version == 3, "without a champion, the candidate answers"
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_a_winner_at_the_floor_is_a_candidate_and_no_champion(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    floor = FloorScore(name="the most frequent intent", score=0.72, test_metrics={})
+    record = replace(search_record, floors=(floor,))
+    results = [
+        finalize_search(record, f"floor-{score}", score, make_trial(seed), uri).register("floor")
+        for seed, score in enumerate((0.7, 0.8))
+    ]
+    assert [result.version.aliases for result in results] == [("candidate",), ("candidate", "champion")]
+    assert results[0].reason.startswith(
+        "the winner is at the floor: its selection score is 70.0, and the most frequent"
+    )
 
 
 @pytest.mark.usefixtures("no_fresh_process")
@@ -443,3 +461,79 @@ def test_a_registration_that_was_killed_goes_on_with_its_logged_model(
     assert load_registered(uri, "xa-search-halfway").predict(TEXTS) == trial_bundle(found.job, found.weights).predict(
         TEXTS
     )
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_what_was_registered_is_looked_at_and_not_believed(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    found = finalize_search(search_record, "gone", 0.7, make_trial(), uri)
+    first = found.register("gone")
+    heads = Path(connect(uri).get_model_version_download_uri("xa-search-gone", "1").removeprefix("file://"))
+    heads = heads / "artifacts" / "bundle" / "heads.safetensors"
+    heads.unlink()
+    (finding,) = (one for one in models_without_files(uri) if "xa-search-gone" in one.found)
+    assert finding.found == "xa-search-gone version 1 lacks heads.safetensors"
+    again = found.register("gone")
+    assert again.reason.startswith("its files were gone: uploaded and checked again")
+    assert (again.is_new, again.version.version, again.version.aliases) == (False, 1, first.version.aliases)
+    assert heads.exists()
+    assert not [one for one in models_without_files(uri) if "xa-search-gone" in one.found]
+    assert "its files are there" in found.register("gone").reason
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_what_a_person_put_into_the_registry_is_left_alone(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    client = connect(uri)
+    client.create_registered_model("xa-search-shared")
+    theirs = client.create_model_version("xa-search-shared", "/somewhere", tags={"search_id": "mine", "note": "hi"})
+    client.set_registered_model_alias("xa-search-shared", "champion", theirs.version)
+    mine = finalize_search(search_record, "shared", 0.7, make_trial(), uri).register("shared")
+    assert (mine.version.version, mine.is_champion, mine.version.aliases) == (2, False, ("candidate",))
+    assert "version 1, the champion, is none of xa-search's" in mine.reason
+    client.set_model_version_tag("xa-search-shared", "2", "test_notes", "looks good on my phone")
+    versions = [version for version in list_models(uri) if version.name == "xa-search-shared"]
+    assert [version.version for version in versions] == [2]
+    assert "test_notes" not in versions[0].test_metrics
+    assert promote(uri, "xa-search-shared", 2).aliases == ("candidate", "champion")
+
+
+@pytest.mark.usefixtures("no_fresh_process")
+def test_two_homes_with_searches_of_one_name_have_a_version_each(
+    search_record: SearchRecord, make_trial: MakeTrial, uri: str
+) -> None:
+    versions = []
+    for study_id in ("home 1", "home 2", "home 1"):
+        found = finalize_search(replace(search_record, study_id=study_id), "twins", 0.7, make_trial(), uri)
+        versions.append(found.register("twins").version)
+    assert [(version.version, version.study_id) for version in versions] == [
+        (1, "home 1"),
+        (2, "home 2"),
+        (1, "home 1"),
+    ]
+
+
+@pytest.mark.usefixtures("champion")
+def test_the_search_links_its_model_which_says_what_it_is(found: Found) -> None:
+    client = connect(found.uri)
+    search = client.get_run(find_runs(client, open_experiment(client), "happy")[None].run_id)
+    version = client.get_model_version("xa-search-happy", "1")
+    assert [output.model_id for output in search.outputs.model_outputs] == [version.source.removeprefix("models:/")]
+    assert search.data.tags["registered_model"] == "models:/xa-search-happy/1"
+    source = Path(client.get_model_version_download_uri("xa-search-happy", "1").removeprefix("file://"))
+    card = (source / "README.md").read_text(encoding="utf-8")
+    assert card == (source / "artifacts" / "bundle" / "README.md").read_text(encoding="utf-8")
+    _, front, text = card.split("---\n", 2)
+    fields = YAML(typ="safe").load(front)
+    assert fields["language"] == ["en", "de", "th"]
+    assert fields["license"] == "apache-2.0"
+    scores = {
+        one["dataset"]["config"]: {m["type"]: m["value"] for m in one["metrics"]}
+        for one in fields["model-index"][0]["results"]
+    }
+    assert scores["th"]["test_slot_f1"] == 0.75
+    for heading in ("What it learned from", "Licences", "Scores on the test splits", "Limits"):
+        assert f"## {heading}" in text
+    assert "Corpus: unknown." in text

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from xa_search.records import FailureClass, SearchRecord
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.plots import gain_figure
 from xa_search.tracking.report import (
-    failure_regions,
     language_rows,
     language_table,
     trial_rows,

@@ -14,6 +14,7 @@ import pytest
 
 from xa_search.errors import TrackerRefusedError
 from xa_search.records import SearchRecord
+from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.events import (
     EpochLogged,
     Event,
@@ -26,7 +27,7 @@ from xa_search.tracking.events import (
     trial_started,
 )
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import check_access, connect, find_runs, open_experiment, tracking_uri
+from xa_search.tracking.store import check_access, connect, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
 
 DEADLINE_SECONDS = 600
@@ -93,8 +94,8 @@ def test_one_run_a_trial_below_the_search(search_record: SearchRecord, uri: str,
     tracker = Tracker(Spool(tmp_path / "spool.jsonl"), uri, "whole")
     for event in search_events(record, plot):
         tracker.record(event)
-    assert tracker.state.left == 0
-    assert tracker.state.problem == ""
+    assert tracker.sync().left == 0
+    assert tracker.sync().problem == ""
     runs = everything(uri, "whole")
     assert [runs[number][1] for number in (None, 0, 1, 2, 3)] == [
         "FINISHED",
@@ -124,6 +125,7 @@ def test_replaying_the_whole_spool_changes_nothing(
     for event in search_events(record, plot):
         tracker.record(event)
     tracker.record(TrialEnded(number=1, status="FINISHED", metrics=record.test_metrics[1]))
+    assert tracker.sync().left == 0
     before = everything(uri, "replayed")
     for _ in range(2):
         spool.path.with_suffix(".applied.json").unlink()
@@ -137,14 +139,15 @@ def test_a_new_tracker_goes_on_with_the_same_runs(search_record: SearchRecord, u
     first = Tracker(Spool(path), uri, "resumed")
     for event in (started, trial_started(search_record.trials[1]), EpochLogged(number=1, step=1, metrics={"a": 0.1})):
         first.record(event)
+    assert first.sync().left == 0
     second = Tracker(Spool(path), uri, "resumed")
     second.record(SearchStarted(search_id="resumed", params={"trials": 9, "new": 1}, tags=started.tags))
     second.record(trial_started(search_record.trials[1]))
     second.record(EpochLogged(number=1, step=1, metrics={"a": 0.9}))
     second.record(EpochLogged(number=1, step=2, metrics={"a": 0.2}))
     second.record(TrialEnded(number=1, status="FINISHED"))
-    assert second.state.left == 0
-    assert second.state.problem == ""
+    assert second.sync().left == 0
+    assert second.sync().problem == ""
     runs = everything(uri, "resumed")
     assert set(runs) == {None, 1}
     assert [(step, value) for step, _, value in runs[1][5]["a"]] == [(1, 0.1), (2, 0.2)]
@@ -158,7 +161,7 @@ def test_a_lost_spool_does_not_log_a_step_again(uri: str, tmp_path: Path) -> Non
         tracker.record(SearchStarted(search_id="lost"))
         tracker.record(TrialStarted(number=0))
         tracker.record(EpochLogged(number=0, step=1, metrics={"a": value}))
-        assert tracker.state.left == 0
+        assert tracker.sync().left == 0
     assert [value for _, _, value in everything(uri, "lost")[0][5]["a"]] == [0.1]
 
 
@@ -189,6 +192,7 @@ def test_a_wiped_store_gets_the_whole_spool_again(tmp_path: Path, uri: str) -> N
     tracker._progress.write(2)
     again = Tracker(Spool(spool.path), uri, "wiped")
     again.record(EpochLogged(number=0, step=1, metrics={"a": 1.0}))
+    assert again.sync().left == 0
     assert set(everything(uri, "wiped")) == {None, 0}
 
 
@@ -196,14 +200,15 @@ def test_a_file_that_is_gone_and_a_deleted_run_do_not_hold_up_the_rest(uri: str,
     tracker = Tracker(Spool(tmp_path / "spool.jsonl"), uri, "refused")
     tracker.record(SearchStarted(search_id="refused"))
     tracker.record(FileLogged(path=str(tmp_path / "gone.png")))
-    assert "gone.png" in tracker.state.problem
+    assert "gone.png" in tracker.sync().problem
     tracker.record(TrialStarted(number=0))
+    assert tracker.sync().left == 0
     client = connect(uri)
     client.delete_run(find_runs(client, open_experiment(client), "refused")[0].run_id)
     tracker.record(EpochLogged(number=0, step=1, metrics={"a": 1.0}))
     tracker.record(TrialStarted(number=1))
-    assert tracker.state.left == 0
-    assert "deleted" in tracker.state.problem
+    assert tracker.sync().left == 0
+    assert "deleted" in tracker.sync().problem
     assert set(find_runs(client, open_experiment(client), "refused")) == {None, 0, 1}
 
 
@@ -216,6 +221,7 @@ def test_every_metric_can_be_filtered_without_quotes(
     tracker = Tracker(Spool(tmp_path / "spool.jsonl"), uri, "filtered")
     for event in search_events(record, plot):
         tracker.record(event)
+    assert tracker.sync().left == 0
     client = connect(uri)
     experiment = open_experiment(client)
     runs = find_runs(client, experiment, "filtered")
@@ -256,7 +262,7 @@ def test_what_is_noted_waits_for_what_is_recorded(
     assert [spooled.event for spooled in Spool(path).read()] == [first]
     assert everything(uri, "noted") == {}
     tracker.record(second)
-    assert tracker.state.left == 0
+    assert tracker.sync().left == 0
     assert set(everything(uri, "noted")) == {None, 0}
 
 
@@ -301,7 +307,7 @@ def test_a_real_server_comes_late_and_is_killed(
     tracker = Tracker(Spool(path), closed_uri, "killed")
     for event in events[:3]:
         tracker.record(event)
-    assert tracker.state.left == 3
+    assert tracker.sync().left == 3
     assert check_access(closed_uri).startswith(f"MLflow at {closed_uri} does not answer now")
     with mlflow_server(uri, int(closed_uri.rpartition(":")[2]), tmp_path):
         assert tracker.sync().problem == ""

@@ -28,11 +28,13 @@ FAILING = (
 WHOLE = ("fixed.epochs=1", "fixed.precision=fp32", "trials=3")
 CLASSES = {
     0: ("collapsed", "collapsed by step "),
-    1: ("non_finite", "gradient_norm not finite in epoch 1 by step "),
-    2: ("oom", "OutOfMemoryError: CUDA out of memory."),
-    3: ("code", "ValueError: nothing trains at batch size 16 (broken_trials/sitecustomize.py:"),
-    4: ("data", "/trials/4/damaged/train.en.arrow is unreadable ("),
+    1: ("collapsed", "collapsed by step "),
+    2: ("non_finite", "gradient_norm not finite in epoch 1 by step "),
+    3: ("oom", "OutOfMemoryError: CUDA out of memory."),
+    4: ("code", "ValueError: nothing trains at batch size 16 (broken_trials/sitecustomize.py:"),
+    5: ("data", "/trials/5/damaged/train.en.arrow is unreadable ("),
 }
+"""The baseline fails and is tried once more, which is not charged."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path],
     """Run two searches of one space at once, in a home without trials: here, and on this machine's Ray."""
     home = with_tables(tmp_path_factory.mktemp("both"))
     running = [
-        start(home, (*TINY, *FAILING), "--local", "--new", "--seed", "1", broken="2=oom,3=code,4=data"),
+        start(home, (*TINY, *FAILING), "--local", "--new", "--seed", "1", broken="3=oom,4=code,5=data"),
         start(home, (*TINY, *WHOLE), "--new", "--seed", "2"),
     ]
     try:
@@ -80,7 +82,7 @@ def test_a_failure_has_its_class_in_study_and_mlflow_and_on_the_terminal(both: B
 def test_the_other_trials_go_on_and_the_report_shows_where_settings_failed(both: Both) -> None:
     failing, _ = both.searches()
     assert failing.is_over
-    assert {trial.number for trial in failing.complete} <= {5, 6}
+    assert {trial.number for trial in failing.complete} <= {6, 7}
     region = re.compile(r"collapsed: \d trials?, learning_rate 10 \(complete: 0\.00")
     assert any(region.match(line) for line in both.failing)
     assert region.search((failing.directory / "report" / "report.md").read_text(encoding="utf-8"))
@@ -90,22 +92,26 @@ def test_a_whole_search_says_what_it_found_and_what_to_type_next(both: Both) -> 
     assert sum("starts:" in line for line in both.whole) == 3
     assert sum(" COMPLETE" in line for line in both.whole if line.startswith("[")) == 3
     assert any(line.startswith("Test scores in percent") for line in both.whole)
-    assert any(line.startswith("  xa-search predict --model xa-search-mtop-mini/") for line in both.whole)
+    assert any(line.startswith("  xa-search predict --model xa-search-mtop-mini") for line in both.whole)
     assert not any("Traceback" in line for line in both.whole)
 
 
 def test_two_searches_at_once_do_not_see_each_other(both: Both) -> None:
+    from xa_search.tracking.address import tracking_uri
     from xa_search.tracking.registry import list_models
-    from xa_search.tracking.store import connect, find_runs, open_experiment, tracking_uri
+    from xa_search.tracking.store import connect, find_runs, open_experiment
 
     searches = both.searches()
-    assert [len(search.trials) for search in searches] == [7, 3]
+    assert [len(search.trials) for search in searches] == [8, 3]
     client = connect(tracking_uri(both.home))
     for search in searches:
-        runs = find_runs(client, open_experiment(client), search.search_id)
+        runs = find_runs(client, open_experiment(client), search.search_id, search.study_id)
         assert runs.keys() == {None, *(trial.number for trial in search.trials)}
         assert "RUNNING" not in {run.status for run in runs.values()}
     versions = {version.search_id: version for version in list_models(tracking_uri(both.home))}
     assert versions.keys() == {search.search_id for search in searches}
-    (champion,) = [version for version in versions.values() if "champion" in version.aliases]
-    assert champion.selection_score == max(version.selection_score for version in versions.values())
+    (candidate,) = [version for version in versions.values() if "candidate" in version.aliases]
+    assert candidate.checked
+    champions = [version for version in versions.values() if "champion" in version.aliases]
+    # One epoch of a tiny encoder need not beat the frozen one: then there is no champion.
+    assert [one.selection_score for one in champions] in ([], [max(one.selection_score for one in versions.values())])

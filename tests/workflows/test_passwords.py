@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from xa_search.tracking.address import without_password
 from xa_search.tracking.events import SearchStarted
 from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import check_access, without_password
+from xa_search.tracking.store import check_access
 from xa_search.tracking.tracker import Tracker
 
 SECRET = "hunter2-7391"

@@ -23,7 +23,8 @@ from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.winner import best_of_each_kind
-from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment, tracking_uri
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
@@ -157,6 +158,21 @@ def test_the_winner_is_the_best_complete_trial_and_is_tested_in_every_language(f
         scores = record.test_metrics[number]
         assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "hi", "mean")} <= set(scores)
         assert scores["test_slot_f1_mean"] == pytest.approx((scores["test_slot_f1_de"] + scores["test_slot_f1_th"]) / 2)
+
+
+def test_the_winners_settings_were_trained_once_more_without_alignment(finished: Finished) -> None:
+    plan, result, reporter = finished
+    record = result.record
+    winner, fair = record.trial(record.winner), record.fair_baseline
+    if winner.settings.method == "zero_shot":
+        assert (fair, record.no_fair_baseline) == (None, "no fair baseline: the winner itself aligned nothing")
+    else:
+        assert fair is not None
+        assert fair.settings == winner.settings.model_copy(update={"method": "zero_shot"})
+        assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "hi", "mean")} <= set(fair.test_metrics)
+        assert not list((plan.directory / "comparisons").rglob("*.safetensors")), "it cannot win"
+    assert [floor.name for floor in record.floors] == ["the most frequent intent", "the frozen encoder"]
+    assert len(record.trials) == len(reporter.ended) == 4
 
 
 def test_the_registered_model_answers_raw_text_in_any_language(finished: Finished) -> None:

@@ -145,7 +145,7 @@ def claims(
     from xa_search.cli.json_output import print_json
     from xa_search.cli.search_tables import print_claims
     from xa_search.search.history import find_search
-    from xa_search.tracking.store import tracking_uri
+    from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.check_claims import check_claims, keep_claims
 
     home = absolute(home)

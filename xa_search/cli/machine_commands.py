@@ -61,7 +61,7 @@ def doctor(
     """Look at what trials need on this machine and on each node of a cluster, and name the fix for what is missing."""
     from xa_search.cli.json_output import print_json
     from xa_search.cli.search_tables import print_diagnosis
-    from xa_search.tracking.store import tracking_uri
+    from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.doctor import examine
 
     home = absolute(home)

@@ -133,8 +133,10 @@ def run(
 def _show_plan(plan: "Plan", cluster: Path | None, *, as_json: bool) -> None:
     from xa_search.cli.display import print_plan
     from xa_search.cli.json_output import plan_object, print_json
+    from xa_search.search.history import newest_of
     from xa_search.workflows.held_out import NOT_AT_HAND, planned_held_out
 
+    plan = newest_of(plan)
     held_out = planned_held_out(plan) if cluster is None else NOT_AT_HAND
     if as_json:
         print_json(plan_object(plan) | {"held_out": held_out})
@@ -162,8 +164,10 @@ def _run_here(plan: "Plan", *, as_json: bool) -> None:
     from xa_search.cli.interrupts import ended_by_two_interrupts
     from xa_search.cli.json_progress import JsonProgress
     from xa_search.cli.tables import print_result
+    from xa_search.search.history import newest_of
     from xa_search.workflows.run import run_search
 
+    plan = newest_of(plan)
     if as_json:
         with resumable(), ended_by_two_interrupts(), JsonProgress(plan) as progress:
             progress.result(run_search(plan, progress))
@@ -267,14 +271,33 @@ def promote(
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")],
+    home: Home = DEFAULT_HOME,
+    debug: Debug = False,
+) -> None:
+    """Write a registered model as a folder that answers with torch and transformers alone: python DIR/model.py TEXT."""
+    from xa_search.workflows.models import export_model
+
+    directory = absolute(directory)
+    files = export_model(absolute(home), model, directory)
+    echo(f"{model} in {directory}: {', '.join(path.name for path in files)}")
+    echo(f'ask it: python {directory / "model.py"} "Set an alarm for 7:30 tomorrow morning."')
+
+
+@app.command()
 def ui(
     home: Home = DEFAULT_HOME,
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="The port it listens on.")] = 5000,
     debug: Debug = False,
 ) -> None:
-    """Open the MLflow UI on this machine's loopback address."""
-    from xa_search.workflows.models import mlflow_ui_command
+    """Open the MLflow UI on this machine's loopback address, or the page of the MLflow server that is used."""
+    from xa_search.workflows.models import mlflow_page, mlflow_ui_command
 
+    if page := mlflow_page(absolute(home)):
+        echo(f"MLflow UI: {page} (its server serves it)")
+        return
     command, environment, address = mlflow_ui_command(absolute(home), port)
     echo(f"MLflow UI: {address} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **environment})

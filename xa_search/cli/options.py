@@ -15,15 +15,29 @@ from xa_search.cli.completion import complete_corpora, complete_searches, comple
 from xa_search.cli.plain import echo
 from xa_search.errors import StoppedEarly, UsageError
 
-DEFAULT_HOME = Path.home() / ".xa-search"
+DEFAULT_HOME = Path("~/.xa-search")
+"""Looked up only where it is used: a user in a container may have no home folder."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
+
+def absolute(path: Path) -> Path:
+    """Return a path as the user meant it, from the root on. Raises UsageError where ~ is nobody's."""
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError:
+        raise UsageError(f"{path}: this user has no home folder; give --home FOLDER, or set XA_SEARCH_HOME") from None
+
+
 Home = Annotated[
     Path,
     typer.Option(
-        envvar="XA_SEARCH_HOME", metavar="FOLDER", help="The folder that holds everything.", show_default=False
+        envvar="XA_SEARCH_HOME",
+        metavar="FOLDER",
+        help="The folder that holds everything.",
+        show_default=False,
+        callback=absolute,  # before anything is imported that gives a user without a home folder one for MLflow
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -103,7 +117,9 @@ DiskBudget = Annotated[
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="The same seed proposes and trains the same trials, bit by bit.")
 ]
-New = Annotated[bool, typer.Option("--new", help="Begin another search although one of this space is unfinished.")]
+New = Annotated[
+    bool, typer.Option("--new", help="Begin another search although one of this space is unfinished, or this one over.")
+]
 Local = Annotated[bool, typer.Option("--local", help="Run the trials in this process, one after another.")]
 Address = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="The Ray that this node belongs to: auto, or host:port.")
@@ -198,6 +214,9 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
-def absolute(path: Path) -> Path:
-    """Return a path as the user meant it, from the root on."""
-    return path.expanduser().resolve()
+def is_default_home(home: Path) -> bool:
+    """Tell whether a home is the one that is meant where none is given."""
+    try:
+        return home == DEFAULT_HOME.expanduser().resolve()
+    except RuntimeError:
+        return False

@@ -31,8 +31,8 @@ def status(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = 
     from xa_search.cli.json_output import print_json, search_object, searched_object
     from xa_search.cli.search_tables import print_search, print_searches, unread_line
     from xa_search.search.history import find_search, other_folders, searches_in
+    from xa_search.tracking.address import tracking_uri
     from xa_search.tracking.spool import waiting_events
-    from xa_search.tracking.store import tracking_uri
 
     home = absolute(home)
     if search is None:
@@ -83,7 +83,7 @@ def sync(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = Fa
     from xa_search.cli.search_tables import print_synced
     from xa_search.errors import XaSearchError
     from xa_search.search.history import find_search, searches_in
-    from xa_search.tracking.store import tracking_uri
+    from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.maintenance import sync_search
 
     home, objects, problem = absolute(home), [], ""
@@ -126,7 +126,7 @@ def gc(
     from xa_search.cli.search_tables import print_cleaned
     from xa_search.errors import UsageError
     from xa_search.search.history import find_search, searches_in
-    from xa_search.tracking.store import tracking_uri
+    from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.maintenance import clean_deleted_runs, clean_search, clean_shared
 
     if everything and search is not None:

@@ -1,6 +1,7 @@
 """What a finished command shows. In: records. Out: tables and lines on standard output. Used by `cli` alone."""
 
 import json
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from xa_search.cli.display import console, percent, say, short
+from xa_search.cli.options import is_default_home
 from xa_search.cli.plain import visible
-from xa_search.config.plan import DEFAULT_HOME
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import (
     COST_COLUMNS,
     HEADINGS,
     cost_rows,
     cost_summary,
-    failure_regions,
     language_cells,
     language_rows,
+    parts_of,
     trial_rows,
 )
 from xa_search.training.registry import method_of, selection_rule
@@ -75,15 +77,9 @@ def read_json_object(text: str, option: str) -> dict[str, Any]:
 def print_result(plan: Plan, result: "SearchResult") -> None:
     """Print what a search found: languages, trials, importances, the registered model and what to type next."""
     record = result.record
-    languages = language_rows(record)
-    metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
-    columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
-    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
-    print_table(
-        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
-        columns,
-        [[row.label, *language_cells(row)] for row in languages],
-    )
+    if record.at_floor:
+        say(f"no champion: {record.at_floor}")
+    _print_languages(record)
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
@@ -107,7 +103,28 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         say("to extend it, type the same command again; a larger budget takes it further")
 
 
+def _print_languages(record: SearchRecord) -> None:
+    """Print a table for each metric: all of them side by side are too wide for a terminal."""
+    rows = language_rows(record)
+    parts = parts_of(rows)
+    cells = [language_cells(row) for row in rows]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
+    for place, name in enumerate(rows[0].winner):
+        own = slice(place * len(parts), (place + 1) * len(parts))
+        print_table(
+            f"Test scores in percent, {HEADINGS[name]}: winner (trial {record.winner}), {zero_shot}",
+            ["language", *parts],
+            [[row.label, *found[own]] for row, found in zip(rows, cells, strict=True)],
+        )
+
+
 def _say_findings(record: SearchRecord) -> None:
+    if record.fair_baseline is not None:
+        say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
+    elif record.no_fair_baseline:
+        say(record.no_fair_baseline)
+    for floor in record.floors:
+        say(f"without training: {floor.name}, selection score {percent(floor.score)}")
     if record.no_baseline:
         say(f"{record.no_baseline}; gains are told against nothing")
     if record.importances:
@@ -127,7 +144,7 @@ def _say_findings(record: SearchRecord) -> None:
 
 
 def _say_registration(plan: Plan, result: "SearchResult") -> None:
-    home = "" if plan.home == DEFAULT_HOME else f" --home {plan.home}"
+    home = "" if is_default_home(plan.home) else f" --home {shlex.quote(str(plan.home))}"
     if not result.registrations:
         say(f"not registered: {result.tracking.problem or 'MLflow stopped answering'}")
         say(f"to register it, type the same command again: xa-search run {plan.name}{home}")

@@ -2,4 +2,5 @@
 
 document: YAML whose every part knows its line. cluster_file: the machines of a file, in one form for every kind.
 access_rules, capacity_rules, software_rules: what may be wrong. check: the shape, and all rules. job: Ray's jobs.
+tracker_variables: what a job is told of MLflow.
 """

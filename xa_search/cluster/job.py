@@ -27,6 +27,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from xa_search.cluster.check import check_file
 from xa_search.cluster.cluster_file import kind_of
 from xa_search.cluster.document import read_document
+from xa_search.cluster.tracker_variables import tracker_variables, unsent_secrets
 from xa_search.config.shipped import PACKAGE
 from xa_search.config.yaml_files import dump_yaml
 from xa_search.errors import DataError, InfeasibleError, StoppedEarly, UsageError, XaSearchError
@@ -45,11 +46,12 @@ BETWEEN_LOOKS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A search as a job: the command that runs it on the head, and the folder that the command runs in."""
+    """A search as a job: the command that runs it on the head, and the folder and the environment that it runs in."""
 
     search_id: str
     command: str
     directory: Path
+    variables: dict[str, str]
 
 
 class Jobs:
@@ -78,7 +80,11 @@ class Jobs:
                     entrypoint=request.command,
                     submission_id=f"{request.search_id}-{uuid.uuid4().hex[:6]}",
                     metadata={SEARCH: request.search_id},
-                    runtime_env={"working_dir": str(request.directory), "py_modules": [str(PACKAGE)]},
+                    runtime_env={
+                        "working_dir": str(request.directory),
+                        "py_modules": [str(PACKAGE)],
+                        "env_vars": request.variables,
+                    },
                 )
             )
         except RuntimeError as error:
@@ -129,6 +135,9 @@ def _ended(job: str, details: JobDetails) -> XaSearchError:
 def run_on_cluster(plan: Plan, file: Path, note: Callable[[str], None]) -> None:
     """Submit a plan to the cluster of a file, or find the job that runs it already, and follow that to its end."""
     _check(plan, file)
+    variables = tracker_variables()
+    if unsent := unsent_secrets():
+        note(f"{unsent}\n")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     with _dashboard(file) as url, tempfile.TemporaryDirectory() as folder:
         jobs = Jobs(url)
@@ -136,7 +145,9 @@ def run_on_cluster(plan: Plan, file: Path, note: Callable[[str], None]) -> None:
         if job:
             note(f"job {job} runs this search; following it\n")
         else:
-            request = JobRequest(search_id=plan.search_id, command=command_of(plan), directory=Path(folder))
+            request = JobRequest(
+                search_id=plan.search_id, command=command_of(plan), directory=Path(folder), variables=variables
+            )
             write_space(plan, request.directory)
             job = jobs.submit(request)
             note(f"job {job}; Ctrl-C leaves it running, the same command follows it again\n")

@@ -50,7 +50,6 @@ BY_CORPUS: dict[str, dict[str, Any]] = {
 }
 """What differs by corpus; the bundled one is taken for MTOP, whose format it has."""
 NAMES = ("published",)
-DEFAULT_HOME = Path.home() / ".xa-search"
 
 
 def with_recipe(raw: Mapping[str, Any]) -> dict[str, Any]:

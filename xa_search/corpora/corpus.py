@@ -294,15 +294,24 @@ class Corpus:
         wanted = [(self.files, name) for name in names if name is not None]
         found = [find_translations(self, lang) for lang in self.targets]
         wanted += [(one.files, one.name) for one in found if one is not None]
-        digest = hashlib.sha256(b"with what is left out as published" if self.with_left_out else b"")
-        for files, name in dict.fromkeys(wanted):
-            content = hashlib.sha256()
-            for chunk in files.chunks(name):
-                content.update(chunk)
-            digest.update(f"{name}\n{content.hexdigest()}\n".encode())
-        return digest.hexdigest()
+        return _digest(dict.fromkeys(wanted), b"with what is left out as published" if self.with_left_out else b"")
+
+    def split_digest(self, split: Split, languages: Iterable[str]) -> str:
+        """Hash names and bytes of the files of a split; opens them, also those of the test split."""
+        names = [self.file_of(lang, split) for lang in languages]
+        return _digest(dict.fromkeys((self.files, name) for name in names if name is not None))
 
     def _no_file(self, lang: str, split: Split) -> str:
         expected = " or ".join(self.layout.split_files(lang, split)[:3])
         where = f"{split} file of {lang} in {self.files.root}"
         return f"{self.name} has no {where}: add {expected}, or give another --data PATH"
+
+
+def _digest(wanted: Iterable[tuple[RawFiles, str]], prefix: bytes = b"") -> str:
+    digest = hashlib.sha256(prefix)
+    for files, name in wanted:
+        content = hashlib.sha256()
+        for chunk in files.chunks(name):
+            content.update(chunk)
+        digest.update(f"{name}\n{content.hexdigest()}\n".encode())
+    return digest.hexdigest()

@@ -106,7 +106,12 @@ def _folder(path: Path) -> Path | None:
 
 @cache
 def _behind_network(folder: Path) -> bool:
-    return file_system(folder).startswith(NETWORKS)
+    return is_network(file_system(folder))
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether files of a file system of this kind lie on another machine."""
+    return kind.startswith(NETWORKS)
 
 
 def file_system(folder: Path) -> str:

@@ -24,7 +24,7 @@ class ModelSize:
     `revision` is the commit that a hub model is pinned to; None means: the commit found at the first download,
     recorded beside the files. `directory` is set for an encoder in a local directory only.
     `disk` is what its files take, in bytes, and `trial_disk` a trial's weights, whose vocabulary is trimmed to the
-    corpus; None where nobody has measured them.
+    corpus; None where nobody has measured them. `licence` is empty where it is not known.
     """
 
     name: str
@@ -34,12 +34,15 @@ class ModelSize:
     directory: Path | None = None
     disk: int | None = None
     trial_disk: int | None = None
+    licence: str = ""
 
 
 _BUILT_IN = {
     size.name: size
     for size in (
-        ModelSize(name="tiny", hub_id=None, revision=None, embedding="mean", disk=MB, trial_disk=MB),
+        ModelSize(
+            name="tiny", hub_id=None, revision=None, embedding="mean", disk=MB, trial_disk=MB, licence="Apache-2.0"
+        ),
         ModelSize(
             name="small",
             hub_id="intfloat/multilingual-e5-small",
@@ -47,6 +50,7 @@ _BUILT_IN = {
             embedding="mean",
             disk=480 * MB,
             trial_disk=120 * MB,
+            licence="MIT",
         ),
         ModelSize(
             name="base",
@@ -55,6 +59,7 @@ _BUILT_IN = {
             embedding="cls",
             disk=1120 * MB,
             trial_disk=400 * MB,
+            licence="MIT",
         ),
         ModelSize(
             name="large",
@@ -63,9 +68,19 @@ _BUILT_IN = {
             embedding="cls",
             disk=2250 * MB,
             trial_disk=1300 * MB,
+            licence="MIT",
         ),
     )
 }
+
+
+def licence_of(name: str) -> tuple[str, str]:
+    """Return the licence and the hub's id of an encoder that was used under this name; each empty where not known."""
+    known = _BUILT_IN.get(name)
+    if known is not None:
+        return known.licence, known.hub_id or ""
+    is_hub_id = _HUB_ID.fullmatch(name) is not None and not Path(name).is_dir()
+    return "", name if is_hub_id else ""
 
 
 def resolve_size(name: str) -> ModelSize:

@@ -21,6 +21,8 @@ from xa_search.records.registry import Vocabulary, look_up, registered, unknown
 from xa_search.records.search import (
     KEEP,
     Asha,
+    FairBaseline,
+    FloorScore,
     Parameter,
     Plan,
     Scheduler,
@@ -47,8 +49,8 @@ from xa_search.records.trial import (
 
 __all__ = [
     "BETWEEN", "FIELDS", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
-    "EncoderFiles", "EpochReport", "FailureClass", "GpuShare", "MemoryProbe", "Parameter", "Plan",
-    "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
+    "EncoderFiles", "EpochReport", "FailureClass", "FairBaseline", "FloorScore", "GpuShare", "MemoryProbe", "Parameter",
+    "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
     "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",
     "Vocabulary", "is_weight", "look_up", "registered", "unknown",
 ]  # fmt: skip

@@ -207,7 +207,9 @@ class Plan(Frozen):
     deterministic: bool = False
     """Proposals in batches of a fixed size, told in the order of their numbers: the same seed, the same search."""
     new: bool = False
-    """Begin this search although an unfinished one of the same space differs."""
+    """Begin this search although an unfinished one of the same space differs, or this one has been finished."""
+    repeat: int = 0
+    """How many searches of this very plan were begun before this one."""
     local: bool = False
     address: str | None = None
 
@@ -218,6 +220,7 @@ class Plan(Frozen):
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
+        decisive |= {"repeat": self.repeat} if self.repeat else {}
         decisive |= {} if self.translations is None else {"translations": str(self.translations)}
         return decisive | ({"deterministic": True} if self.deterministic else {})
 
@@ -263,10 +266,34 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FairBaseline:
+    """The winner's settings trained once more, with the same seed and steps, but without alignment.
+
+    What the winner has beyond it comes of alignment alone. `score` is its selection score.
+    """
+
+    settings: TrialSettings
+    score: float
+    best_epoch: int
+    seconds: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorScore:
+    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
+
+    name: str
+    score: float
+    test_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
+    `study_id` is what MLflow finds it by; empty where an earlier version began it.
     """
 
     search_id: str
@@ -280,12 +307,31 @@ class SearchRecord:
     importances: dict[str, float]
     recipe: str | None = None
     unseen_languages: tuple[str, ...] = ()
+    study_id: str = ""
     data: tuple[str, ...] = ()
     """What was said of the data: how many pairs there are, what was dropped, repaired or taken all the same."""
+    fair_baseline: FairBaseline | None = None
+    no_fair_baseline: str = ""
+    """Why there is no fair baseline, in one line."""
+    floors: tuple[FloorScore, ...] = ()
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def at_floor(self) -> str:
+        """Why the winner is no champion: it is not above what takes no training; empty where it is."""
+        score, highest = (
+            self.trial(self.winner).score or 0.0,
+            max(self.floors, key=lambda floor: floor.score, default=None),
+        )
+        if highest is None or score > highest.score:
+            return ""
+        return (
+            f"the winner is at the floor: its selection score is {100 * score:.1f}, and {highest.name}, "
+            f"for which nothing was trained, has {100 * highest.score:.1f}"
+        )
 
     @property
     def no_baseline(self) -> str:

@@ -19,11 +19,16 @@ from xa_search.errors import UsageError
 from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
-from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, read_notes, record_of, storage_of
+from xa_search.search.node_check import SHOWN
+from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, STUDY_ID, read_notes, record_of, storage_of
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
 NOT_SET = "not set"
+OPTIONS = ("seed", "data", "translations", "deterministic", "repeat")
+"""What decides the scores of a search beside its space."""
+CODE = "code"
+"""What a search notes of the program's files: they may change, and whoever resumes it is told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,8 @@ class SearchHistory:
 
     `other_version` began the search, and alone resumes it; empty where this one does.
     `driver` is the process that runs the search, empty when none does. `plan` is missing where an older version began
-    the search, and `folders`, what it reads below its home, where nobody noted them.
+    the search, and `folders`, what it reads below its home, where nobody noted them. `study_id` is what
+    MLflow finds it by; a search that an earlier version began has none, and is found by its name.
     """
 
     directory: Path
@@ -47,6 +53,7 @@ class SearchHistory:
     driver: str
     changed: float
     other_version: str = ""
+    study_id: str = ""
 
     @property
     def search_id(self) -> str:
@@ -153,6 +160,7 @@ def _read(directory: Path, notes: Mapping[str, Any]) -> SearchHistory:
         driver=driver_of(directory),
         changed=(directory / JOURNAL).stat().st_mtime,
         other_version=_other_version(notes),
+        study_id=notes.get(STUDY_ID, ""),
     )
 
 
@@ -165,7 +173,7 @@ def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
     if "decisive" not in notes:
         return None
     space = with_new_names(notes["decisive"])
-    options = {key: space.pop(key) for key in ("seed", "data", "deterministic") if key in space}
+    options = {key: space.pop(key) for key in OPTIONS if key in space}
     space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
     name = HASH.sub("", directory.name)
     try:
@@ -184,6 +192,31 @@ def check_same_search(plan: Plan, identity: Mapping[str, str]) -> None:
         _check_identity(plan, identity)
     elif not plan.new:
         _check_others(plan)
+
+
+def newest_of(plan: Plan) -> Plan:
+    """Return the plan of the last search that a plan began; of the next one, if that is over and a new one is wanted.
+
+    A search of an earlier version that is kept otherwise is over for this one.
+    """
+    newest = plan
+    while (following := newest.model_copy(update={"repeat": newest.repeat + 1})).directory.joinpath(JOURNAL).exists():
+        newest = following
+    if not plan.new:
+        return newest
+    found = read_search(newest.directory)
+    return following if found is not None and (found.is_over or found.other_version) else newest
+
+
+def changed_code(directory: Path, identity: Mapping[str, str]) -> str:
+    """Return a line for who resumes a search with other files of this program than it began with; else nothing."""
+    began, now = read_notes(directory).get("identity", {}).get(CODE, ""), identity.get(CODE, "")
+    if not began or began == now:
+        return ""
+    return (
+        f"this search began with other code of xa-search ({began[:SHOWN]}, now {now[:SHOWN]}): its later trials may "
+        f"not compare with its earlier ones"
+    )
 
 
 def check_resumable(plan: Plan) -> None:
@@ -210,7 +243,7 @@ def _other_version(notes: Mapping[str, Any]) -> str:
 
 def _check_identity(plan: Plan, identity: Mapping[str, str]) -> None:
     began = read_notes(plan.directory).get("identity", {})
-    known = {key: value for key, value in identity.items() if key in began}
+    known = {key: value for key, value in identity.items() if key in began and key != CODE}
     if changes := list(_differences({key: began[key] for key in known}, known)):
         raise UsageError(
             f"search {plan.search_id} in {plan.directory} began with {'; '.join(changes)}; "

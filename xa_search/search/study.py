@@ -3,6 +3,7 @@
 Whatever dies, the journal in the search's folder says which trials ran and how each ended.
 """
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,7 @@ from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import DistinctSampler, importances_of, recipe, sampler_of, settings_of, suggested
 
-SCHEMA = 2
+SCHEMA = 3
 """What a search keeps in its folder, and how. A search that the first version began has no such number."""
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
 RETRIED = "retried"
@@ -47,6 +48,8 @@ SPENT = ("train", "evaluate", "cpu")
 
 Notes = Mapping[str, Any]
 JOURNAL = "study.journal"
+STUDY_ID = "study_id"
+"""What a search is found by in MLflow, where another home may have one of the same name: a random id."""
 FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
 
 
@@ -165,6 +168,7 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
     search = SearchStudy(plan, storage, study)
     if not study.get_trials(deepcopy=False):
         search.keep("schema", SCHEMA)
+        search.keep(STUDY_ID, uuid.uuid4().hex)
     search.keep("decisive", plan.decisive)
     if identity:
         search.keep("identity", dict(identity))
@@ -281,6 +285,11 @@ class SearchStudy:
     def remaining(self, trials: int) -> int:
         """Return how many of `trials` are still to end; interrupted trials and lost workers are not charged."""
         return max(0, trials - sum(is_charged(trial) for trial in self._frozen()))
+
+    @property
+    def study_id(self) -> str:
+        """The random id that was made with the study; empty where an earlier version began it."""
+        return str(self._study.user_attrs.get(STUDY_ID, ""))
 
     def spent(self) -> Spent:
         """Return what all runs of the search have spent."""

@@ -4,10 +4,10 @@ An event holds plain values only, so that it can wait in the spool for a server 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
 from xa_search.search.failures import TRACEBACK
@@ -63,11 +63,25 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLogged:
-    """A file becomes an artifact in the folder `folder` (none: at the top) of a trial's run, or of the search's."""
+    """A file becomes an artifact in the folder `folder` (none: at the top) of a trial's run, or of the search's.
+
+    Once it is told, `path` starts from the search's folder, where it lies there, and `digest` is a hash of its bytes.
+    """
 
     path: str
     folder: str = ""
     number: int | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetsLogged:
+    """Splits of a corpus that the search reads; what its trials learn from, and are chosen on, is entered there too.
+
+    Each has `name`, `digest`, `context` (training, validation or testing), `source`, and `rows` by language.
+    """
+
+    datasets: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +93,9 @@ class SearchEnded:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-Event = SearchStarted | TrialStarted | EpochLogged | TrialEnded | FileLogged | SearchEnded
+Event = SearchStarted | TrialStarted | EpochLogged | TrialEnded | FileLogged | DatasetsLogged | SearchEnded
+TESTING = "testing"
+"""The context of what only the winner and what it is compared with are scored on."""
 
 
 def search_tags(space: SearchSpace) -> dict[str, str]:

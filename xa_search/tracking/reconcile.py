@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from xa_search.records import TrialRecord
+from xa_search.tracking.address import database_of
 from xa_search.tracking.events import (
     STATUSES,
     EpochLogged,
@@ -22,8 +23,9 @@ from xa_search.tracking.events import (
     events_of_record,
     traceback_logged,
 )
-from xa_search.tracking.store import SQLITE, StoredRun, connect, find_runs, open_experiment, plainly
-from xa_search.tracking.tracker import LAST_STEP_TAG, Tracker
+from xa_search.tracking.store import StoredRun, connect, find_runs, open_experiment, plainly
+from xa_search.tracking.tracker import Tracker
+from xa_search.tracking.writer import last_step
 
 
 def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: Callable[[int], Path]) -> int:
@@ -37,10 +39,11 @@ def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: C
     reported, count = frozenset(tracker.reported.trials), 0
     for trial in trials:
         missed = _missed(trial, runs, reported)
-        if any(isinstance(event, TrialEnded) for event in missed):
-            missed += traceback_logged(trial, directory_of(trial.number))
         for event in missed:
-            tracker.record(event)
+            tracker.repair(event)
+        if any(isinstance(event, TrialEnded) for event in missed):
+            for file in traceback_logged(trial, directory_of(trial.number)):
+                tracker.record(file)
         count += bool(missed)
     return count
 
@@ -50,7 +53,7 @@ def end_abandoned_runs(tracker: Tracker) -> bool:
     search = (tracker.runs() or {}).get(None)
     if search is None or search.deleted or search.status != "RUNNING":
         return False
-    tracker.record(SearchEnded(status="KILLED", tags={"state": "its driver died"}))
+    tracker.repair(SearchEnded(status="KILLED", tags={"state": "its driver died"}))
     return True
 
 
@@ -61,10 +64,10 @@ def _missed(trial: TrialRecord, runs: Mapping[int | None, StoredRun], reported: 
         return [] if trial.number in reported else list(events_of_record(trial))
     if run.deleted:
         return []
-    last_step = int(run.tags.get(LAST_STEP_TAG, 0))
+    last = last_step(run)
     is_known = trial.state == "RUNNING" or (STATUSES[trial.state], trial.state) == (run.status, run.tags.get("state"))
     events = events_of_record(trial)
-    epochs = [event for event in events if isinstance(event, EpochLogged) and event.step > last_step]
+    epochs = [event for event in events if isinstance(event, EpochLogged) and event.step > last]
     return [*epochs, *(event for event in events if isinstance(event, TrialEnded) and not is_known)]
 
 
@@ -76,13 +79,14 @@ class DeletedRun:
     artifacts: Path
 
 
-def deleted_runs(uri: str, search_id: str) -> tuple[DeletedRun, ...]:
+def deleted_runs(uri: str, search_id: str, study_id: str = "") -> tuple[DeletedRun, ...]:
     """Return the deleted runs of a search on a local store; those of registered models stay."""
-    if not uri.startswith(SQLITE) or not Path(uri.removeprefix(SQLITE)).exists():
+    database = database_of(uri)
+    if database is None or not database.exists():
         return ()
     with plainly(uri):
         client = connect(uri)
-        runs = find_runs(client, open_experiment(client), search_id).values()
+        runs = find_runs(client, open_experiment(client), search_id, study_id).values()
         unused = [run for run in runs if run.deleted and not client.search_model_versions(f"run_id='{run.run_id}'")]
         places = [urlsplit(client.get_run(run.run_id).info.artifact_uri) for run in unused]
     return tuple(

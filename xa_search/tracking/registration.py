@@ -20,16 +20,20 @@ from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
+from xa_search.tracking.model_card import CARD, model_card
 from xa_search.tracking.registry import (
     CANDIDATE,
     CHAMPION,
     PREFIX,
     RegisteredVersion,
+    alias_holder,
     create_version,
     find_version,
+    link_search,
     list_models,
     log_model,
     mark_checked,
+    missing_files,
     set_alias,
 )
 from xa_search.tracking.report import language_rows, language_table
@@ -72,15 +76,25 @@ def register_winner(
     name = f"{PREFIX}{corpus}" if target is None else f"{PREFIX}{corpus}-{target}"
     with one_at_a_time(job.home / LOCK):
         earlier = _versions(uri, name)
-        mine = next((v for v in earlier if (v.search_id, v.trial) == (record.search_id, record.winner)), None)
-        if mine is not None and mine.checked:
-            reason = "registered and checked before; the aliases stay as they are"
+        mine = next((version for version in earlier if _is_of(version, record)), None)
+        is_lost = mine is not None and bool(missing_files(uri, name, mine.version))
+        if mine is not None and mine.checked and not is_lost:
+            reason = "registered and checked before, its files are there; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
-        number = mine.version if mine else _create_version(record, job, weights, name, corpus, corpus_fingerprint, uri)
+        winner = Winner(record=record, job=job, weights=weights, name=name, corpus=corpus, data=corpus_fingerprint)
+        if mine is None or is_lost:
+            number = _upload(winner, uri, None if mine is None else mine.version)
+        else:
+            number = mine.version
         _check(f"models:/{name}/{number}", texts, expected, fresh)
+        if mine is not None and mine.checked:
+            reason = "its files were gone: uploaded and checked again; the aliases stay as they are"
+            return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
-        champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
-        moves, reason = champion_verdict(champion, find_version(uri, name, str(number)))
+        if record.at_floor:
+            moves, reason = False, record.at_floor
+        else:
+            moves, reason = _moves_champion(uri, name, find_version(uri, name, str(number)))
         for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
             set_alias(uri, name, alias, number)
         mark_checked(uri, name, number)
@@ -115,11 +129,35 @@ def load_registered(uri: str, name: str | None = None, alias_or_version: str | N
 
 def load_version(uri: str, chosen: RegisteredVersion) -> Bundle:
     """Return the model of a version, ready to predict."""
+    with version_bundle(uri, chosen) as bundle:
+        return load_bundle(bundle)
+
+
+@contextmanager
+def version_bundle(uri: str, chosen: RegisteredVersion) -> Iterator[Path]:
+    """Give the folder of a version's bundle."""
     with tempfile.TemporaryDirectory() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
             bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
-        return load_bundle(bundle)
+        yield bundle
+
+
+def _is_of(version: RegisteredVersion, record: SearchRecord) -> bool:
+    """Tell whether a version is this search's winner; only what an earlier version began is known by its name."""
+    known = (version.study_id, version.trial) == (record.study_id, record.winner)
+    return known and (bool(record.study_id) or version.search_id == record.search_id)
+
+
+def _moves_champion(uri: str, name: str, new: RegisteredVersion) -> tuple[bool, str]:
+    champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
+    holder = alias_holder(uri, name, CHAMPION)
+    if champion is None and holder is not None:
+        reason = (
+            f"version {holder}, the champion, is none of xa-search's; xa-search promote {name} {new.version} moves it"
+        )
+        return False, reason
+    return champion_verdict(champion, new)
 
 
 def _versions(uri: str, name: str) -> list[RegisteredVersion]:
@@ -145,22 +183,23 @@ def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion)
     return False, f"it does not score higher than version {champion.version}, the champion: {scores}"
 
 
-def _create_version(
-    record: SearchRecord, job: TrialJob, weights: Path, name: str, corpus: str, corpus_fingerprint: str, uri: str
-) -> int:
-    winner = record.trial(record.winner)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Winner:
+    """A model to register: `data` is the fingerprint of what it learned from, `name` what it is registered as."""
+
+    record: SearchRecord
+    job: TrialJob
+    weights: Path
+    name: str
+    corpus: str
+    data: str
+
+
+def _upload(winner: Winner, uri: str, version: int | None) -> int:
+    """Upload a model and register it, or put it again where the files of its version should be; return its number."""
+    record, job, name = winner.record, winner.job, winner.name
     score, scores = _own_scores(record, job)
-    origin = {
-        "search_id": record.search_id,
-        "trial": str(winner.number),
-        "corpus": corpus,
-        "corpus_fingerprint": corpus_fingerprint,
-        "method": winner.settings.method,
-        "selection": record.selection,
-        "zero_shot": "yes" if is_zero_shot(record.selection, [winner.settings.method]) else "no",
-        "selection_score": repr(score),
-        "tokenizer_fingerprint": job.encoder.tokenizer_fingerprint,
-    }
+    origin = _origin(winner, score)
     tests = {metric: f"{value:.4f}" for metric, value in scores.items()}
     text = f"Winner of the search {record.search_id}, in percent:\n\n{language_table(language_rows(record))}"
     # MLflow looks the model up once more, with no other address than this variable
@@ -168,15 +207,39 @@ def _create_version(
     with plainly(uri), environment(settings), _workplace(job.directory) as folder:
         client = connect(uri)
         experiment = open_experiment(client)
-        run = find_runs(client, experiment, record.search_id).get(winner.number)
+        runs = find_runs(client, experiment, record.search_id, record.study_id)
+        run = runs.get(record.winner)
         if run is None:
             raise XaSearchError(
-                f"MLflow has no run of trial {winner.number} of {record.search_id}; run the search again"
+                f"MLflow has no run of trial {record.winner} of {record.search_id}; run the search again"
             )
         bundle = folder / "bundle"
-        write_bundle(job, weights, bundle, origin)
-        model_id = log_model(client, experiment, run, f"model{name.removeprefix(PREFIX + corpus)}", bundle)
-        return create_version(client, name, run.run_id, model_id, {**origin, **tests}, text)
+        write_bundle(job, winner.weights, bundle, origin)
+        card = model_card(record, job, winner.corpus, name, scores)
+        (bundle / CARD).write_text(card, encoding="utf-8")
+        model_id = log_model(client, experiment, run, f"model{name.removeprefix(PREFIX + winner.corpus)}", bundle)
+        number = version or create_version(client, name, run.run_id, model_id, {**origin, **tests}, text)
+        if None in runs:
+            link_search(client, runs[None], model_id, name, number)
+        return number
+
+
+def _origin(winner: Winner, score: float | None) -> dict[str, str]:
+    """Return where a model comes from, as its bundle and its version say it."""
+    record = winner.record
+    method = record.trial(record.winner).settings.method
+    return {
+        "search_id": record.search_id,
+        **({"study_id": record.study_id} if record.study_id else {}),
+        "trial": str(record.winner),
+        "corpus": winner.corpus,
+        "corpus_fingerprint": winner.data,
+        "method": method,
+        "selection": record.selection,
+        "zero_shot": "yes" if is_zero_shot(record.selection, [method]) else "no",
+        "selection_score": repr(score),
+        "tokenizer_fingerprint": winner.job.encoder.tokenizer_fingerprint,
+    }
 
 
 def _own_scores(record: SearchRecord, job: TrialJob) -> tuple[float | None, dict[str, float]]:

@@ -23,7 +23,8 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Prope
 
 from xa_search.config.shipped import PACKAGE
 from xa_search.errors import ModelError
-from xa_search.tracking.store import StoredRun, connect, plainly, short_timeouts
+from xa_search.tracking.model_card import CARD
+from xa_search.tracking.store import MODEL_TAG, StoredRun, connect, plainly, timeouts
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 NEEDED = (
@@ -36,6 +37,12 @@ MODELS = "models:/"
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 CHECKED_TAG = "loaded_back"
+OUR_TAGS = {
+    *("search_id", "trial", "corpus", "corpus_fingerprint", "selection", "selection_score", "tokenizer_fingerprint"),
+}
+"""What every version has that this program registered."""
+NEEDED_FILES = {"bundle.json", "heads.safetensors", "model.safetensors", "config.json", "tokenizer.json"}
+"""Without which a bundle does not answer."""
 
 
 def log_model(client: Any, experiment: str, run: StoredRun, name: str, bundle: Path) -> str:
@@ -70,12 +77,15 @@ def save_served_model(path: Path, model: Any, run_id: str, bundle: Path) -> None
             artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
         ),
         python_model=str(SERVED_MODEL),
-        artifacts={"bundle": str(bundle)},
+        artifacts={"bundle": bundle.as_uri()},  # MLflow takes a path for an address, too
         code_paths=[str(PACKAGE)],
         signature=_signature(),
         input_example=EXAMPLE,
         pip_requirements=requirements(),
     )
+    card = bundle / CARD
+    if card.exists():
+        shutil.copyfile(card, path / CARD)
     for left_over in list(path.rglob("__pycache__")):
         shutil.rmtree(left_over)
 
@@ -127,6 +137,7 @@ class RegisteredVersion:
     created: int
     checked: bool
     search_id: str
+    study_id: str
     trial: int
     corpus: str
     corpus_fingerprint: str
@@ -139,16 +150,23 @@ class RegisteredVersion:
 
 def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
     """Return all versions of all models that this program registered, by name, the newest version first."""
-    with plainly(uri), short_timeouts():
+    with plainly(uri), timeouts():
         client = connect(uri)
         models = client.search_registered_models(f"name LIKE '{PREFIX}%'", max_results=1000)
         found = [
             _registered_version(version, model.aliases)
             for model in models
             for version in client.search_model_versions(f"name = '{model.name}'", max_results=1000)
-            if "search_id" in version.tags
         ]
-    return tuple(sorted(found, key=lambda version: (version.name, -version.version)))
+    return tuple(sorted(filter(None, found), key=lambda version: (version.name, -version.version)))
+
+
+def alias_holder(uri: str, name: str, alias: str) -> int | None:
+    """Return the version of a model that an alias points at, whoever made it; none where it points at none."""
+    with plainly(uri):
+        models = connect(uri).search_registered_models(f"name = '{name}'")
+    found = [model.aliases[alias] for model in models if alias in model.aliases]
+    return int(found[0]) if found else None
 
 
 def find_version(uri: str, name: str | None, alias_or_version: str | None) -> RegisteredVersion:
@@ -186,6 +204,24 @@ def mark_checked(uri: str, name: str, version: int) -> None:
         connect(uri).set_model_version_tag(name, str(version), CHECKED_TAG, "yes")
 
 
+def missing_files(uri: str, name: str, version: int) -> set[str]:
+    """Return what a version's bundle lacks, looked for where its files should lie."""
+    with plainly(uri):
+        client = connect(uri)
+        source = client.get_model_version(name, str(version)).source
+        if not source.startswith(MODELS):
+            return set()
+        found = client.list_logged_model_artifacts(source.removeprefix(MODELS), "artifacts/bundle")
+    return NEEDED_FILES - {Path(file.path).name for file in found if file.file_size}
+
+
+def link_search(client: Any, search_run: StoredRun, model_id: str, name: str, version: int) -> None:
+    """Let the search's own run show the registered model."""
+    if model_id not in {output.model_id for output in client.get_run(search_run.run_id).outputs.model_outputs}:
+        client.log_outputs(search_run.run_id, [LoggedModelOutput(model_id, step=0)])
+    client.set_tag(search_run.run_id, MODEL_TAG, f"{MODELS}{name}/{version}")
+
+
 def create_version(client: Any, name: str, run_id: str, model_id: str, tags: dict[str, str], text: str) -> int:
     """Register a logged model under a name, and return the version's number."""
     try:
@@ -201,8 +237,15 @@ def create_version(client: Any, name: str, run_id: str, model_id: str, tags: dic
     return int(created.version)
 
 
-def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVersion:
+def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVersion | None:
+    """Return a version that this program registered; none for what somebody else put under the name."""
     tags = version.tags
+    if not OUR_TAGS.issubset(tags):
+        return None
+    trial, score = _number(tags["trial"]), _number(tags["selection_score"])
+    if trial is None or score is None:
+        return None
+    tests = {name: _number(value) for name, value in tags.items() if name.startswith("test_")}
     return RegisteredVersion(
         name=version.name,
         version=int(version.version),
@@ -210,12 +253,21 @@ def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVers
         created=version.creation_timestamp,
         checked=tags.get(CHECKED_TAG) == "yes",
         search_id=tags["search_id"],
-        trial=int(tags["trial"]),
+        study_id=tags.get("study_id", ""),
+        trial=int(trial),
         corpus=tags["corpus"],
         corpus_fingerprint=tags["corpus_fingerprint"],
         selection=tags["selection"],
         zero_shot=tags.get("zero_shot", "no" if tags["selection"] == "target_dev" else "yes") == "yes",
-        selection_score=float(tags["selection_score"]),
+        selection_score=score,
         tokenizer_fingerprint=tags["tokenizer_fingerprint"],
-        test_metrics={name: float(value) for name, value in tags.items() if name.startswith("test_")},
+        test_metrics={name: value for name, value in tests.items() if value is not None},
     )
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a tag holds; none where a person wrote something else there."""
+    try:
+        return float(text)
+    except ValueError:
+        return None

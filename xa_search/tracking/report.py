@@ -1,7 +1,4 @@
-"""The report of a search. In: a SearchRecord and its cost. Out: rows by language and by trial, where settings
-failed, and files made of them.
-
-They stand beside the values of the trials that used their full budget: what lies outside is not worth another try.
+"""The report of a search. In: a SearchRecord and its cost. Out: rows by language and by trial, and files made of them.
 
 Scores in rows are percentages; whoever shows them rounds to one decimal.
 """
@@ -10,25 +7,24 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from xa_search.records import (
     FailureClass,
     SearchCost,
     SearchRecord,
-    TrialRecord,
     TrialRole,
     TrialState,
-    is_weight,
 )
 from xa_search.records.search import TOO_FEW_TO_TELL
-from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
+from xa_search.tracking.comparison_report import fair_line, fair_object, floor_cells, floor_line
+from xa_search.tracking.failure_regions import failure_regions
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
 
-Value = float | int | str | bool
 COST_COLUMNS = ("part", "seconds", "percent")
 MEAN = "mean"
 METRICS = {
@@ -45,59 +41,6 @@ Of the two slot F1s it shows the published one, which merges neighbours of one t
 HEADINGS = {name: name.replace("f1", "F1").replace("_", " ") for name in METRICS}
 Scores = Mapping[str, float]
 """Test scores in percent, or differences between them in points, by the names of METRICS."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureRegion:
-    """One parameter's values in the trials of one failure class, and in the complete ones; no value twice, sorted."""
-
-    failure: FailureClass
-    trials: int
-    parameter: str
-    failed: tuple[Value, ...]
-    complete: tuple[Value, ...]
-
-    def __str__(self) -> str:
-        counted = f"{self.trials} trial{'s' if self.trials > 1 else ''}"
-        complete = _span(self.complete) if self.complete else "none"
-        return f"{self.failure}: {counted}, {self.parameter} {_span(self.failed)} (complete: {complete})"
-
-
-def failure_regions(trials: Sequence[TrialRecord]) -> tuple[FailureRegion, ...]:
-    """Return a region for each such failure class and each searched parameter that its trials made use of."""
-    complete = [trial for trial in trials if trial.state == "COMPLETE"]
-    regions = []
-    for failure in FAULTS_OF_THE_SETTINGS:
-        failed = [trial for trial in trials if trial.failure == failure]
-        for name in sorted({name for trial in failed for name in trial.params}):
-            if values := _values(failed, name):
-                region = FailureRegion(
-                    failure=failure,
-                    trials=len(failed),
-                    parameter=name,
-                    failed=values,
-                    complete=_values(complete, name),
-                )
-                regions.append(region)
-    return tuple(regions)
-
-
-def _values(trials: Sequence[TrialRecord], name: str) -> tuple[Value, ...]:
-    """Return the values that a parameter had where it mattered: the baseline aligns nothing, whatever the weight."""
-    used = [trial for trial in trials if name in trial.params and not _is_idle(trial, name)]
-    return tuple(sorted({trial.params[name] for trial in used}, key=lambda value: (isinstance(value, str), value)))
-
-
-def _is_idle(trial: TrialRecord, name: str) -> bool:
-    return is_weight(name) and trial.role == "baseline"
-
-
-def _span(values: tuple[Value, ...]) -> str:
-    """Return a range of numbers by its ends, and choices one by one."""
-    if any(isinstance(value, str | bool) for value in values):
-        return ", ".join(map(str, values))
-    ends = dict.fromkeys(f"{value:.3g}" for value in (values[0], values[-1]))
-    return " to ".join(ends)
 
 
 def as_markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -145,12 +88,13 @@ def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
 class LanguageRow:
     """One language's test scores; `lang` is `mean` for the mean over the targets, which no unseen language is.
 
-    `zero_shot` is empty in a search without a baseline.
+    `zero_shot` is empty in a search without a baseline, `fair` in one without a fair baseline.
     """
 
     lang: str
     zero_shot: Scores
     winner: Scores
+    fair: Scores = field(default_factory=dict)
     unseen: bool = False
 
     @property
@@ -162,6 +106,11 @@ class LanguageRow:
     def gain(self) -> Scores:
         """What the winner adds to the zero-shot baseline."""
         return {name: self.winner[name] - before for name, before in self.zero_shot.items()}
+
+    @property
+    def fair_gain(self) -> Scores:
+        """What the winner adds to its own settings without alignment."""
+        return {name: self.winner[name] - before for name, before in self.fair.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,17 +138,25 @@ def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     """Return a row for each language that was tested, and the mean over the targets."""
     zero_shot = {} if record.baseline is None else record.test_metrics[record.baseline]
     winner = record.test_metrics[record.winner]
+    fair = {} if record.fair_baseline is None else record.fair_baseline.test_metrics
     hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
         LanguageRow(
-            lang=lang, zero_shot=_scores(zero_shot, lang, hidden), winner=scores, unseen=lang in record.unseen_languages
+            lang=lang,
+            zero_shot=_scores(zero_shot, lang, hidden),
+            winner=scores,
+            fair=_scores(fair, lang, hidden),
+            unseen=lang in record.unseen_languages,
         )
         for lang in (record.source, *record.targets, *record.unseen_languages)
         if (scores := _scores(winner, lang, hidden))
     ]
     targets = [row for row in rows if row.lang in record.targets]
     mean = LanguageRow(
-        lang=MEAN, zero_shot=_mean([row.zero_shot for row in targets]), winner=_mean([row.winner for row in targets])
+        lang=MEAN,
+        zero_shot=_mean([row.zero_shot for row in targets]),
+        winner=_mean([row.winner for row in targets]),
+        fair=_mean([row.fair for row in targets]),
     )
     return (*rows, mean)
 
@@ -224,9 +181,15 @@ def trial_rows(record: SearchRecord) -> tuple[TrialRow, ...]:
 
 
 def language_table(rows: Sequence[LanguageRow]) -> str:
-    """Return the rows as a Markdown table: zero-shot, winner and gain of each metric."""
-    titles = [f"{HEADINGS[name]}: {part}" for name in rows[0].winner for part in ("zero-shot", "winner", "gain")]
-    return as_markdown(["language", *titles], [[row.label, *language_cells(row)] for row in rows])
+    """Return the rows as a Markdown table: each metric's parts; of two gains the smaller one is in bold."""
+    titles = [f"{HEADINGS[name]}: {part}" for name in rows[0].winner for part in parts_of(rows)]
+    return as_markdown(["language", *titles], [[row.label, *language_cells(row, bold=True)] for row in rows])
+
+
+def parts_of(rows: Sequence[LanguageRow]) -> tuple[str, ...]:
+    """Return what tables show of a metric; the gains are over the zero-shot trial, and over the fair baseline."""
+    has_fair = any(row.fair for row in rows)
+    return ("zero-shot", "fair", "winner", "gain", "fair gain") if has_fair else ("zero-shot", "winner", "gain")
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:
@@ -244,12 +207,12 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     tested = (record.source, *record.targets, *record.unseen_languages)
     calibration = calibration_rows(record.test_metrics[record.winner], tested)
     text = f"""# {record.search_id}
-
+{floor_line(record)}
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. {_baseline(record)}
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
 {_unseen(record)}{_recipe(record)}
 {language_table(languages)}
-{_calibration(calibration)}## Trials
+{_compared(record)}{_calibration(calibration)}## Trials
 
 {trial_table(trials)}
 ## What mattered
@@ -260,27 +223,38 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
 
 {chr(10).join(f"- {region}" for region in regions) or "No trial failed by its settings."}
 {_data(record)}"""
-    titles = [f"{name}_{part}" for name in languages[0].winner for part in ("zero_shot", "winner", "gain")]
-    summary = {
+    parts = [part.replace("-", "_").replace(" ", "_") for part in parts_of(languages)]
+    titles = [f"{name}_{part}" for name in languages[0].winner for part in parts]
+    texts = {
+        "report.md": text,
+        "report.json": json.dumps(_summary(record), indent=2, ensure_ascii=False) + "\n",
+        "languages.csv": as_csv(["language", *titles], [[row.label, *language_cells(row)] for row in languages]),
+        "trials.csv": as_csv(*_trial_cells(trials)),
+    }
+    return write_files(directory, texts)
+
+
+def _summary(record: SearchRecord) -> dict[str, Any]:
+    """Return what report.json holds."""
+    tested = (record.source, *record.targets, *record.unseen_languages)
+    calibration = calibration_rows(record.test_metrics[record.winner], tested)
+    return {
         "search_id": record.search_id,
         "selection": record.selection,
         "winner": record.winner,
         "baseline": record.baseline,
         "no_baseline": record.no_baseline,
-        "languages": [{**asdict(row), "gain": row.gain} for row in languages],
+        "fair_baseline": fair_object(record.fair_baseline),
+        "no_fair_baseline": record.no_fair_baseline,
+        "floors": [asdict(floor) for floor in record.floors],
+        "at_floor": record.at_floor,
+        "languages": [{**asdict(row), "gain": row.gain, "fair_gain": row.fair_gain} for row in language_rows(record)],
         "calibration": [asdict(row) for row in calibration],
-        "trials": [asdict(row) for row in trials],
+        "trials": [asdict(row) for row in trial_rows(record)],
         "importances": record.importances,
-        "failure_regions": [asdict(region) for region in regions],
+        "failure_regions": [asdict(region) for region in failure_regions(record.trials)],
         "data": record.data,
     }
-    texts = {
-        "report.md": text,
-        "report.json": json.dumps(summary, indent=2, ensure_ascii=False) + "\n",
-        "languages.csv": as_csv(["language", *titles], [[row.label, *language_cells(row)] for row in languages]),
-        "trials.csv": as_csv(*_trial_cells(trials)),
-    }
-    return write_files(directory, texts)
 
 
 def _baseline(record: SearchRecord) -> str:
@@ -288,6 +262,13 @@ def _baseline(record: SearchRecord) -> str:
     if record.no_baseline:
         return f"{record.no_baseline[:1].upper()}{record.no_baseline[1:]}."
     return f"Baseline: trial {record.baseline} (zero-shot)."
+
+
+def _compared(record: SearchRecord) -> str:
+    """Say what the winner is compared with besides the zero-shot trial."""
+    means = {f"{HEADINGS[name]}: {MEAN}": f"test_{kind}_{MEAN}" for name, kind in METRICS.items()}
+    floors = as_markdown(*floor_cells(record.floors, means)) if record.floors else ""
+    return "".join(f"{text}\n" for text in (fair_line(record), floors) if text)
 
 
 def _data(record: SearchRecord) -> str:
@@ -339,14 +320,18 @@ def _mean(scores: Sequence[Scores]) -> Scores:
     return {name: fmean(score[name] for score in scores) for name in scores[0]}
 
 
-def language_cells(row: LanguageRow) -> list[str]:
-    """Return what tables show of a row: zero-shot, winner and gain of each metric."""
-    triples = [(row.zero_shot.get(name), after, row.gain.get(name)) for name, after in row.winner.items()]
-    return [
-        cell
-        for before, after, gain in triples
-        for cell in (_or_none(before, ".1f"), f"{after:.1f}", _or_none(gain, "+.1f"))
-    ]
+def language_cells(row: LanguageRow, *, bold: bool = False) -> list[str]:
+    """Return what tables show of a row: the parts of each metric; the smaller gain may be in bold."""
+    cells: list[str] = []
+    for name, after in row.winner.items():
+        gains = [gain[name] for gain in (row.gain, row.fair_gain) if name in gain]
+        shown = [_or_none(row.gain.get(name), "+.1f"), *([f"{row.fair_gain[name]:+.1f}"] if row.fair else [])]
+        if bold and len(gains) > 1:
+            smaller = gains.index(min(gains))
+            shown[smaller] = f"**{shown[smaller]}**"
+        fair = [f"{row.fair[name]:.1f}"] if row.fair else []
+        cells += [_or_none(row.zero_shot.get(name), ".1f"), *fair, f"{after:.1f}", *shown]
+    return cells
 
 
 def _or_none(score: float | None, shape: str) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from xa_search.errors import XaSearchError
 from xa_search.records.whole_files import put_in_place
+from xa_search.tracking.address import database_of
 from xa_search.tracking.events import (
+    DatasetsLogged,
     EpochLogged,
     Event,
     FileLogged,
@@ -24,7 +26,8 @@ from xa_search.tracking.events import (
 
 SPOOL = "spool.jsonl"
 KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (SearchStarted, TrialStarted, EpochLogged, TrialEnded, FileLogged, SearchEnded)
+    kind.__name__: kind
+    for kind in (SearchStarted, TrialStarted, EpochLogged, TrialEnded, FileLogged, DatasetsLogged, SearchEnded)
 }
 
 
@@ -93,11 +96,20 @@ class Spool:
 
 
 class Progress:
-    """How far one MLflow store has got through the spool, in a small file beside it."""
+    """How far one MLflow store has got through the spool, in a small file beside it.
+
+    A SQLite file in the home is known by its place there, so that it is known in a home that was moved. Earlier
+    versions knew it by its whole address.
+    """
 
     def __init__(self, path: Path, store: str) -> None:
         self._path = path
-        self._key = hashlib.sha256(store.encode()).hexdigest()[:16]  # an address may hold a password
+        database = database_of(store)
+        home = path.resolve().parents[2]
+        is_inside = database is not None and database.is_relative_to(home)
+        place = str(database.relative_to(home)) if database is not None and is_inside else store
+        self._key = _key(place)
+        self._first_key = _key(store)
 
     @classmethod
     def beside(cls, spool: Path, store: str) -> "Progress":
@@ -106,7 +118,8 @@ class Progress:
 
     def read(self) -> int:
         """Return the last applied sequence number; 0 where the file is lost or damaged, since replaying is safe."""
-        return self._read_all().get(self._key, 0)
+        known = self._read_all()
+        return known.get(self._key, known.get(self._first_key, 0))
 
     def write(self, sequence: int) -> None:
         """Note the last applied sequence number."""
@@ -120,6 +133,11 @@ class Progress:
             return {str(key): int(value) for key, value in values.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
+
+
+def _key(place: str) -> str:
+    """Return what a store is known by: an address may hold a password."""
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def waiting_events(directory: Path, uri: str) -> int | None:

@@ -5,54 +5,63 @@ Every method may raise whatever MLflow, its database or the network raises; the 
 A server that is away costs a search only delay; one that refuses at the start would refuse the winner hours later.
 """
 
+import json
 import logging
 import os
-import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Metric, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag, ViewType
 from mlflow.entities import Param as StoredParam
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from xa_search.errors import TrackerAwayError, TrackerRefusedError, XaSearchError
+from xa_search.tracking.address import SQLITE, database_of, is_server, refuse_shared_sqlite, without_password
 from xa_search.tracking.events import Param, Status, flat_name
+from xa_search.tracking.moved_home import EXPERIMENT, artifacts_beside, follow_move
 
-SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+TIMEOUT, RETRIES = "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+SHORTEST_TIMEOUT = 5
 PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
-EXPERIMENT = "xa-search"
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+"""What lets MLflow's UI open an experiment on its training runs, and not on what it has for language-model apps."""
 SEARCH_TAG = "xa.search_id"
+STUDY_TAG = "xa.study_id"
 TRIAL_TAG = "xa.trial"
-SQLITE = "sqlite:///"
 BATCH = 100
 LONGEST_VALUE = 6000
-PASSWORD_FIELD = re.compile(r"\b(\w*(?:password|passwd|secret|token))=[^&\s'\")]+", re.IGNORECASE)
+LONGEST_DIGEST = 36
+MODEL_TAG = "registered_model"
+_one_environment = RLock()
 
 
 @contextmanager
 def environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables, and put them back as they were."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    """Set environment variables, and put them back as they were; one thread at a time, since all threads share them."""
+    with _one_environment:
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
-def short_timeouts() -> AbstractContextManager[None]:
-    """Wait a few seconds for a server, not the minutes that MLflow would."""
-    return environment(SHORT_TIMEOUTS)
+def timeouts(seconds: int = SHORTEST_TIMEOUT) -> AbstractContextManager[None]:
+    """Wait some seconds for a server's answer, and ask once, not for the minutes that MLflow would."""
+    return environment({TIMEOUT: str(seconds), RETRIES: "0"})
 
 
 def is_permanent(error: Exception) -> bool:
@@ -72,11 +81,6 @@ def refusal(error: Exception) -> str:
     return "does not let this user do that; ask for the permission, or set another MLFLOW_TRACKING_USERNAME"
 
 
-def without_password(uri: str) -> str:
-    """Return an address, or a text with addresses, that may be shown; a password may itself have an @ in it."""
-    return PASSWORD_FIELD.sub(r"\1=...", re.sub(r"//[^/\s]*@", "//", uri))
-
-
 def first_line(error: Exception) -> str:
     """Return what an error says, in one line that may be shown."""
     return without_password((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
@@ -84,51 +88,78 @@ def first_line(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """A run as MLflow has it. `trial` is none for the run of the search itself; a person may have `deleted` it."""
+    """A run as MLflow has it. `trial` is none for the run of the search itself; a person may have `deleted` it.
+
+    `metrics` are the last values of each.
+    """
 
     run_id: str
     trial: int | None
     status: str
     params: dict[str, str]
     tags: dict[str, str]
+    metrics: dict[str, float]
     deleted: bool
 
 
-def tracking_uri(home: Path) -> str:
-    """Return MLFLOW_TRACKING_URI, or else the SQLite file in the search home; a file's path is made absolute."""
-    given = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home / 'mlflow.db'}"
-    return f"{SQLITE}{Path(given.removeprefix(SQLITE)).resolve()}" if given.startswith(SQLITE) else given
-
-
 def connect(uri: str) -> Any:
-    """Return an MLflow client that keeps quiet; the SQLite file and its tables are made where they are missing."""
+    """Return an MLflow client that keeps quiet; the SQLite file and its tables are made where they are missing.
+
+    Where a SQLite file was moved with the artifacts beside it, MLflow is told so.
+    """
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.CRITICAL)
-    if uri.startswith(SQLITE):
-        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    database = database_of(uri)
+    if database is None:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    follow_move(database)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    _remove_stray_folder(uri, database)
+    return client
+
+
+def _remove_stray_folder(uri: str, database: Path) -> None:
+    """Remove the empty folder that MLflow makes for a SQLite file whose address has quotes: it does not read them."""
+    stray = Path(uri.removeprefix(SQLITE)).parent
+    while stray != database.parent and stray not in database.parents:
+        with suppress(OSError):
+            stray.rmdir()
+        stray = stray.parent
 
 
 def open_experiment(client: Any) -> str:
     """Return the id of the experiment; it is made, or taken out of the bin, where needed."""
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        uri = client.tracking_uri
-        root = Path(uri.removeprefix(SQLITE)).parent / "artifacts" if uri.startswith(SQLITE) else None
-        return str(client.create_experiment(EXPERIMENT, artifact_location=root and root.as_uri()))
+        database = database_of(client.tracking_uri)
+        place = None if database is None else artifacts_beside(database).as_uri()
+        try:
+            return str(client.create_experiment(EXPERIMENT, artifact_location=place, tags={KIND_TAG: KIND}))
+        except MlflowException as error:  # another search may have been faster
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                raise error
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    if KIND_TAG not in found.tags:
+        client.set_experiment_tag(found.experiment_id, KIND_TAG, KIND)
     return str(found.experiment_id)
 
 
-def find_runs(client: Any, experiment: str, search_id: str) -> dict[int | None, StoredRun]:
-    """Return the runs of a search by trial number, also those that a person deleted; its own run is under None."""
+def find_runs(client: Any, experiment: str, search_id: str, study_id: str = "") -> dict[int | None, StoredRun]:
+    """Return the runs of a search by trial number, also those that a person deleted; its own run is under None.
+
+    They are found by the random id that was made with the study. A search that an earlier version began has none: its
+    runs are those of its name without such an id.
+    """
     runs: dict[int | None, StoredRun] = {}
     token: str | None = ""
+    mark = (STUDY_TAG, study_id) if study_id else (SEARCH_TAG, search_id)
     while token is not None:
         page = client.search_runs(
             [experiment],
-            f"tags.`{SEARCH_TAG}` = '{search_id}'",
+            f"tags.`{mark[0]}` = '{mark[1]}'",
             ViewType.ALL,
             max_results=1000,
             order_by=["attributes.start_time DESC"],
@@ -136,7 +167,8 @@ def find_runs(client: Any, experiment: str, search_id: str) -> dict[int | None, 
         )
         for run in page:  # the oldest comes last and wins
             stored = _stored(run)
-            runs[stored.trial] = stored
+            if stored is not None and stored.tags.get(STUDY_TAG, "") == study_id:
+                runs[stored.trial] = stored
         token = page.token or None
     return runs
 
@@ -166,20 +198,22 @@ def download(uri: str, source: str, directory: Path) -> Path:
 class RunStore:
     """The runs of one search on one MLflow store."""
 
-    def __init__(self, uri: str, search_id: str) -> None:
+    def __init__(self, uri: str, search_id: str, study_id: str = "") -> None:
         self._client = connect(uri)
         self._experiment = open_experiment(self._client)
-        self._search_id = search_id
-        self.runs = find_runs(self._client, self._experiment, search_id)
+        self._marks = {SEARCH_TAG: search_id} | ({STUDY_TAG: study_id} if study_id else {})
+        self.runs = find_runs(self._client, self._experiment, search_id, study_id)
 
     def create(self, trial: int | None, name: str, tags: dict[str, str], time: int) -> StoredRun:
         """Create the run of a trial, below the run of the search, or the run of the search itself."""
-        marks = {SEARCH_TAG: self._search_id, "mlflow.source.name": "xa-search", "mlflow.source.type": "LOCAL"}
+        marks = {**self._marks, "mlflow.source.name": "xa-search", "mlflow.source.type": "LOCAL"}
         if trial is not None:
             marks |= {TRIAL_TAG: str(trial), "mlflow.parentRunId": self.runs[None].run_id}
         run = self._client.create_run(self._experiment, start_time=time, tags={**tags, **marks}, run_name=name)
-        self.runs[trial] = _stored(run)
-        return self.runs[trial]
+        stored = _stored(run)
+        assert stored is not None
+        self.runs[trial] = stored
+        return stored
 
     def log(
         self,
@@ -203,6 +237,7 @@ class RunStore:
                 params=[entry for entry in batch if isinstance(entry, StoredParam)],
                 tags=[entry for entry in batch if isinstance(entry, RunTag)],
             )
+        run.metrics.update({flat_name(name): float(value) for name, value in (metrics or {}).items()})
 
     def reopen(self, run: StoredRun) -> None:
         """Mark a run as running again."""
@@ -216,6 +251,12 @@ class RunStore:
         """Store a text as an artifact."""
         self._client.log_text(run.run_id, text, name)
 
+    def log_datasets(self, run: StoredRun, datasets: Iterable[Mapping[str, Any]]) -> None:
+        """Enter data sets as inputs of a run; one that it has already is entered once."""
+        inputs = [_dataset_input(one) for one in datasets]
+        if inputs:
+            self._client.log_inputs(run.run_id, inputs)
+
     def log_file(self, run: StoredRun, path: Path, folder: str) -> None:
         """Store a copy of a file as an artifact. Raises FileNotFoundError where it is gone."""
         if not path.is_file():
@@ -223,24 +264,45 @@ class RunStore:
         self._client.log_artifact(run.run_id, str(path), folder or None)
 
 
-def _stored(run: Any) -> StoredRun:
+def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
+    """Return what MLflow keeps of a split of a corpus, as events have it: see `DatasetsLogged`."""
+    rows = {lang: int(count) for lang, count in data["rows"].items()}
+    dataset = Dataset(
+        name=data["name"],
+        digest=data["digest"][:LONGEST_DIGEST],
+        source_type="local",
+        source=json.dumps({"uri": data["source"]}),
+        profile=json.dumps({"num_rows": sum(rows.values()), "rows": rows}),
+    )
+    return DatasetInput(dataset=dataset, tags=[InputTag(key=MLFLOW_DATASET_CONTEXT, value=data["context"])])
+
+
+def _stored(run: Any) -> StoredRun | None:
+    """Return a run as we know it; none for a run of somebody else who marked it so that we cannot read it."""
     trial = run.data.tags.get(TRIAL_TAG)
+    if trial is not None and not trial.isdecimal():
+        return None
     return StoredRun(
         run_id=run.info.run_id,
         trial=None if trial is None else int(trial),
         status=run.info.status,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
+        metrics=dict(run.data.metrics),
         deleted=run.info.lifecycle_stage == "deleted",
     )
 
 
 def check_access(uri: str) -> str:
-    """Return what to know of a server that cannot be asked now; else nothing. Raises TrackerRefusedError."""
-    if urlsplit(uri).scheme not in ("http", "https"):
+    """Return what to know of a server that cannot be asked now; else nothing.
+
+    Raises TrackerRefusedError, and UsageError for a store that would be damaged where it lies.
+    """
+    refuse_shared_sqlite(uri)
+    if not is_server(uri):
         return ""
     try:
-        with plainly(uri), short_timeouts():
+        with plainly(uri), timeouts():
             connect(uri).get_experiment_by_name(EXPERIMENT)
     except TrackerRefusedError:
         raise

@@ -1,64 +1,34 @@
-"""The driver's one writer to MLflow. In: tracking events. Out: one run a search and one a trial, whatever happens.
+"""The driver's one way to MLflow. In: tracking events. Out: a spool on disk, and an MLflow that gets what is in it.
 
-Each event goes to the spool first and to MLflow when it answers. Runs are found by tag and steps are written once, so
-that the whole spool can be replayed at any time and changes nothing.
+Each event that has news goes to the spool; a thread of its own drains that. However slow MLflow is, who records an
+event waits for the disk alone.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock, Thread
 
-from xa_search.tracking.events import (
-    EpochLogged,
-    Event,
-    FileLogged,
-    Param,
-    SearchEnded,
-    SearchStarted,
-    TrialEnded,
-    TrialStarted,
-    trial_tags,
-)
+from xa_search.tracking.address import without_password
+from xa_search.tracking.events import Event, FileLogged, SearchEnded, SearchStarted
+from xa_search.tracking.news import Told, file_digest
 from xa_search.tracking.spool import Progress, Spool, SpooledEvent
 from xa_search.tracking.store import (
-    LONGEST_VALUE,
+    SHORTEST_TIMEOUT,
     RunStore,
     StoredRun,
     first_line,
     is_permanent,
     refusal,
-    short_timeouts,
-    without_password,
+    timeouts,
 )
+from xa_search.tracking.writer import SpoolState, Writer
 
-LAST_STEP_TAG = "xa.last_step"
-TIMEOUT_SECONDS = 3.0
+LONGEST_TIMEOUT = 60
 LONGEST_PAUSE_SECONDS = 60.0
-
-
-@dataclass(slots=True)
-class SpoolState:
-    """What the applied events have told, as far as the next ones need it."""
-
-    starts: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
-    last_steps: dict[int, int] = field(default_factory=dict)
-    ends: dict[int, int] = field(default_factory=dict)
-    trials: set[int] = field(default_factory=set)
-
-    def listen(self, event: Event, stamp: int) -> None:
-        """Take in an applied event. A trial ends when it is first told to, though its test may be told later."""
-        if isinstance(event, SearchStarted):
-            self.starts += 1
-            self.tags = event.tags
-        elif isinstance(event, EpochLogged):
-            self.last_steps[event.number] = max(event.step, self.last_steps.get(event.number, 0))
-        elif isinstance(event, TrialStarted):
-            self.trials.add(event.number)
-            self.ends.pop(event.number, None)
-        elif isinstance(event, TrialEnded):
-            self.ends.setdefault(event.number, stamp)
+LAST_WORD_SECONDS = 3.0
 
 
 def own_events(events: Iterable[SpooledEvent], search_id: str) -> list[SpooledEvent]:
@@ -86,45 +56,75 @@ class SyncState:
 
 
 class Tracker:
-    """Writes the events of one search to its spool and to MLflow. An MLflow that is away costs nothing but delay."""
+    """Writes the events of one search to its spool and to MLflow. An MLflow that is away costs nothing but delay.
 
-    def __init__(self, spool: Spool, tracking_uri: str, search_id: str) -> None:
-        self._spool, self._uri, self._search_id = spool, tracking_uri, search_id
-        self._store: RunStore | None = None
+    Runs are found by `study_id`, the random id that was made with the study; a search of an earlier version has none.
+    """
+
+    def __init__(self, spool: Spool, tracking_uri: str, search_id: str, study_id: str = "") -> None:
+        self._spool, self._uri, self._search_id, self._study_id = spool, tracking_uri, search_id, study_id
+        self._directory = spool.path.absolute().parent
+        self._progress = Progress.beside(spool.path, tracking_uri)
+        self._recording, self._writing = Lock(), Lock()
+        self._thread: Thread | None = None
+        self._writer: Writer | None = None
+        self._timeout = SHORTEST_TIMEOUT
         self._pause, self._next_try = 0.0, 0.0
         self._away, self._refused = "", ""
-        self._progress = Progress.beside(spool.path, tracking_uri)
         self._applied, self._given, self._spool_state = 0, 0, SpoolState()
-        self._pending: list[SpooledEvent] = []
-        self._rewind(self._progress.read())
+        self._pending: deque[SpooledEvent] = deque()
+        self._told = Told()
+        self._resumption: SearchStarted | None = None
+        self.has_news = False
+        """Whether this process told anything new."""
+        for spooled in self._rewind(self._progress.read()):
+            self._told.listen(spooled.event)
 
     def note(self, event: Event) -> None:
-        """Put an event into the spool; MLflow gets it with the next one that is recorded.
+        """Put an event into the spool, if it has news; MLflow gets it with the next one that is recorded.
 
-        Raises XaSearchError only when the spool cannot be written.
+        That a search resumes is told with the first news of it. Raises XaSearchError where the spool cannot be written.
         """
-        self._pending.append(self._spool.append(event))
+        if isinstance(event, FileLogged):
+            event = self._as_told(event)
+        with self._recording:
+            if isinstance(event, SearchStarted) and self._told.starts:
+                self._resumption = event
+                return
+            news = self._told.news(event)
+            if news is not None and not (self._resumption and self._told.is_finished and _is_no_finish(news)):
+                self._tell(news)
 
     def record(self, event: Event) -> None:
-        """Put an event into the spool, then give MLflow what waits, for a few seconds at most.
+        """Put an event into the spool, if it has news, and let MLflow have what waits; do not wait for that.
 
-        Raises XaSearchError only when the spool cannot be written.
+        The end of a search may be the last word of this process: for it, MLflow has a few seconds. Raises XaSearchError
+        only when the spool cannot be written.
         """
         self.note(event)
-        if time.monotonic() >= self._next_try:
-            self._apply_pending(time.monotonic() + TIMEOUT_SECONDS)
+        self._begin_to_drain()
+        if isinstance(event, SearchEnded) and (thread := self._thread) is not None:
+            thread.join(LAST_WORD_SECONDS)
+
+    def repair(self, event: Event) -> None:
+        """Tell again what MLflow was told, but has not got."""
+        with self._recording:
+            self._tell(event)
+        self._begin_to_drain()
 
     def sync(self) -> SyncState:
         """Give MLflow everything that waits, now, and tell what is left."""
-        self._apply_pending(float("inf"))
+        with self._writing:
+            self._drain()
         return self.state
 
     def runs(self) -> dict[int | None, StoredRun] | None:
         """Give MLflow everything that waits, then return its runs as they are now; none while it is away."""
         self.sync()
-        self._store = None
-        self.sync()
-        return None if self._store is None or self._pending else self._store.runs
+        with self._writing:
+            self._writer = None
+            self._drain()
+            return None if self._writer is None or self._pending else self._writer.store.runs
 
     @property
     def reported(self) -> SpoolState:
@@ -141,33 +141,67 @@ class Tracker:
             problem=self._away or self._refused,
         )
 
-    def _apply_pending(self, deadline: float) -> None:
-        with short_timeouts():
-            try:
-                store = self._connected()
-                while self._pending and time.monotonic() < deadline:
-                    self._apply_next(store)
-                self._away, self._pause, self._next_try = "", 0.0, 0.0
-            except Exception as error:  # whatever it is, it must not end the search; the spool keeps the events
-                where, reason = f"MLflow at {without_password(self._uri)}", refusal(error)
-                fails = f"fails ({first_line(error)}); run this command again when it is back"
-                self._away = f"{where} {reason}, then run this command again" if reason else f"{where} {fails}"
-                self._store = None
-                self._pause = min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * self._pause))
-                self._next_try = time.monotonic() + self._pause
+    def _as_told(self, event: FileLogged) -> FileLogged:
+        """Return an event of a file with its place in the search's folder and the hash of what is in it."""
+        path = Path(event.path)
+        inside = path.relative_to(self._directory) if path.is_relative_to(self._directory) else path
+        return replace(event, path=str(inside), digest=file_digest(self._directory / path))
 
-    def _connected(self) -> RunStore:
-        """Return the store; where it knows nothing of this search, the whole spool is due again."""
-        if self._store is None:
-            self._store = RunStore(self._uri, self._search_id)
-            if None not in self._store.runs and self._applied:
+    def _tell(self, event: Event) -> None:
+        """Put an event into the spool, after the search's resumption. Whoever calls it has the lock for recording."""
+        resumption, self._resumption = self._resumption, None
+        for one in (event,) if resumption is None else (resumption, event):
+            self._pending.append(self._spool.append(one))
+            self._told.listen(one)
+        self.has_news = True
+
+    def _begin_to_drain(self) -> None:
+        with self._recording:
+            if self._thread is None and self._pending and time.monotonic() >= self._next_try:
+                self._thread = Thread(target=self._drain_beside, name="MLflow", daemon=True)
+                self._thread.start()
+
+    def _drain_beside(self) -> None:
+        """Drain the spool in a thread of its own; whoever records an event when it has ended begins another."""
+        while True:
+            with self._writing:
+                self._drain()
+            with self._recording:
+                if not self._pending or self._away:
+                    self._thread = None
+                    return
+
+    def _drain(self) -> None:
+        """Apply what waits. Whoever calls it has the lock for writing."""
+        try:
+            writer = self._connected()
+            while self._pending:
+                self._apply_next(writer)
+            self._away, self._pause, self._next_try = "", 0.0, 0.0
+        except Exception as error:  # whatever it is, it must not end the search; the spool keeps the events
+            where, reason = f"MLflow at {without_password(self._uri)}", refusal(error)
+            fails = f"fails ({first_line(error)}); run this command again when it is back"
+            self._away = f"{where} {reason}, then run this command again" if reason else f"{where} {fails}"
+            self._writer = None
+            self._timeout = min(LONGEST_TIMEOUT, 2 * self._timeout)
+            self._pause = min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * self._pause))
+            self._next_try = time.monotonic() + self._pause
+
+    def _connected(self) -> Writer:
+        """Return the writer; where its store knows nothing of this search, the whole spool is due again."""
+        if self._writer is None:
+            with timeouts(self._timeout):
+                store = RunStore(self._uri, self._search_id, self._study_id)
+            self._writer = Writer(store, self._search_id, self._directory)
+            if None not in store.runs and self._applied:
                 self._rewind(0)
-        return self._store
+        return self._writer
 
-    def _apply_next(self, store: RunStore) -> None:
+    def _apply_next(self, writer: Writer) -> None:
         spooled = self._pending[0]
         try:
-            self._apply(store, spooled.event, spooled.time)
+            with timeouts(self._timeout):
+                writer.apply(spooled.event, spooled.time, self._spool_state)
         except Exception as error:
             if not is_permanent(error):
                 raise
@@ -177,69 +211,21 @@ class Tracker:
         self._applied = spooled.sequence
         self._given += 1
         self._progress.write(self._applied)
-        del self._pending[0]
+        self._pending.popleft()
 
-    def _apply(self, store: RunStore, event: Event, stamp: int) -> None:
-        state = self._spool_state
-        if isinstance(event, SearchStarted):
-            run = self._search_run(store, event.tags, stamp)
-            self._describe(store, run, event.params, event.tags, state.starts)
-            for name, text in event.texts.items():
-                store.log_text(run, text, name)
-        elif isinstance(event, TrialStarted):
-            tags = trial_tags(state.tags, event.tags)
-            run = self._trial_run(store, event.number, tags, stamp)
-            self._describe(store, run, event.params, tags, max(0, state.starts - 1))
-        elif isinstance(event, EpochLogged):
-            self._log_epoch(store, event, stamp)
-        elif isinstance(event, TrialEnded):
-            run = self._trial_run(store, event.number, state.tags, stamp)
-            step = state.last_steps.get(event.number, 0)
-            store.log(run, time=stamp, step=step, metrics=event.metrics, tags=event.tags)
-            store.end(run, event.status, state.ends.get(event.number, stamp))
-        elif isinstance(event, FileLogged):
-            number = event.number
-            search_run = self._search_run(store, state.tags, stamp)
-            run = search_run if number is None else self._trial_run(store, number, state.tags, stamp)
-            store.log_file(run, Path(event.path), event.folder)
-        elif isinstance(event, SearchEnded):
-            run = self._search_run(store, state.tags, stamp)
-            store.log(run, time=stamp, metrics=event.metrics, tags=event.tags)
-            store.end(run, event.status, stamp)
+    def _rewind(self, applied: int) -> list[SpooledEvent]:
+        """Take the events after `applied` as waiting; return all."""
+        with self._recording:
+            events = own_events(self._spool.read(), self._search_id)
+            self._applied = applied
+            self._spool_state = SpoolState()
+            for spooled in events:
+                if spooled.sequence <= applied:
+                    self._spool_state.listen(spooled.event, spooled.time)
+            self._pending = deque(spooled for spooled in events if spooled.sequence > applied)
+            return events
 
-    def _describe(
-        self, store: RunStore, run: StoredRun, params: dict[str, Param], tags: dict[str, str], resumes: int
-    ) -> None:
-        """Write params and tags of a run that goes on. MLflow's params are final: one that changed becomes a tag."""
-        texts: dict[str, Param] = {name: str(value)[:LONGEST_VALUE] for name, value in params.items()}
-        new = {name: text for name, text in texts.items() if name not in run.params}
-        changed = {name: str(text) for name, text in texts.items() if run.params.get(name, text) != text}
-        store.log(run, params=new, tags=tags | {f"resume_{resumes}_{name}": text for name, text in changed.items()})
-        run.params.update({name: str(text) for name, text in new.items()})
-        store.reopen(run)
 
-    def _log_epoch(self, store: RunStore, event: EpochLogged, stamp: int) -> None:
-        run = self._trial_run(store, event.number, self._spool_state.tags, stamp)
-        if event.step > int(run.tags.get(LAST_STEP_TAG, 0)):
-            last_step = {LAST_STEP_TAG: str(event.step)}
-            store.log(run, time=stamp, step=event.step, metrics=event.metrics, tags=last_step)
-            run.tags.update(last_step)
-
-    def _search_run(self, store: RunStore, tags: dict[str, str], stamp: int) -> StoredRun:
-        return store.runs.get(None) or store.create(None, self._search_id, tags, stamp)
-
-    def _trial_run(self, store: RunStore, number: int, tags: dict[str, str], stamp: int) -> StoredRun:
-        self._search_run(store, self._spool_state.tags, stamp)
-        role = tags.get("role", "searched")
-        name = f"trial-{number:03}" + ("" if role == "searched" else f"-{role}")
-        return store.runs.get(number) or store.create(number, name, tags, stamp)
-
-    def _rewind(self, applied: int) -> None:
-        """Take the events after `applied` as waiting."""
-        events = own_events(self._spool.read(), self._search_id)
-        self._applied = applied
-        self._spool_state = SpoolState()
-        for spooled in events:
-            if spooled.sequence <= applied:
-                self._spool_state.listen(spooled.event, spooled.time)
-        self._pending = [spooled for spooled in events if spooled.sequence > applied]
+def _is_no_finish(event: Event) -> bool:
+    """Tell whether an event says that the search was stopped, or failed."""
+    return isinstance(event, SearchEnded) and event.status != "FINISHED"

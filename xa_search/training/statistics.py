@@ -8,9 +8,8 @@ to them, stand in one row. With n seeds, each of which gives every system, the v
     SE^2 = v_seed + v_utt          df = SE^2 / (v_seed / (n - 1) + v_utt / (m - 1))
 
 and the interval D +- t(df) SE. Welch's and Satterthwaite's df has squared variances in place of these; over three seeds
-that make up most of the spread its interval holds the truth in 92.1% only, as v_seed is itself so unsure. This one, the
-and the interval D +- t(df) SE. Welch and Satterthwaite have squared variances in the df; over three seeds
-seeds and utterances have together stands in both parts: the interval is wide rather than narrow, and
+that make up most of the spread its interval holds the truth in 92.1% only, as v_seed is itself so unsure. What seeds
+and utterances have together stands in both parts: the interval is wide rather than narrow, and
 `benchmarks/interval_coverage.py` prints by how much. One seed tells nothing of another, and two say so little of their
 spread that no interval over them is of use: then it is that of the test set alone, and says so.
 

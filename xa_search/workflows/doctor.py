@@ -25,6 +25,8 @@ from xa_search.search.budgets import GB, format_bytes
 from xa_search.search.connection import connected
 from xa_search.search.node_check import SHOWN, Expected, code_hash, expected_of_nodes, storage_fault
 from xa_search.search.ray_nodes import ask_nodes
+from xa_search.tracking.address import database_of
+from xa_search.tracking.registry import list_models, missing_files
 from xa_search.tracking.store import check_access
 
 PACKAGES = ("ray", "torch", "transformers", "optuna", "mlflow")
@@ -173,7 +175,26 @@ def examine(home: Path, tracker: str, address: str | None) -> Diagnosis:
     finally:
         with suppress(OSError):
             folder.rmdir()
-    return Diagnosis(nodes=tuple(nodes), findings=tuple(findings_of(here, nodes)))
+    found = [*findings_of(here, nodes), *models_without_files(tracker, here.tracker)]
+    return Diagnosis(nodes=tuple(nodes), findings=tuple(found))
+
+
+def models_without_files(uri: str, fault: str = "") -> Iterator[Finding]:
+    """Look whether what the aliases of registered models point at is there; nothing is asked of a faulty tracker."""
+    database = database_of(uri)
+    if fault or (database is not None and not database.exists()):
+        return
+    for one in list_models(uri):
+        missing = missing_files(uri, one.name, one.version) if one.aliases else ()
+        if missing:
+            yield Finding(
+                node="this machine",
+                what="model",
+                found=f"{one.name} version {one.version} lacks {', '.join(sorted(missing))}",
+                wanted="all its files",
+                fix=f"run its search {one.search_id} again, which uploads them",
+                delays=True,
+            )
 
 
 def findings_of(here: NodeReport, nodes: Sequence[NodeStatus]) -> Iterator[Finding]:

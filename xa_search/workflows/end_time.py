@@ -19,6 +19,8 @@ from xa_search.workflows.preflight import Prepared
 
 TEST_OVER_DEV = 2
 """MTOP, MTOD and MultiATIS++ test on 1.8 to 2.1 times as many utterances as their English dev splits have."""
+LEAST_MODELS = 2
+"""The winner and the zero-shot trial."""
 REGISTRATION_SECONDS = 30.0
 """A fresh process loads its libraries, and MLflow gets plots, files and the model."""
 
@@ -46,15 +48,16 @@ class EndTime:
         models = kinds + [trial for trial in complete if trial.role == "baseline" and trial not in kinds][:1]
         rows = {trial.number: self._rows(trial.settings) for trial in models}
         each = [_seconds(trial, *rows[trial.number]) for trial in models]
-        waves = math.ceil(len(models) * self._plan.models_a_trial / slots)
+        asked = max(LEAST_MODELS, len(models))
+        waves = math.ceil(asked * self._plan.models_a_trial / slots)
         loads = median(_loading(trial) for trial in models)
         end = waves * max(each) + 2 * loads + REGISTRATION_SECONDS
         if not self._is_told:
             self._is_told = True
-            tested = max(asked for _, asked in rows.values())
+            tested = max(of_model for _, of_model in rows.values())
             self._note(
                 f"the end will take about {end:.0f} s, which trials leave of the budget (half of it at most): "
-                f"{len(models)} models, {slots} at a time, each {loads:.1f} s to load and about {tested} rows to test "
+                f"{asked} models, {slots} at a time, each {loads:.1f} s to load and about {tested} rows to test "
                 f"and inspect, and {REGISTRATION_SECONDS:.0f} s to register"
             )
         return Reserved(before=self._before, end=end)

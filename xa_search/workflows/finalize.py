@@ -17,7 +17,9 @@ from xa_search.records.search import trial_directory
 from xa_search.search.end_tasks import EndTasks
 from xa_search.search.study import SearchStudy
 from xa_search.search.winner import best_of_each_kind, choose_winner
-from xa_search.tracking.events import FileLogged, SearchEnded
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.datasets import tests_read
+from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded
 from xa_search.tracking.events import trial_ended as trial_ended_event
 from xa_search.tracking.inspection_report import inspection_summary, write_inspection
 from xa_search.tracking.isolated_process import IsolatedProcess, LoadsBack
@@ -25,10 +27,10 @@ from xa_search.tracking.plots import write_plots
 from xa_search.tracking.reconcile import reconcile
 from xa_search.tracking.registration import LoadedBackOnNode, Registration, register_winner
 from xa_search.tracking.report import language_rows, language_table, write_report
-from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import all_weights
+from xa_search.workflows.comparisons import ask_comparisons
 from xa_search.workflows.end_questions import AskedTrial, answers_of, ask_trials, texts_to_compare
 from xa_search.workflows.inspection import trial_inspection
 from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
@@ -63,9 +65,10 @@ def finalize_search(
         here = plan.address is None
         first = stack.enter_context(IsolatedProcess(uri)) if here else None
         with meter.stage("evaluation"):
-            record, asked = _conclude(end, reporter)
+            record, asked, tested_on = _conclude(end, reporter)
             findings = {number: _look_inside(plan, one, reporter) for number, one in asked.items()}
         with meter.stage("tracking"):
+            tracker.record(tested_on)
             tracker.record(FileLogged(path=str(plan.directory / TEST_CHECK)))
             for number, paths in findings.items():
                 for path in paths:
@@ -79,7 +82,7 @@ def finalize_search(
                 return record, ()
 
 
-def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dict[int, AskedTrial]]:
+def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dict[int, AskedTrial], DatasetsLogged]:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     plan, trials = end.plan, end.study.trials()
     winner = choose_winner(trials)
@@ -94,6 +97,10 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
     plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
     tested = [*compared.values(), *others]
     asked = ask_trials(plan, end.prepared, tested, _inspected(winner, tested), end.tasks)
+    comparisons = ask_comparisons(plan, end.prepared, winner, end.tasks)
+    test_metrics = {number: one.scores() for number, one in asked.items()}
+    reporter.note("the winner's settings once more, without alignment: what is gained beyond that, alignment gained")
+    fair = comparisons.fair_baseline()
     record = SearchRecord(
         search_id=plan.search_id,
         source=plan.space.source,
@@ -102,13 +109,17 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
         trials=trials,
         winner=winner.number,
         baseline=None if baseline is None else baseline.number,
-        test_metrics={number: one.scores() for number, one in asked.items()},
+        test_metrics=test_metrics,
         importances=end.study.importances(),
+        study_id=end.study.study_id,
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
         data=(*told_data(end.prepared.check, plan), *told_losses(check)),
+        fair_baseline=None if isinstance(fair, str) else fair,
+        no_fair_baseline=fair if isinstance(fair, str) else "",
+        floors=comparisons.floors(),
     )
-    return record, asked
+    return record, asked, tests_read(end.prepared.corpus, check, plan.space.tested_languages)
 
 
 def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int]) -> list[TrialRecord]:

@@ -43,7 +43,7 @@ def sync_search(search: SearchHistory, uri: str) -> Synced:
     with only_driver(search.directory):
         spool = Spool(search.directory / SPOOL)
         is_lost = not spool.read()
-        tracker = Tracker(spool, uri, search.search_id)
+        tracker = Tracker(spool, uri, search.search_id, search.study_id)
         if is_lost and search.plan is not None:
             tracker.record(_started(search.plan))
         caught_up = reconcile(tracker, search.trials, partial(trial_directory, search.directory))
@@ -56,7 +56,7 @@ def log_files(search: SearchHistory, uri: str, paths: Iterable[Path], folder: st
     if not Spool(search.directory / SPOOL).read():
         sync_search(search, uri)
     with only_driver(search.directory):
-        tracker = Tracker(Spool(search.directory / SPOOL), uri, search.search_id)
+        tracker = Tracker(Spool(search.directory / SPOOL), uri, search.search_id, search.study_id)
         for path in paths:
             tracker.record(FileLogged(path=str(path), folder=folder))
         return tracker.sync()
@@ -128,7 +128,7 @@ def clean_shared(home: Path, searches: Sequence[SearchHistory], *, rehearse: boo
 def clean_deleted_runs(search: SearchHistory, uri: str, *, rehearse: bool) -> Cleaned:
     """Remove the search's runs that a person deleted in the UI, with their artifacts; on a local store only."""
     garbage = []
-    for run in deleted_runs(uri, search.search_id) if search.is_over else ():
+    for run in deleted_runs(uri, search.search_id, search.study_id) if search.is_over else ():
         garbage.append(_garbage(run.artifacts, "deleted run"))
         if not rehearse:
             remove_for_good(uri, run)

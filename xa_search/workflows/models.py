@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from xa_search.tracking import registry
+from xa_search.tracking.address import is_server, tracking_uri, without_password
 from xa_search.tracking.bundle import Bundle, as_shown
-from xa_search.tracking.registration import load_version, promote
-from xa_search.tracking.store import tracking_uri
+from xa_search.tracking.export import export_bundle
+from xa_search.tracking.registration import load_version, promote, version_bundle
 
 
 def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
@@ -41,24 +42,56 @@ def named_bundle(home: Path, model: str | None, note: Callable[[str], None] = la
     Where there is no champion it means the candidate; `note` hears which of them it is. MLflow's own way to write it,
     models:/NAME@ALIAS, will do too.
     """
-    model = model and model.removeprefix(registry.MODELS)
     uri = tracking_uri(home)
-    name, alias_or_version = model, None
-    for separator in ("@", "/"):
-        if model and separator in model:
-            name, _, alias_or_version = model.partition(separator)
+    return load_version(uri, _named_version(uri, model, note))
+
+
+def export_model(
+    home: Path, model: str, directory: Path, note: Callable[[str], None] = lambda _: None
+) -> tuple[Path, ...]:
+    """Write a registered model, named as for `named_bundle`, as a folder that needs no xa-search; return its files."""
+    uri = tracking_uri(home)
+    with version_bundle(uri, _named_version(uri, model, note)) as bundle:
+        return export_bundle(bundle, directory)
+
+
+def _named_version(uri: str, model: str | None, note: Callable[[str], None]) -> registry.RegisteredVersion:
+    """Find the version that somebody named, and say which one it is where no alias or number was given."""
+    name, alias_or_version = _parts_of(model)
     version = registry.find_version(uri, name, alias_or_version)
     if alias_or_version is None:
         is_champion = registry.CHAMPION in version.aliases
         role = registry.CHAMPION if is_champion else f"{registry.CANDIDATE}, as there is no {registry.CHAMPION}"
         note(f"model: {version.name} version {version.version}, the {role}")
-    return load_version(uri, version)
+    return version
+
+
+def _parts_of(model: str | None) -> tuple[str | None, str | None]:
+    """Return the name that somebody gave of a model, and its alias or version."""
+    model = model and model.removeprefix(registry.MODELS)
+    name, alias_or_version = model, None
+    for separator in ("@", "/"):
+        if model and separator in model:
+            name, _, alias_or_version = model.partition(separator)
+    return name, alias_or_version
 
 
 def promote_version(home: Path, name: str, version: int) -> str:
     """Let `champion` point at a version, and say so in one line."""
     promoted = promote(tracking_uri(home), name, version)
     return f"{promoted.name} version {promoted.version} is the champion now"
+
+
+def mlflow_page(home: Path) -> str:
+    """Return the page that an MLflow server shows by itself; empty where the store is none.
+
+    Raises XaSearchError where the server is away or refuses.
+    """
+    uri = tracking_uri(home)
+    if not is_server(uri):
+        return ""
+    registry.list_models(uri)
+    return without_password(uri)
 
 
 def mlflow_ui_command(home: Path, port: int) -> tuple[list[str], dict[str, str], str]:

@@ -29,7 +29,8 @@ from xa_search.records import (
 from xa_search.records.trial import WEIGHT
 from xa_search.search.budgets import encoder_bytes, folder_bytes, format_bytes, shared_bytes, trials_bytes
 from xa_search.search.conditions import unread_settings
-from xa_search.search.node_check import check_address
+from xa_search.search.history import CODE
+from xa_search.search.node_check import check_address, code_hash
 from xa_search.search.resources import slots_here
 from xa_search.tracking.store import check_access
 from xa_search.training.progress import PROGRESS
@@ -304,4 +305,4 @@ def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
 def identity_of(prepared: Prepared) -> dict[str, str]:
     """Return what a search was begun with besides its plan, and has to go on with."""
     tokenizers = {f"tokenizer of {size}": found.tokenizer_fingerprint for size, found in prepared.encoders.items()}
-    return {"corpus": prepared.fingerprint, "xa-search": __version__, **tokenizers}
+    return {"corpus": prepared.fingerprint, "xa-search": __version__, CODE: code_hash(), **tokenizers}

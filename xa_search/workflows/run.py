@@ -19,19 +19,21 @@ from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, Trial
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.end_tasks import TasksHere, TasksOnRay
-from xa_search.search.history import check_resumable, check_same_search
+from xa_search.search.history import changed_code, check_resumable, check_same_search
 from xa_search.search.memory_profile import MemoryProfile
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
-from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
+from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.datasets import splits_read
+from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
 from xa_search.tracking.reconcile import reconcile
 from xa_search.tracking.registration import Registration
 from xa_search.tracking.report import write_cost
-from xa_search.tracking.spool import Spool
-from xa_search.tracking.store import tracking_uri
+from xa_search.tracking.spool import SPOOL, Spool
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.device import FeedForward, choose_precision, trial_device
 from xa_search.training.progress import remove_progress
+from xa_search.training.registry import learn_from_target_labels, selection_rule
 from xa_search.training.trial import train_trial
 from xa_search.workflows.end_time import EndTime
 from xa_search.workflows.finalize import EndOf, finalize_search
@@ -77,15 +79,18 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
         prepared = _prepare(plan, reporter)
     # One spool has one writer, and what is chosen, tested and registered is no garbage: nobody else touches the search.
     with only_driver(plan.directory):
-        tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
+        study = open_study(plan, identity_of(prepared))
+        spool = Spool(plan.directory / SPOOL)
+        tracker = Tracker(spool, tracking_uri(plan.home), plan.search_id, study.study_id)
         with _mark_end(tracker):
-            study = _open(plan, prepared, tracker, reporter, meter)
+            _begin(plan, prepared, study, tracker, reporter, meter)
             budget, record, registrations = _search(plan, prepared, study, tracker, reporter, meter)
         remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
-        for path in write_cost(cost, plan.directory / "report"):
-            tracker.record(FileLogged(path=str(path), folder="report"))
-        tracker.record(cost_logged(cost))
+        if tracker.has_news:  # else this run found the search finished: what it took is no cost of the search
+            for path in write_cost(cost, plan.directory / "report"):
+                tracker.record(FileLogged(path=str(path), folder="report"))
+            tracker.record(cost_logged(cost))
         return SearchResult(
             record=record, registrations=registrations, tracking=tracker.sync(), cost=cost, budget=budget
         )
@@ -123,19 +128,27 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     uri = tracking_uri(plan.home)
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
     prepared = prepare_checked(plan, checked, sizes, reporter.note)
-    check_same_search(plan, identity_of(prepared))
+    identity = identity_of(prepared)
+    check_same_search(plan, identity)
+    if changed := changed_code(plan.directory, identity):
+        reporter.note(changed)
     reporter.note(told_held_out(plan, prepared))
     return prepared
 
 
-def _open(
-    plan: Plan, prepared: Prepared, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
-) -> "SearchStudy":
-    """Begin or reopen the run and the study of a search."""
+def _begin(
+    plan: Plan,
+    prepared: Prepared,
+    study: SearchStudy,
+    tracker: Tracker,
+    reporter: ProgressReporter,
+    meter: CostMeter,
+) -> None:
+    """Begin or resume the run of a search, and what its study keeps."""
     with meter.stage("start"):
         # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
         tracker.note(_search_started(plan, prepared))
-        study = open_study(plan, identity_of(prepared))
+        tracker.note(_splits_read(plan, prepared))
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         reconcile(tracker, study.trials(), partial(trial_directory, plan.directory))
@@ -143,7 +156,6 @@ def _open(
         if earlier := study.trials():
             reporter.resumed(earlier)
         _note_precision(plan, prepared, reporter)
-    return study
 
 
 @contextmanager
@@ -187,6 +199,16 @@ def _search_started(plan: Plan, prepared: Prepared) -> SearchStarted:
             "plan.json": plan.model_dump_json(indent=2),
         }
         | _check_texts(prepared.check),
+    )
+
+
+def _splits_read(plan: Plan, prepared: Prepared) -> DatasetsLogged:
+    return splits_read(
+        prepared.corpus,
+        prepared.check,
+        prepared.fingerprint,
+        target_train=learn_from_target_labels(plan.space.methods),
+        target_dev=selection_rule(plan.space.selection).reads_target_labels,
     )
 
 
