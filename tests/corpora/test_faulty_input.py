@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 from xa_search.corpora import check_corpus, open_corpus
+from xa_search.corpora.own.arrow_form import arrow_records
 from xa_search.corpora.raw_files import RawFiles
 from xa_search.errors import DataError, UsageError
 from xa_search.training.transfer import read_label_map
@@ -55,3 +57,20 @@ def test_a_name_that_no_file_can_have_is_that_of_none(tmp_path):
     for space in (LONG, f"{LONG}.yaml", str(tmp_path / "space.yaml")):
         with pytest.raises(UsageError, match=r"unknown|no such file"):
             make_plan(space, home=tmp_path)
+
+
+def test_rows_that_a_damaged_parquet_file_leaves_out_are_not_lost_in_silence(write):
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["wake", "me", "up", "now"]}), out, compression="none")
+    whole = out.getvalue()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    ends = set()
+    for place in range(4, footer):
+        for bit in (1, 2, 8):
+            damaged = whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :]
+            files = RawFiles.open(write({"a.parquet": damaged}))
+            try:
+                ends.add(len(list(arrow_records(files, "a.parquet"))))
+            except DataError as error:
+                ends.add("left out" if "0 of its 4 rows" in str(error) else "refused")
+    assert ends == {4, "left out", "refused"}

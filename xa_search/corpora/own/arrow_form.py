@@ -66,8 +66,12 @@ def _batches(file: IO[bytes], name: str) -> Iterator[tuple[Any, Names]]:
         return
     with pyarrow.parquet.ParquetFile(file) as table:
         names = _label_names(table.schema_arrow)
+        read = 0
         for batch in table.iter_batches(batch_size=BATCH_ROWS):
+            read += batch.num_rows
             yield batch, names
+        if read != table.metadata.num_rows:  # pyarrow ends without a word where one column does
+            raise ValueError(f"{read} of its {table.metadata.num_rows} rows can be read")
 
 
 def _check_places(batch: Any) -> None:
