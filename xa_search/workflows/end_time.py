@@ -51,14 +51,15 @@ class EndTime:
         asked = max(LEAST_MODELS, len(models))
         waves = math.ceil(asked * self._plan.models_a_trial / slots)
         loads = median(_loading(trial) for trial in models)
-        end = waves * max(each) + 2 * loads + REGISTRATION_SECONDS
+        asked_for, fair = waves * max(each), kinds[0].seconds
+        end = (max(asked_for, fair) if slots > 1 else asked_for + fair) + 2 * loads + REGISTRATION_SECONDS
         if not self._is_told:
             self._is_told = True
             tested = max(of_model for _, of_model in rows.values())
             self._note(
                 f"the end will take about {end:.0f} s, which trials leave of the budget (half of it at most): "
                 f"{asked} models, {slots} at a time, each {loads:.1f} s to load and about {tested} rows to test "
-                f"and inspect, and {REGISTRATION_SECONDS:.0f} s to register"
+                f"and inspect, {fair:.0f} s for the fair baseline, and {REGISTRATION_SECONDS:.0f} s to register"
             )
         return Reserved(before=self._before, end=end)
 
