@@ -17,23 +17,25 @@ child = subprocess.Popen([sys.executable, "-c", grandchild], start_new_session=T
 with interrupts.ended_by_two_interrupts():
     try:
         print(child.pid, flush=True)
-        time.sleep(1000)
+        while True:  # a signal that comes just before a sleep is heeded after it
+            time.sleep(0.02)
     except KeyboardInterrupt:
         print("first", flush=True)
-    time.sleep({rest})
+    for _ in range({rest}):
+        time.sleep(0.02)
 child.kill()
 """
 
 
-def stubborn(together: float, rest: float) -> "subprocess.Popen[str]":
-    """Start a process that goes on for some seconds after the first interruption."""
+def stubborn(together: float, rest: int) -> "subprocess.Popen[str]":
+    """Start a process that goes on for so many short sleeps after the first interruption."""
     command = [sys.executable, "-c", STUBBORN.format(together=together, rest=rest)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_interruption_ends_all_at_once_and_resumable(second: signal.Signals) -> None:
-    with stubborn(together=0, rest=1000) as process:
+    with stubborn(together=0, rest=100_000) as process:
         assert process.stdout is not None
         started = psutil.Process(int(process.stdout.readline()))
         process.send_signal(signal.SIGINT)

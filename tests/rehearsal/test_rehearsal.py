@@ -154,7 +154,8 @@ def test_a_run_heeds_ctrl_c_even_where_the_rehearsal_does_not(tmp_path: Path, be
     """A shell has the commands that it starts in the background ignore Ctrl-C, and their children with them."""
     found = signal.signal(signal.SIGINT, before)
     try:
-        program = "import signal; print('ready', flush=True); signal.pause()"
+        # A signal that comes just before a long sleep would be heeded after it.
+        program = "import time; print('ready', flush=True)\nwhile True: time.sleep(0.02)"
         with Driver([sys.executable, "-c", program], os.environ, tmp_path / "log") as driver:
             driver.wait_for_words("ready", "with a word")
             driver.interrupt()
