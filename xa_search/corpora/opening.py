@@ -233,6 +233,15 @@ def is_at_hand(name: str, home: Path) -> bool:
     return _in_home(CATALOGUE[name], home) is not None
 
 
+def bytes_at_hand(name: str, data: Path | None, home: Path) -> int:
+    """Return how large the file or folder is that a corpus would be read from; 0 where it is not at hand."""
+    place = data or _in_home(CATALOGUE[name], home)
+    if place is None or not place.exists():
+        return 0
+    files = (place,) if place.is_file() else place.rglob("*")
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
 def _in_home(entry: CatalogueEntry, home: Path) -> Path | None:
     folder = home / "corpora"
     places = (folder / entry.name, *(folder / f"{entry.name}{ending}" for ending in (".zip", *TAR_ENDINGS)))

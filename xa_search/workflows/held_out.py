@@ -13,7 +13,7 @@ import numpy as np
 from xa_search.corpora import CATALOGUE, Corpus
 from xa_search.corpora.corpus import find_translations
 from xa_search.corpora.dev_translations import dev_translations
-from xa_search.corpora.opening import is_at_hand
+from xa_search.corpora.opening import bytes_at_hand, is_at_hand
 from xa_search.encoding.held_out import HeldOutCounts, HeldOutSplit, SplitKeys, split_rows_held_out
 from xa_search.encoding.store import RowIndex, held_out_counts
 from xa_search.encoding.template import template_key, text_key
@@ -23,6 +23,14 @@ from xa_search.training.data import trial_split
 from xa_search.workflows.preflight import Prepared, open_plan_corpus
 
 NOT_AT_HAND = "held out: known once the corpus is here"
+TOO_LARGE = "held out: said before the first trial; the corpus is too large to be read for a plan"
+MOST_BYTES = 12_000_000
+"""A plan is to be there in seconds: MTOP is smaller, MASSIVE three times as large."""
+
+
+def is_large(plan: Plan) -> bool:
+    """Whether the plan's corpus takes too long to be read for a plan."""
+    return bytes_at_hand(plan.space.corpus, plan.data, plan.home) > MOST_BYTES
 
 
 def planned_held_out(plan: Plan) -> str:
@@ -33,6 +41,8 @@ def planned_held_out(plan: Plan) -> str:
             return planned_held_out(plan.model_copy(update={"data": generate(Path(folder) / plan.space.corpus)}))
     if plan.data is None and not is_at_hand(plan.space.corpus, plan.home):
         return NOT_AT_HAND
+    if is_large(plan):
+        return TOO_LARGE
     corpus = open_plan_corpus(plan)
     aligned = tuple(lang for lang in corpus.targets if find_translations(corpus, lang) is not None)
     corpus = replace(corpus, targets=aligned)

@@ -11,6 +11,7 @@ from xa_search.errors import XaSearchError
 from xa_search.records import Plan
 from xa_search.rehearsal.search_forecast import GpuTerms, forecast_search, width_lines
 from xa_search.rehearsal.setup import BUNDLED, own_home
+from xa_search.workflows.held_out import is_large
 from xa_search.workflows.preflight import open_plan_corpus
 
 
@@ -19,6 +20,8 @@ def plan_outlook(plan: Plan, cluster: Path | None = None) -> list[str]:
     corpus = plan.space.corpus
     if plan.data is None and corpus != BUNDLED and not any((plan.home / "corpora").glob(f"{corpus}*")):
         return [f"hours: not forecast without the corpus; --data says where {corpus} is"]
+    if is_large(plan):
+        return [f"hours: not forecast by a plan, as {corpus} is too large; xa-search rehearse {plan.name} does"]
     try:
         with own_home(plan.home, lambda _: None, keep=False) as scratch:
             found = open_plan_corpus(plan.model_copy(update={"home": scratch}))

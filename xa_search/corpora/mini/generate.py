@@ -19,6 +19,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,9 @@ class Frame:
         return {piece.slot for piece in self.templates["en"] if piece.slot is not None}
 
 
+@cache
 def read_frames(folder: Path = FRAMES) -> tuple[Frame, ...]:
-    """Read all frames, in the order of file names and of the lines in a file."""
+    """Read all frames, in the order of file names and of the lines in a file; once a process, as YAML takes long."""
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise DataError(f"no sentence frames in {folder}: install xa-search again")
