@@ -6,7 +6,8 @@
 A Ray of several raylets on this machine, with declared GPUs: a head without CPUs, and nodes that come while the search
 asks for room; with --on-demand Ray's autoscaler starts them. When a third of the trials are over, some nodes are
 killed. Trials sleep, report and keep a checkpoint; the later ones wait with theirs until the nodes are killed, so that
-each of these loses a trial at work, however fast this machine is.
+each of these loses a trial at work, however fast this machine is. In the end the driver asks for tasks, as it does for
+tests, and each says where it runs and what GPU it has: a line `node 1` for each, or `head 0`.
 """
 
 import argparse
@@ -26,14 +27,16 @@ import psutil
 from many_nodes import MANY_NODES
 from ray_nodes_here import NodesByHand, NodesOnDemand
 from results_file import command_line, write_json
-from sleeping_trials import BETWEEN_LOOKS, HELD_AFTER, held, make_job, release, steps_of
+from sleeping_trials import BETWEEN_LOOKS, HELD_AFTER, held, make_job, release, steps_of, whereabouts
 
 from xa_search.records import EpochReport, Plan, TrialRecord
+from xa_search.search.end_tasks import TasksOnRay
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 from xa_search.workflows.plan import make_plan
 
 GPUS_A_NODE = 2
+END_TASKS = 4
 EPOCHS = 5
 ENVIRONMENT = {**MANY_NODES, "RAY_AUTH_MODE": "disabled"}
 
@@ -62,8 +65,20 @@ def plan_of(home: Path, trials: int, address: str) -> Plan:
 
 
 def drive(plan: Plan) -> None:
-    """Run the search, as the process that a user starts."""
+    """Run the search, as the process that a user starts, then what its end asks of the nodes."""
     run_trials(plan, open_study(plan), lambda record: make_job(plan, record), Teller(), held)
+    with TasksOnRay(plan, lambda _: {}) as tasks:
+        (size,) = plan.space.model_sizes
+        for answer in [tasks.submit(size, whereabouts) for _ in range(END_TASKS)]:
+            node, gpus = answer()
+            print(f"{'head' if node in heads() else 'node'} {gpus}", flush=True)
+
+
+def heads() -> set[str]:
+    """Return the nodes without GPUs."""
+    import ray
+
+    return {node["NodeID"] for node in ray.nodes() if not node["Resources"].get("GPU")}
 
 
 def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path) -> dict[str, Any]:
@@ -94,7 +109,8 @@ def run(cluster: NodesByHand | NodesOnDemand, lost: int, trials: int, home: Path
         "exit_code": driver.returncode,
         "states": dict(Counter(record.state for record in found)),
         "trials_with_all_epochs": sum(len(record.scores) == EPOCHS for record in found),
-        "said": dict(Counter(line.split()[0] for line in said)),
+        "said": dict(Counter(word for line in said if (word := line.split()[0]) in ("started", "ended"))),
+        "end_tasks": dict(Counter(line.strip() for line in said if line.split()[0] in ("head", "node"))),
         "trials_by_node": trials_by_node(steps),
         "most_at_once_on_a_gpu": most_at_once(steps),
         "moved": moved(steps, killed, at),

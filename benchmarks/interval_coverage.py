@@ -21,7 +21,7 @@ from machine import describe_machine
 from results_file import command_line, write_json
 from scipy.special import ndtr
 
-from xa_search.training.statistics import Interval, Sample, interval
+from xa_search.training.statistics import Interval, Sample, half_width, interval
 
 LANGUAGES = 2
 RIGHT, GAIN = 0.80, 0.05
@@ -29,6 +29,7 @@ OF_UTTERANCE, OF_BOTH = 0.5, 0.2
 """The shares of an answer's variance that come from its utterance, and from utterance and seed together."""
 LEAST = 0.93
 RESAMPLES = 400
+NORMAL_DRAWS, MANY = 100_000, 1000
 OF_PERCENTILE = 4
 """The percentile bootstrap, which takes most of the time, is tried on one experiment in so many."""
 
@@ -106,13 +107,35 @@ def coverage(cell: Cell, repeats: int, *, with_percentile: bool = False) -> Cove
     )
 
 
+def normal_coverage(seeds: int, utterances: float, draws: int) -> float:
+    """Return the coverage where all is normal: `utterances` is their part of the variance, as a multiple of the seeds'.
+
+    Seeds and utterances have nothing together here, so that nothing is counted twice: the least coverage there is.
+    """
+    random = np.random.default_rng([seeds, round(100 * utterances)])
+    of_seeds = random.chisquare(seeds - 1, draws) / (seeds - 1)
+    away = random.normal(0, (1 + utterances) ** 0.5, draws)
+    held = np.abs(away) <= half_width([(of_seeds, seeds - 1), (np.full(draws, utterances), MANY)])
+    return float(held.mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    normal = [
+        {"seeds": seeds, "utterances_to_seeds": part, "covered": normal_coverage(seeds, part, NORMAL_DRAWS)}
+        for seeds, part in product((3, 5, 10), (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 16.0))
+    ]
+    for one in normal:
+        over = 100 * (one["covered"] - 0.95)
+        print(
+            f"normal, {one['seeds']:2d} seeds, {one['utterances_to_seeds']}: {one['covered']:.1%} ({over:+.1f})",
+            flush=True,
+        )
     rows = []
-    grid = product((3, 5, 10), (0.0, 0.5, 1.2, 3.0, 6.0), (100, 400), ("intent", "slots"))
+    grid = product((3, 5, 10), (0.0, 1.2, 6.0), (100, 400), ("intent", "slots"))
     for seeds, seed_points, utterances, metric in grid:
         cell = Cell(seeds=seeds, seed_points=seed_points, utterances=utterances, metric=metric)
         found = coverage(cell, options.repeats, with_percentile=True)
@@ -130,6 +153,8 @@ def main() -> None:
         "machine": describe_machine(torch.device("cpu"), multiprocessing.cpu_count()),
         "least": worst["covered"],
         "most": best["covered"],
+        "least_normal": min(one["covered"] for one in normal),
+        "normal": normal,
         "cells": rows,
     }
     write_json(options.out, result)

@@ -54,6 +54,14 @@ def held(job: TrialJob) -> Iterator[EpochReport]:
             time.sleep(BETWEEN_LOOKS)
 
 
+def whereabouts() -> tuple[str, int]:
+    """Return the node that this runs on, and how many GPUs it has there: asked for in place of a test of a model."""
+    import ray
+
+    context = ray.get_runtime_context()
+    return context.get_node_id(), len(context.get_accelerator_ids().get("GPU", []))
+
+
 def release(plan: Plan) -> None:
     """Let the trials of a search that are held go on, and hold no other."""
     (plan.home / RELEASED).touch()

@@ -30,7 +30,7 @@ from tracking_services import Services, services
 
 from xa_search.records import Plan
 from xa_search.tracking.events import EpochLogged, SearchEnded, SearchStarted, TrialEnded, TrialStarted, flat_name
-from xa_search.tracking.registration import IsolatedProcess
+from xa_search.tracking.isolated_process import IsolatedProcess
 from xa_search.tracking.spool import SPOOL, Spool, SpooledEvent
 from xa_search.tracking.store import SEARCH_TAG, TRIAL_TAG
 from xa_search.tracking.tracker import Tracker

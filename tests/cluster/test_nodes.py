@@ -32,6 +32,7 @@ def test_a_search_goes_on_where_a_killed_node_left_it(tmp_path: Path, started: t
     assert result["said"] == {"started": 5, "ended": 5}
     assert result["most_at_once_on_a_gpu"] == 1
     assert len(result["trials_by_node"]) >= 2
+    assert result["end_tasks"] == {"node 1": 4}, "the head has no GPU: none of the end may run there"
     assert result["moved"], "no trial was on the node that was killed"
     for trial in result["moved"]:
         assert trial["epochs_before"] + trial["epochs_after"] == [1, 2, 3, 4, 5]

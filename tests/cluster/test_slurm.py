@@ -7,18 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
+from xa_search.rehearsal.driver import kill_session, processes_of
 from xa_search.search.history import searches_in
 
 SCRIPT = Path(__file__).resolve().parents[2] / "cluster" / "slurm.sh"
 STUBS = Path(__file__).parent / "slurm_stubs"
 NOT_SLURMS = ("RAY_", "MLFLOW_", "SLURM_")
-LONGEST = 300.0
+LONGEST = 1800.0
 
 
 def environment(folder: Path, *first: Path, **more: str) -> dict[str, str]:
@@ -39,16 +40,27 @@ def stop_when(seen: Path, text: str, folder: Path, job: "subprocess.Popen[str]")
     os.kill(int((folder / "batch.pid").read_text()), signal.SIGTERM)
 
 
-def submit(folder: Path, environ: Mapping[str, str], *words: str) -> "subprocess.Popen[str]":
+@contextmanager
+def submitted(folder: Path, environ: Mapping[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """Submit a job of two nodes; of what it started, nothing is left in the end, however that comes."""
     command = ["sbatch", "--nodes=2", "--cpus-per-task=1", "--gpus-per-node=0", str(SCRIPT), *words]
     with (folder / "job.log").open("w") as log:
-        return subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=log, text=True)
+        job = subprocess.Popen(
+            command, env=environ, cwd=folder, stdout=log, stderr=log, text=True, start_new_session=True
+        )
+    try:
+        yield job
+        assert processes_of(job.pid) == [], "the job left processes"
+    finally:
+        while kill_session(job.pid):
+            time.sleep(0.02)
+        job.wait()
 
 
 def test_a_job_starts_its_nodes_and_resumes_when_its_time_is_up(tmp_path: Path) -> None:
-    job = submit(tmp_path, environment(tmp_path, STUBS / "without_ray"), "mtop", "--trials", "60")
-    stop_when(tmp_path / "running", "", tmp_path, job)
-    assert job.wait(LONGEST) == 0, (tmp_path / "job.log").read_text()
+    with submitted(tmp_path, environment(tmp_path, STUBS / "without_ray"), "mtop", "--trials", "60") as job:
+        stop_when(tmp_path / "running", "", tmp_path, job)
+        assert job.wait(LONGEST) == 0, (tmp_path / "job.log").read_text()
     lines = [line.split(" ", 3) for line in (tmp_path / "ray.log").read_text().splitlines()]
     assert sorted(restart for restart, *_ in lines) == ["0", "0", "1", "1"]
     assert {mode for _, mode, *_ in lines} == {"token"}
@@ -66,10 +78,7 @@ def test_a_job_starts_its_nodes_and_resumes_when_its_time_is_up(tmp_path: Path) 
         assert {"--num-cpus=1", "--num-gpus=0", "--block"} <= {*head} & {*worker}
     searched = (tmp_path / "search.log").read_text().splitlines()
     assert searched == [f"{restart} run mtop --trials 60 --address {address}" for restart in ("0", "1")]
-    assert not Path("/tmp/xa-ray-4711").exists()
-    assert [
-        one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get("STUBS") == str(tmp_path)
-    ] == []
+    assert not Path(f"/tmp/xa-ray-{job.pid}").exists()
 
 
 @pytest.mark.parametrize("code", [2, 75])
@@ -77,8 +86,10 @@ def test_the_job_ends_as_the_search_does(code: int, tmp_path: Path) -> None:
     """Also one that stopped for a reason of its own: SLURM does not start that again."""
     (tmp_path / "sbatch").write_text((STUBS / "sbatch").read_text().replace("range(9)", "range(1, 9)"))
     (tmp_path / "sbatch").chmod(0o755)
-    job = submit(tmp_path, environment(tmp_path, tmp_path, STUBS / "without_ray", SEARCH_CODE=str(code)), "mtop")
-    assert job.wait(LONGEST) == code
+    with submitted(
+        tmp_path, environment(tmp_path, tmp_path, STUBS / "without_ray", SEARCH_CODE=str(code)), "mtop"
+    ) as job:
+        assert job.wait(LONGEST) == code
     assert len((tmp_path / "search.log").read_text().splitlines()) == 1
 
 
@@ -96,19 +107,16 @@ def test_a_search_on_two_nodes_resumes_after_a_requeue(tmp_path: Path) -> None:
         "gpus_per_trial=0",
     )
     words = [word for change in changes for word in ("--set", change)]
-    job = submit(tmp_path, environment(tmp_path, HF_HUB_OFFLINE="1"), "mtop-mini", *words)
     log = tmp_path / "job.log"
-    stop_when(log, " epoch 1/6", tmp_path, job)
-    code = job.wait(3 * LONGEST)
+    with submitted(tmp_path, environment(tmp_path, HF_HUB_OFFLINE="1"), "mtop-mini", *words) as job:
+        stop_when(log, " epoch 1/6", tmp_path, job)
+        code = job.wait(3 * LONGEST)
     said = log.read_text()
     assert code == 0, said
     assert said.count("2 of 2 nodes") == 2
-    assert "stopped after 0 of 4 trials: it was interrupted; the same command resumes it" in said
-    assert "resumes: 0 of 4 trials have ended" in said
+    assert re.search(r"stopped after [0-3] of 4 trials: it was interrupted; the same command resumes it", said)
+    assert re.search(r"resumes: [0-3] of 4 trials have ended", said)
     assert re.search(r"registered: .* version 1", said)
     (search,) = searches_in(tmp_path / "home")
     assert {trial.state for trial in search.trials} == {"COMPLETE"}
-    assert not Path("/tmp/xa-ray-4711").exists()
-    assert [
-        one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get("STUBS") == str(tmp_path)
-    ] == []
+    assert not Path(f"/tmp/xa-ray-{job.pid}").exists()

@@ -33,12 +33,16 @@ def check_reader(name: str, rng: random.Random, folder: Path) -> str:
     """Read a sample with faults in it; return what became of it."""
     sample = SAMPLES[name]
     files = sample.mutated(rng)
-    root = folder / "raw"
+    return check_files(sample, written(files, folder / "raw"), folder / "home", files)
+
+
+def written(files: dict[str, bytes], root: Path) -> Path:
+    """Write files into a folder, in place of what is in it."""
     shutil.rmtree(root, ignore_errors=True)
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
-    return check_files(sample, root, folder / "home", files)
+    return root
 
 
 def check_archive(rng: random.Random, folder: Path) -> str:

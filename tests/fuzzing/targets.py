@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from fuzzing.commands import check_command
 from fuzzing.corpora import check_archive, check_reader
 from fuzzing.samples import SAMPLES
 from fuzzing.settings import check_label_map, check_space
@@ -15,6 +16,7 @@ from fuzzing.settings import check_label_map, check_space
 Target = Callable[[random.Random, Path], str]
 TARGETS: dict[str, Target] = {
     **{f"reader of {name}": partial(check_reader, name) for name in SAMPLES},
+    "commands": check_command,
     "archives": check_archive,
     "label maps": check_label_map,
     "search spaces": check_space,

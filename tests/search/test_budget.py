@@ -8,7 +8,7 @@ from searches import ASHA, PARAMS, Recorder, job_maker, plan_of
 
 from xa_search.errors import StoppedEarly, UsageError
 from xa_search.records import Plan, Spent, TrialRecord, TrialSettings, TrialState
-from xa_search.search.budgets import epoch_seconds
+from xa_search.search.budgets import Reserved, epoch_seconds
 from xa_search.search.controller import SearchController
 from xa_search.search.study import SearchStudy, open_study
 from xa_search.search.trial_events import TrialEvent
@@ -21,11 +21,18 @@ ONE_SIZE = {**PARAMS, "model_size": {"choices": ["tiny"]}}
 class Run:
     """One run of a search on a clock of its own; each trial takes one GPU."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, reserved: Reserved | None = None) -> None:
         self.now = 0.0
         self.study: SearchStudy = open_study(plan)
         self.recorder = Recorder()
-        self.controller = SearchController(plan, self.study, job_maker(plan), self.recorder, clock=lambda: self.now)
+        self.controller = SearchController(
+            plan,
+            self.study,
+            job_maker(plan),
+            self.recorder,
+            clock=lambda: self.now,
+            reserve=lambda *_: reserved or Reserved(),
+        )
         self.controller.begin(slots=2, gpus={"tiny": 1.0, "small": 1.0})
 
     def start(self) -> int | None:
@@ -45,11 +52,12 @@ class Run:
             self.controller.handle_event(number, one)
 
     def end(self) -> str:
-        """End the run and return what it came to."""
+        """End the run before all its trials, and return which budget did it, or why nothing can be concluded."""
         self.controller.settle()
-        with pytest.raises(StoppedEarly) as caught:
-            self.controller.conclude()
-        return str(caught.value)
+        try:
+            return self.controller.conclude() or pytest.fail("all trials have ended")
+        except StoppedEarly as stopped:
+            return str(stopped)
 
 
 def test_what_was_spent_is_summed_over_runs(tmp_path: Path) -> None:
@@ -77,10 +85,26 @@ def test_no_trial_begins_that_cannot_end_within_the_time_budget(tmp_path: Path) 
         run.train(number)
     assert run.start() is None
     assert not run.controller.must_stop()
-    assert "2 of 8 trials: trial 2 takes about 100 s, 50 s of its time budget are left; the same command" in run.end()
+    assert run.end() == "trial 2 takes about 100 s, 50 s of its time budget are left"
     assert [(trial.number, trial.interruptions) for trial in run.study.trials() if trial.state == "PAUSED"] == [(2, 0)]
     assert [trial.number for trial in run.recorder.ended] == [0, 1]
     assert Run(plan).start() == 2
+
+
+def test_what_the_end_takes_is_kept_back_of_time_and_gpu_hours_but_no_more_than_half(tmp_path: Path) -> None:
+    def run_of(end: float, **budget: float) -> Run:
+        run = Run(plan_of(tmp_path / f"{end}", params=ONE_SIZE, **budget), Reserved(before=10, end=end))
+        while (number := run.start()) is not None:
+            run.train(number)
+        return run
+
+    long = run_of(30, time_budget=350)
+    assert len(long.study.trials()) == 4
+    assert long.end() == "trial 3 takes about 100 s, 10 s of its time budget are left"
+    most = run_of(1000, time_budget=400)
+    assert "1 of 8 trials: trial 1 takes about 100 s, 90 s of its time budget are left" in most.end()
+    hours = run_of(60, gpu_hours=350 / 3600)
+    assert "trial 2 takes about 0.0278 GPU hours, 0.025 of its 0.0972222 are left" in hours.end()
 
 
 def test_a_trial_longer_than_a_whole_time_budget_goes_on_from_run_to_run(tmp_path: Path) -> None:

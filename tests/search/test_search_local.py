@@ -79,11 +79,12 @@ def test_the_same_code_error_in_the_first_three_trials_ends_the_search(tmp_path:
         run(plan_of(tmp_path), fake_trainers.always_raising)
     study = open_study(plan_of(tmp_path))
     assert states(study) == {"FAIL": 3}
-    assert study.remaining(8) == 5
+    assert [trial.role for trial in study.trials()] == ["baseline", "baseline", "published"]
+    assert study.remaining(8) == 6  # the baseline's second chance is not charged
 
 
 def test_when_every_trial_fails_the_causes_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(XaSearchError, match=r"none of the 4 trials that align .*\(2 data, 2 oom\).*--trials 9"):
+    with pytest.raises(XaSearchError, match=r"none of the 4 trials that align .*\(2 oom, 2 data\).*--trials 10"):
         run(plan_of(tmp_path, trials=5), fake_trainers.raising_in_many_ways)
 
 

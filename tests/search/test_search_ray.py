@@ -1,14 +1,17 @@
 """The loop through a real Ray: states, failures, lost workers, stopping; the driver keeps all truth."""
 
+import os
 import signal
 from pathlib import Path
 
 import fake_trainers
 import pytest
+import ray
 from searches import ASHA, Recorder, job_maker, plan_of, run, states
 
-from xa_search.errors import InfeasibleError, StoppedEarly
+from xa_search.errors import DataError, InfeasibleError, StoppedEarly
 from xa_search.records import EpochReport, TrialRecord
+from xa_search.search.end_tasks import TasksOnRay
 from xa_search.search.runner import run_trials
 from xa_search.search.study import open_study
 
@@ -77,6 +80,17 @@ def test_an_error_of_the_listener_comes_through_and_leaves_nothing_running(tmp_p
         run(plan, fake_trainers.endless, Broken())
     assert states(open_study(plan)).keys() == {"PAUSED"}
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_what_the_end_asks_is_answered_by_workers_and_errors_come_through_as_they_are(tmp_path: Path) -> None:
+    with TasksOnRay(plan_of(tmp_path, local=False), lambda _: {}) as tasks:
+        assert tasks.slots("tiny") == 2
+        answers = [tasks.submit("tiny", os.getpid) for _ in range(2)]
+        gone = tasks.submit("tiny", fake_trainers.nothing_to_test)
+        assert os.getpid() not in {answer() for answer in answers}
+        with pytest.raises(DataError, match=r"^test\.th\.tsv: gone$"):
+            gone()
+    assert ray.is_initialized(), "who did not start Ray does not end it"
 
 
 def test_a_hung_worker_is_ended_and_its_trial_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,9 +206,22 @@ def test_an_orphan_ends_as_was_decided_before_its_driver_died(tmp_path: Path) ->
 def test_a_fixed_recipe_that_failed_has_another_chance_in_the_next_run(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     study = open_study(plan)
+    complete(plan, study, study.propose())
     study.propose()
-    study.finish(0, "FAIL", Failure(failure="code", line="a bug"))
+    study.finish(1, "FAIL", Failure(failure="code", line="a bug"))
+    assert [study.propose().role, study.propose().role] == ["searched", "searched"]
+    assert open_study(plan).propose().role == "published"
+
+
+def test_a_failed_baseline_has_a_second_chance_at_once_that_is_not_charged(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    study = open_study(plan)
+    for number in range(2):
+        assert study.propose().role == "baseline"
+        study.finish(number, "FAIL", Failure(failure="code", line="a bug"))
+    assert study.trial(0).params == study.trial(1).params
     assert [study.propose().role, study.propose().role] == ["published", "searched"]
+    assert study.remaining(8) == 7
     assert open_study(plan).propose().role == "baseline"
 
 

@@ -13,7 +13,7 @@ from xa_search.tracking.bundle import load_bundle, parse_slots, trial_bundle, wr
 
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
 KNOWN = ("clean the kitchen", "putze die Küche", "เปิดไฟในครัว", "wake me up at 7", "")
-UNKNOWN = ("झाड़ू लगाओ", "電気をつけて", "Ωμέγα quux 42", "x" * 300)
+UNKNOWN = ("झाड़ू लगाओ", "電気をつけて", "打开厨房的灯", "Ωμέγα quux 42", "x" * 300)
 
 
 @pytest.mark.parametrize("texts", [KNOWN, None], ids=["trimmed", "full"])

@@ -21,15 +21,16 @@ import pytest
 from xa_search.corpora import open_corpus
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
+from xa_search.tracking import isolated_process as fresh_process
 from xa_search.tracking import registration, registry
-from xa_search.tracking import registration as fresh_process
-from xa_search.tracking.bundle import trial_bundle
+from xa_search.tracking.bundle import trial_answers, trial_bundle
 from xa_search.tracking.events import SearchStarted, TrialEnded, trial_ended, trial_started
 from xa_search.tracking.registration import Registration, champion_verdict, load_registered, promote, register_winner
 from xa_search.tracking.registry import find_version, list_models
 from xa_search.tracking.spool import Spool
 from xa_search.tracking.store import connect, environment, find_runs, open_experiment
 from xa_search.tracking.tracker import Tracker
+from xa_search.training.final_test import trained_predictor
 from xa_search.workflows.evaluate import model_or_trial, score_on_corpus
 from xa_search.workflows.models import predict_texts
 
@@ -58,6 +59,7 @@ class Found:
                 corpus=corpus,
                 corpus_fingerprint=fingerprint,
                 texts=TEXTS,
+                expected=lambda: trial_answers(self.job, TEXTS, trained_predictor(self.job, self.weights)),
                 uri=self.uri,
                 fresh=fresh,
                 target=target,
@@ -188,6 +190,9 @@ def test_the_champion_moves_only_to_a_better_version(
     assert aliases == {1: (), 2: (), 3: ("candidate", "champion")}
     assert promote(uri, "xa-search-climb", 2).aliases == ("champion",)
     assert find_version(uri, "xa-search-climb", "champion").version == 2
+    assert find_version(uri, "xa-search-climb", None).version == 2
+    connect(uri).delete_registered_model_alias("xa-search-climb", "champion")
+    assert find_version(uri, "xa-search-climb", None).version == 3, "without a champion, the candidate answers"
 
 
 @pytest.mark.usefixtures("no_fresh_process")

@@ -132,3 +132,17 @@ def test_a_winner_that_learned_from_target_labels_is_marked(search_record: Searc
     assert not is_zero_shot(record.selection, [record.trial(record.winner).settings.method])
     write_report(record, tmp_path)
     assert "trained by `target` on labelled target data: not zero-shot" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_without_a_baseline_no_gain_is_told_and_the_reason_is(search_record: SearchRecord, tmp_path: Path) -> None:
+    """The winner is not held against itself."""
+    failed = replace(search_record.trials[3], number=0, role="baseline", failure_text="loss is nan")
+    record = replace(search_record, trials=(failed, *search_record.trials[1:]), baseline=None)
+    record = replace(record, test_metrics={1: record.test_metrics[1]})
+    assert record.no_baseline == "no baseline: trial 0 failed (loss is nan)"
+    paths = {path.name: path for path in write_report(record, tmp_path)}
+    text = paths["report.md"].read_text("utf-8")
+    assert "No baseline: trial 0 failed (loss is nan)." in text
+    assert "| th | - | 75.0 | - |" in text
+    assert "+0.0" not in text
+    assert len(gain_figure(record).axes) == 2

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from xa_search.cli import main as cli
 from xa_search.cli.display import SearchDisplay
+from xa_search.cli.tables import print_result
 from xa_search.errors import XaSearchError
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
@@ -39,6 +41,8 @@ TINY = (
     "fixed={epochs: 2, batch_size: 32, train_limit: 200, dev_limit: 40, test_limit: 40, precision: fp32}",
     "targets=[de, th]",
 )
+
+EXTENDED = ("trials=5", "keep=1", "unseen_languages=[hi]")
 
 
 def tiny_plan(home: Path, *changes: str, **options: Any) -> Plan:
@@ -162,7 +166,10 @@ def test_the_registered_model_answers_raw_text_in_any_language(finished: Finishe
     assert [registration.is_champion for registration in result.registrations] == [True]
     model = registered_models(plan.home)[0]
     assert model.aliases == ("candidate", "champion")
-    answers = predict_texts(plan.home, None, ["wake me at 7", "ปลุกฉันตอนเจ็ดโมง", "unheardofword ßøł"])
+    said: list[str] = []
+    texts = ["wake me at 7", "ปลุกฉันตอนเจ็ดโมง", "unheardofword ßøł"]
+    answers = predict_texts(plan.home, None, texts, note=said.append)
+    assert said == ["model: xa-search-mtop-mini version 1, the champion"]
     assert all(answer["intent"] in _intents(result) for answer in answers)
     assert json.dumps(answers, ensure_ascii=False)
 
@@ -373,13 +380,45 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
     plan, _, _ = finished
-    more = tiny_plan(plan.home, "trials=5", "keep=1", "unseen_languages=[hi]", local=True)
+    more = tiny_plan(plan.home, *EXTENDED, local=True, time_budget=1e6)
     assert more.search_id == plan.search_id
     reporter = ProgressReporter()
     extended = run_search(more, reporter)
     assert reporter.earlier == [0, 1, 2, 3]
     assert [trial.number for trial in reporter.ended] == [4]
     assert len(extended.record.trials) == 5
+    assert extended.budget == ""
+    (kept_back,) = [note for note in reporter.notes if note.startswith("the end will take about ")]
+    assert "which trials leave of the budget (half of it at most): " in kept_back
+    assert " models, 1 at a time, each " in kept_back
+
+
+def test_a_used_up_budget_is_concluded_and_says_how_to_extend_it(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tiny_plan(finished[0].home, *EXTENDED, "trials=9", local=True, time_budget=1e-3)
+    result = run_search(plan, ProgressReporter())
+    print_result(plan, result)
+    said = capsys.readouterr().out
+    assert "concluded after 5 of 9 trials: its time budget of 0.001 s is used up" in said
+    assert "to extend it, type the same command again; a larger budget takes it further" in said
+    assert [registration.version.checked for registration in result.registrations] == [True]
+
+
+def test_without_mlflow_a_search_is_concluded_and_says_how_to_register_it_later(
+    finished: Finished, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    plan = tiny_plan(finished[0].home, *EXTENDED, local=True)
+    result = run_search(plan, ProgressReporter())
+    print_result(plan, result)
+    said = capsys.readouterr().out
+    assert result.registrations == ()
+    assert result.record.test_metrics[result.record.winner]
+    assert "not registered: MLflow at http://127.0.0.1:" in said
+    assert f"to register it, type the same command again: xa-search run mtop-mini --home {plan.home}" in said
 
 
 def test_a_search_that_goes_on_says_how_far_it_is(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from xa_search.training.registry import selection_rule
 from xa_search.training.statistics import ENOUGH_SEEDS, Interval
 
 FOOTNOTES = (
-    "Intervals: 95%, t with Welch-Satterthwaite degrees of freedom over seeds and test utterances; an utterance is its "
+    "Intervals: 95%, Student's t over seeds and test utterances; an utterance is its "
     f"id with all its translations, and all systems answer the same ones. With fewer than {ENOUGH_SEEDS} seeds they "
     "reflect the size of the test sets alone, not what another training would give.",
     "What is compared was found in one search, or with equal budgets: training utterances, epochs, trials of its kind "

@@ -74,4 +74,6 @@ class JsonProgress:
 
     def result(self, result: "SearchResult") -> None:
         """Print what a search came to."""
-        self._print("result", record=result.record, registrations=result.registrations, cost=result.cost)
+        self._print(
+            "result", record=result.record, registrations=result.registrations, cost=result.cost, budget=result.budget
+        )

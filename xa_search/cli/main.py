@@ -159,16 +159,16 @@ def _run_there(plan: "Plan", cluster: Path, context: typer.Context, *, as_json: 
 
 def _run_here(plan: "Plan", *, as_json: bool) -> None:
     from xa_search.cli.display import SearchDisplay
+    from xa_search.cli.interrupts import ended_by_two_interrupts
     from xa_search.cli.json_progress import JsonProgress
     from xa_search.cli.tables import print_result
-    from xa_search.search.driver import ended_by_sigterm
     from xa_search.workflows.run import run_search
 
     if as_json:
-        with resumable(), ended_by_sigterm(), JsonProgress(plan) as progress:
+        with resumable(), ended_by_two_interrupts(), JsonProgress(plan) as progress:
             progress.result(run_search(plan, progress))
         return
-    with resumable(), ended_by_sigterm(), SearchDisplay(plan) as display:
+    with resumable(), ended_by_two_interrupts(), SearchDisplay(plan) as display:
         result = run_search(plan, display)
     print_result(plan, result)
 
@@ -219,13 +219,16 @@ def predict(
 ) -> None:
     """Print intent and slots of raw text in any language, one JSON object a line; a text without words has no intent.
 
+    Without a version or an alias the champion answers, or the candidate where there is none; standard error says which.
+
     A line that is not UTF-8 has its error in its place, and the exit code is 1 at the end.
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
     from xa_search.workflows.models import predict_texts
 
-    answers = predict_texts(absolute(home), model, text or read_lines(sys.stdin.buffer), threshold)
+    texts = text or read_lines(sys.stdin.buffer)
+    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True))
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]

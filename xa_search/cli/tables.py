@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from xa_search.workflows.evaluate import TransferTest
     from xa_search.workflows.run import SearchResult
 
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
+
 
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
@@ -76,8 +78,9 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     languages = language_rows(record)
     metrics = [HEADINGS[name].removesuffix(" match").removesuffix(" accuracy") for name in languages[0].winner]
     columns = ["language", *(f"{name} {part}" for name in metrics for part in ("zero-shot", "winner", "gain"))]
+    zero_shot = record.no_baseline or f"zero-shot (trial {record.baseline})"
     print_table(
-        f"Test scores in percent: zero-shot (trial {record.baseline}) and winner (trial {record.winner})",
+        f"Test scores in percent: winner (trial {record.winner}), {zero_shot}",
         columns,
         [[row.label, *language_cells(row)] for row in languages],
     )
@@ -98,9 +101,15 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     print_table("Where the wall time went", COST_COLUMNS, cost_rows(result.cost))
     say(cost_summary(result.cost))
     _say_registration(plan, result)
+    if result.budget:
+        ended = sum(trial.state in ENDED for trial in record.trials)
+        say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
+        say("to extend it, type the same command again; a larger budget takes it further")
 
 
 def _say_findings(record: SearchRecord) -> None:
+    if record.no_baseline:
+        say(f"{record.no_baseline}; gains are told against nothing")
     if record.importances:
         parts = sorted(record.importances.items(), key=lambda item: -item[1])
         say("what mattered: " + ", ".join(f"{name} {percent(share)} %" for name, share in parts))
@@ -129,7 +138,8 @@ def _say_registration(plan: Plan, result: "SearchResult") -> None:
         say(f"registered: {version.name} version {version.version}, {role}: {registration.reason}")
     say("next:")
     say(f"  xa-search ui{home}")
-    say(f'  xa-search predict --model {version.name}/{version.version}{home} "wake me up at seven"')
+    model = version.name if registration.is_champion else f"{version.name}@candidate"
+    say(f'  xa-search predict --model {model}{home} "wake me up at seven"')
     say(f"  xa-search promote {version.name} {version.version}{home}")
 
 

@@ -264,7 +264,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
-    """What a search found.
+    """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
     `test_metrics`, by trial number, are those of the winner, the baseline, and the best of other methods and sizes.
     """
@@ -275,7 +275,7 @@ class SearchRecord:
     selection: str
     trials: tuple[TrialRecord, ...]
     winner: int
-    baseline: int
+    baseline: int | None
     test_metrics: dict[int, dict[str, float]]
     importances: dict[str, float]
     recipe: str | None = None
@@ -286,6 +286,20 @@ class SearchRecord:
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def no_baseline(self) -> str:
+        """Why there is no baseline to tell gains against, in one line; empty where there is one."""
+        if self.baseline is not None:
+            return ""
+        last = [trial for trial in self.trials if trial.role == "baseline"][-1:]
+        ends = [
+            f"trial {trial.number} failed ({trial.failure_text or trial.failure})"
+            if trial.state == "FAIL"
+            else f"trial {trial.number} is {trial.state} and has not used its full budget"
+            for trial in last
+        ]
+        return f"no baseline: {ends[0] if ends else 'no zero-shot trial was begun'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

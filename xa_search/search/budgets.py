@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import monotonic
@@ -103,6 +104,23 @@ class DiskBudget:
         return max(0, most - folder_bytes(self._folder_of(record)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """Seconds of a run that its trials may not use: those that it spent before them, and those that its end takes."""
+
+    before: float = 0.0
+    end: float = 0.0
+
+
+Reserve = Callable[[Sequence[TrialRecord], int], Reserved]
+"""Takes the trials so far, and how many run at a time."""
+
+
+def nothing_reserved(trials: Sequence[TrialRecord], slots: int) -> Reserved:  # noqa: ARG001
+    """Let the trials have all of the budgets."""
+    return Reserved()
+
+
 class Budget:
     """Counts what a run spends, on top of what `before` says that earlier runs spent."""
 
@@ -116,10 +134,15 @@ class Budget:
         self._trial_seconds = 0.0
         self._gpu_seconds = 0.0
         self._noted = self._begun
+        self._reserved = Reserved()
 
     def count_gpus(self, gpus: Mapping[str, float]) -> None:
         """Take `gpus` as what a trial of each model size occupies."""
         self._gpus = gpus
+
+    def keep_back(self, reserved: Reserved) -> None:
+        """Let trials leave this to the end of the search: at most half of a budget, so that some are trained at all."""
+        self._reserved = reserved
 
     def trial_started(self, record: TrialRecord) -> None:
         """Count the trial's time from now on."""
@@ -154,7 +177,9 @@ class Budget:
     def used_up(self) -> str:
         """Return which budget is used up; empty while none is."""
         if self._seconds_left() <= 0:
-            return f"its time budget of {self._plan.time_budget:g} s is used up"
+            kept = self._plan.time_budget - self._seconds_for_trials() if self._plan.time_budget else 0.0
+            end = f" but for the {kept:.0f} s that its end takes" if kept else ""
+            return f"its time budget of {self._plan.time_budget:g} s is used up{end}"
         if self._gpu_seconds_left() <= 0:
             return f"its {self._plan.gpu_hours:g} GPU hours are used up, raise --gpu-hours"
         return ""
@@ -166,8 +191,10 @@ class Budget:
         the next run, it ends in the end.
         """
         needed, left = _seconds_to_end(record, trials), self._seconds_left()
-        if left < needed <= (self._plan.time_budget or 0.0):
-            return f"trial {record.number} takes about {needed:.3g} s, {left:.3g} s of its time budget are left"
+        if left < needed <= self._seconds_for_trials():
+            return (
+                f"trial {record.number} takes about {needed:.3g} s, {max(0.0, left):.3g} s of its time budget are left"
+            )
         left = self._gpu_seconds_left() - sum(_seconds_to_end(one, trials) * self._gpus_of(one) for one in running)
         gpu_seconds = needed * self._gpus_of(record)
         if needed and gpu_seconds > left:
@@ -179,14 +206,19 @@ class Budget:
     def _gpus_of(self, record: TrialRecord) -> float:
         return self._gpus.get(record.settings.model_size, 0.0)
 
-    def _seconds_left(self) -> float:
+    def _seconds_for_trials(self) -> float:
+        """Return the time budget less what is kept back for the end."""
         budget = float("inf") if self._plan.time_budget is None else self._plan.time_budget
-        return budget - (self._clock() - self._begun)
+        return budget - min(self._reserved.end, budget / 2)
+
+    def _seconds_left(self) -> float:
+        return self._seconds_for_trials() - self._reserved.before - (self._clock() - self._begun)
 
     def _gpu_seconds_left(self) -> float:
         if self._plan.gpu_hours is None:
             return float("inf")
-        return (self._plan.gpu_hours - self.spent().gpu_hours) * HOUR
+        end = self._reserved.end * max(self._gpus.values(), default=0.0)
+        return self._plan.gpu_hours * HOUR - min(end, self._plan.gpu_hours * HOUR / 2) - self.spent().gpu_hours * HOUR
 
 
 def epoch_seconds(model_size: str, trials: Iterable[TrialRecord]) -> float | None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from xa_search.errors import StoppedEarly, UsageError, XaSearchError
 from xa_search.records import EpochReport, Plan, TrialJob, TrialRecord, TrialState
-from xa_search.search.budgets import Budget, DiskBudget, epoch_seconds
+from xa_search.search.budgets import Budget, DiskBudget, Reserve, epoch_seconds, nothing_reserved
 from xa_search.search.early_stopping import EarlyStopping
 from xa_search.search.failures import Failure
 from xa_search.search.registry import chosen_rule
@@ -112,12 +112,15 @@ class SearchController:
         make_job: MakeJob,
         callback: SearchCallback,
         clock: Callable[[], float] = monotonic,
+        reserve: Reserve = nothing_reserved,
     ) -> None:
         self._plan = plan
         self._study = study
         self._make_job = make_job
         self._callback = callback
         self._budget = Budget(plan, study.spent(), clock)
+        self._reserve = reserve
+        self._slots = 1
         self._disk = DiskBudget(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
         self._early_stopping = EarlyStopping(
@@ -129,6 +132,7 @@ class SearchController:
         self._outcomes: list[Outcome] = []
         self._held: TrialRecord | None = None
         self._no_room = ""
+        self._used_up = ""
         self._stop = ""
         self._fatal: XaSearchError | None = None
 
@@ -156,6 +160,8 @@ class SearchController:
                 f"--gpu-hours {self._plan.gpu_hours:g}: the trials run on no GPU; leave it out, or type --time-budget"
             )
         self._budget.count_gpus(gpus)
+        self._slots = slots
+        self._keep_back()
         if self._plan.deterministic:
             # The slots of the first start, so that a resumed search is the same on other hardware.
             size = self._study.keep("batch_size", min(slots, self._plan.space.concurrency))
@@ -186,12 +192,11 @@ class SearchController:
 
     def must_stop(self) -> bool:
         """Tell whether the search ends before all its trials did."""
-        if not self._stop and (reason := self._budget.used_up()):
-            self.stop(reason)
-        return bool(self._stop)
+        self._used_up = self._used_up or self._budget.used_up()
+        return bool(self._stop or self._used_up)
 
     def stop(self, reason: str) -> None:
-        """End the search early; the first reason stays."""
+        """End the search early, and let nobody conclude it; the first reason stays."""
         self._stop = self._stop or reason
 
     def started(self, number: int) -> None:
@@ -226,25 +231,37 @@ class SearchController:
         """Pause what still runs: first in the study, then for the callback."""
         begun = self._started & self._running.keys()
         self._running.clear()
-        settled = self._study.settle(self._stop or "it was interrupted", begun)
+        settled = self._study.settle(self._stop or self._used_up or "it was interrupted", begun)
         self._study.note_spent(self._budget.spent())
         for record in settled:
             if record.number in begun:
                 self._callback.trial_ended(record)
 
-    def conclude(self) -> None:
-        """Raise how the search ended, if it is no success."""
+    def conclude(self) -> str:
+        """Return which budget ended the search before all its trials, empty for none; the best so far can be concluded.
+        Raises how the search ended otherwise.
+        """
         if self._fatal is not None:
             raise self._fatal
-        trials = self._study.trials()
-        wanted = self._plan.space.trials
-        if remaining := self.remaining:
-            raise StoppedEarly(
-                f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
-                f"{self._stop or self._no_room or 'it was interrupted'}; the same command resumes it"
-            )
-        if reason := no_aligned_trial(trials):
-            raise XaSearchError(f"search {self._plan.search_id}: {reason}")
+        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.trials
+        if not remaining:
+            if reason := no_aligned_trial(trials):
+                raise XaSearchError(f"search {self._plan.search_id}: {reason}; no model is registered")
+            return ""
+        budget = "" if self._stop else self._used_up or self._no_room
+        if budget and any(trial.state == "COMPLETE" and self._aligns(trial) for trial in trials):
+            return budget
+        nothing = "; no trial that aligns has used its full budget, so that no model is registered" if budget else ""
+        raise StoppedEarly(
+            f"search {self._plan.search_id} stopped after {wanted - remaining} of {wanted} trials: "
+            f"{budget or self._stop or 'it was interrupted'}; the same command resumes it{nothing}"
+        )
+
+    def _aligns(self, trial: TrialRecord) -> bool:
+        return is_aligned(trial) or set(self._plan.space.methods) == {ZERO_SHOT.name}
+
+    def _keep_back(self) -> None:
+        self._budget.keep_back(self._reserve(self._study.trials(), self._slots))
 
     def _propose(self) -> TrialRecord | None:
         wanted = self._plan.space.trials
@@ -272,9 +289,9 @@ class SearchController:
         self._study.finish(number, state, failure, seconds)
         record = self._running.pop(number)
         self._budget.trial_ended(number)
+        self._keep_back()
         self._study.note_spent(self._budget.spent())
-        aligns = is_aligned(record) or set(self._plan.space.methods) == {ZERO_SHOT.name}
-        self._outcomes.append(Outcome(is_aligned=aligns, failure=failure))
+        self._outcomes.append(Outcome(is_aligned=self._aligns(record), failure=failure))
         if cause := abort_reason(self._outcomes):
             self.stop(cause)
             self._fatal = XaSearchError(f"search {self._plan.search_id}: {cause}, and type the same command")

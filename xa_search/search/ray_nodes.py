@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from xa_search.errors import InfeasibleError
+from xa_search.errors import GpuBusyError, InfeasibleError, XaSearchError
 from xa_search.records import MemoryProbe, TrialJob
 from xa_search.search.node_check import Expected, fault_here
 from xa_search.search.resources import Resources, node_resources
@@ -23,6 +24,7 @@ FIRST_NODE_SECONDS = 900.0
 MEASURE_SECONDS = 900.0
 BETWEEN_LOOKS = 1.0
 MOST_ASKED_FOR = 256
+RETRIES = 3
 HEAD = "node:__internal_head__"
 KIND = "accelerator_type:"
 
@@ -118,6 +120,30 @@ def _measured(reference: Any) -> MemoryProbe | str:
         return ray.get(reference) or "PyTorch finds no GPU there"
     except Exception as error:  # whatever a step may raise; the trial itself will say what it is
         return str(error).strip().splitlines()[-1][:200]
+
+
+def start_task(asked: Resources, call: Callable[[], Said]) -> Callable[[], Said]:
+    """Let a node that has what is asked call a function, and return what waits for the answer.
+
+    That raises what the function raised, XaSearchError where one worker after the other was lost.
+    """
+    task: Any = ray.remote(_called)
+    options = {"num_cpus": asked.cpus, "num_gpus": asked.gpus, "max_retries": RETRIES}
+    return partial(_task_answer, task.options(retry_exceptions=[GpuBusyError], **options).remote(call))
+
+
+def _called(call: Callable[[], Said]) -> Said:
+    return call()
+
+
+def _task_answer(reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise XaSearchError(f"the end of the search lost its workers ({reason}); type the same command") from None
 
 
 class CapacityRequest:

@@ -19,6 +19,7 @@ from ray.tune.search import ConcurrencyLimiter
 
 from xa_search.records import Plan
 from xa_search.records.search import RAY
+from xa_search.search.budgets import Reserve, nothing_reserved
 from xa_search.search.connection import connected
 from xa_search.search.controller import MakeJob, SearchCallback, SearchController
 from xa_search.search.driver import own_signals, quiet_log
@@ -68,14 +69,17 @@ def run_trials(
     make_job: MakeJob,
     callback: SearchCallback,
     train: TrainFunction | None = None,
-) -> None:
+    reserve: Reserve = nothing_reserved,
+) -> str:
     """Run what remains of the search, as its only driver. Workers must be able to import `train`, if it is given.
-    Raises StoppedEarly when a budget or Ctrl-C ended it, InfeasibleError when no node can run a trial, and
-    XaSearchError when all trials fail. However it ends, no trial is left running: what had begun is paused.
+
+    Return which budget ended it, empty where all trials ended: what was found is to be concluded. Raises StoppedEarly
+    at Ctrl-C, or at the end of a budget that no aligned trial has used up to its own; InfeasibleError when no node can
+    run a trial; XaSearchError when no aligned trial comes to its end. No trial is left running: it is paused.
     """
     for orphan in study.settle():
         callback.trial_ended(orphan)
-    controller = SearchController(plan, study, make_job, callback)
+    controller = SearchController(plan, study, make_job, callback, reserve=reserve)
     try:
         if study.remaining(plan.space.trials):
             _run(plan, controller, train, MemoryProfile(plan, study, make_job, callback))
@@ -84,7 +88,7 @@ def run_trials(
     finally:
         controller.settle()
         shutil.rmtree(plan.directory / RAY, ignore_errors=True)
-    controller.conclude()
+    return controller.conclude()
 
 
 def _run(plan: Plan, controller: "SearchController", train: TrainFunction | None, memory: MemoryProfile) -> None:

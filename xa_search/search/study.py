@@ -34,6 +34,8 @@ from xa_search.search.sampler import DistinctSampler, importances_of, recipe, sa
 SCHEMA = 2
 """What a search keeps in its folder, and how. A search that the first version began has no such number."""
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
+RETRIED = "retried"
+"""The note of a baseline that failed and has another chance: without it there is nothing to tell gains against."""
 STATES: dict[str, RecordState] = {
     "RUNNING": "RUNNING",
     "WAITING": "PAUSED",
@@ -135,7 +137,8 @@ def decided_state(trial: Entry) -> RecordState:
 
 def is_charged(trial: Entry) -> bool:
     """Tell whether a trial counts among those that the user asked for."""
-    return bool(trial.state.is_finished()) and trial.user_attrs.get("failure") not in NOT_CHARGED
+    notes = trial.user_attrs
+    return bool(trial.state.is_finished()) and notes.get("failure") not in NOT_CHARGED and not notes.get(RETRIED)
 
 
 def is_paused(trial: Entry) -> bool:
@@ -228,13 +231,18 @@ class SearchStudy:
     def finish(
         self, number: int, state: RecordState, failure: Failure | None = None, seconds: float | None = None
     ) -> None:
-        """End a running trial. One that lost its worker for good is queued to run again under another number."""
+        """End a running trial. One that lost its worker for good is queued to run again under another number, and so is
+        the first baseline that fails.
+        """
         if seconds is not None:
             self._note(number, seconds=seconds)
         if failure is not None:
             self._note(number, failure_text=failure.text, failure_frame=failure.frame, failure=failure.failure)
         trial = self.trial(number)
         if trial.failure in NOT_CHARGED:
+            self._queue_again(number)
+        elif state == "FAIL" and trial.role == "baseline" and self._is_first_failed_baseline(number):
+            self._note(number, **{RETRIED: True})
             self._queue_again(number)
         self._study.tell(number, trial.score if state == "COMPLETE" else None, state=TrialState[state])
 
@@ -321,6 +329,10 @@ class SearchStudy:
                 self._offered.add(role)
                 self._study.enqueue_trial(recipe(self._plan.space, role), user_attrs={"role": role})
                 return
+
+    def _is_first_failed_baseline(self, number: int) -> bool:
+        others = [trial for trial in self.trials() if trial.role == "baseline" and trial.number != number]
+        return all(trial.state != "FAIL" or trial.failure in NOT_CHARGED for trial in others)
 
     def _queue_again(self, number: int) -> None:
         trials = self._frozen()

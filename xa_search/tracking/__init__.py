@@ -1,8 +1,9 @@
 """Tracking in MLflow: events, the spool, the tracker that writes, the registry, model bundles, the report, the plots.
 
 store: the door to MLflow's runs. tracker: the one writer. reconcile: MLflow and the study brought together. bundle: a
-model in a folder. registry: the door to the model registry. registration: the winner's way there. served_model: what
-MLflow runs to answer. inspection_report: a look into a model. calibration_report: how sure it says it is.
+model in a folder. registry: the door to the model registry. registration: the winner's way there; isolated_process:
+where it is loaded back. served_model: what MLflow runs to answer. inspection_report: a look into a model.
+calibration_report: how sure it says it is.
 
 MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;
 what the user has set stays.

@@ -208,6 +208,13 @@ def trial_bundle(job: TrialJob, weights: Path) -> Bundle:
     )
 
 
+def trial_answers(job: TrialJob, texts: Sequence[str], predictor: Predictor) -> list[dict[str, Any]]:
+    """Return what a finished trial's own model says of texts, as a served model says it."""
+    tokenizer = load_tokenizer(job.encoder.directory)
+    own = Bundle(predictor=predictor, tokenizer=tokenizer, settings=job.settings, provenance={})
+    return [parsed.record() for parsed in own.predict(texts)]
+
+
 def write_bundle(job: TrialJob, weights: Path, directory: Path, provenance: dict[str, Any]) -> None:
     """Write a trial's model to `directory`, whole or not at all; `provenance` says where it comes from."""
     part = directory.with_name(f"{directory.name}.part")

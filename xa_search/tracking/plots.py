@@ -206,10 +206,11 @@ def selection_score_figure(record: SearchRecord) -> Figure:
 
 
 def gain_figure(record: SearchRecord) -> Figure:
-    """Draw the test scores of the zero-shot baseline and the winner by language, the gain between them."""
+    """Draw the test scores of the zero-shot baseline, if there is one, and the winner by language, the gain between."""
     rows = language_rows(record)[::-1]
-    subtitle = f"{record.search_id} · trial {record.winner} against the zero-shot baseline, gains in points"
-    title = "Test scores by language: zero-shot and winner"
+    against = "no zero-shot trial to tell gains against" if record.no_baseline else "against zero-shot, gains in points"
+    subtitle = f"{record.search_id} · trial {record.winner}, {against}"
+    title = "Test scores by language" if record.no_baseline else "Test scores by language: zero-shot and winner"
     metrics = [name for name in rows[0].winner if name != "exact_match"]
     figure, panels = new_figure(10, 1.7 + 0.42 * len(rows), title, subtitle, widths=(1,) * len(metrics))
     for axes, metric in zip(panels, metrics, strict=True):
@@ -248,17 +249,11 @@ def _mark_winner(axes: Any, winner: TrialRecord) -> None:
 
 
 def _draw_gains(axes: Any, rows: tuple[LanguageRow, ...], metric: str) -> None:
-    before = [row.zero_shot[metric] for row in rows]
     after = [row.winner[metric] for row in rows]
     places = range(len(rows))
-    axes.hlines(places, before, after, color=GRID, linewidth=6, zorder=1)
-    axes.scatter(before, places, color=SOFT, s=52, label="zero-shot", zorder=3)
+    if rows[0].zero_shot:
+        _draw_gains_over([row.zero_shot[metric] for row in rows], axes, rows, metric)
     axes.scatter(after, places, color=BLUE, s=52, label="winner", zorder=3)
-    for place, row in zip(places, rows, strict=True):
-        gain, right = row.gain[metric], max(before[place], after[place])
-        text = axes.annotate(f"{gain:+.1f}", (right, place), xytext=(9, 0), textcoords="offset points", va="center")
-        text.set(color=GREEN if gain > 0 else RED if gain < 0 else SOFT, fontsize=9.5)
-        text.set_weight("bold" if row.lang == MEAN else "normal")
     axes.set_title(HEADINGS[metric], loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel("test score (%)", color=INK)
     axes.set_yticks(places, [row.label for row in rows])
@@ -267,3 +262,15 @@ def _draw_gains(axes: Any, rows: tuple[LanguageRow, ...], metric: str) -> None:
     axes.margins(x=0.16)
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x", color=GRID, linewidth=0.8)
+
+
+def _draw_gains_over(before: list[float], axes: Any, rows: tuple[LanguageRow, ...], metric: str) -> None:
+    after = [row.winner[metric] for row in rows]
+    places = range(len(rows))
+    axes.hlines(places, before, after, color=GRID, linewidth=6, zorder=1)
+    axes.scatter(before, places, color=SOFT, s=52, label="zero-shot", zorder=3)
+    for place, row in zip(places, rows, strict=True):
+        gain, right = row.gain[metric], max(before[place], after[place])
+        text = axes.annotate(f"{gain:+.1f}", (right, place), xytext=(9, 0), textcoords="offset points", va="center")
+        text.set(color=GREEN if gain > 0 else RED if gain < 0 else SOFT, fontsize=9.5)
+        text.set_weight("bold" if row.lang == MEAN else "normal")

@@ -1,23 +1,16 @@
 """The registration of a search's winner. In: the search's record and the winner's weights. Out: a version that answers.
 
-The isolated process loads its libraries as soon as it is started, so that a caller may start it early and ask it later.
-
 The version is loaded in a fresh process and must give there what the trial's own model gives here; only then does an
 alias move.
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -25,7 +18,8 @@ import torch
 from xa_search.encoding.locks import one_at_a_time
 from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
-from xa_search.tracking.bundle import Bundle, load_bundle, trial_bundle, write_bundle
+from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
+from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
 from xa_search.tracking.registry import (
     CANDIDATE,
     CHAMPION,
@@ -42,60 +36,8 @@ from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
 from xa_search.training.registry import is_zero_shot, selection_rule
 
-LOAD_SECONDS = 1800
-PROGRAM = """
-import json, sys
-import datasets, mlflow, seqeval.metrics, torch
-from transformers import AutoTokenizer, PreTrainedModel
-model, threads, texts, answers = json.loads(sys.stdin.readline())
-torch.set_num_threads(threads)
-loaded = mlflow.pyfunc.load_model(model)
-with open(texts) as file:
-    found = loaded.predict(json.load(file))
-with open(answers, "w") as file:
-    json.dump(found, file)
-"""
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
-
-
-class IsolatedProcess:
-    """Answers once, from an empty folder and with the code that the model carries."""
-
-    def __init__(self, uri: str) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM],
-            cwd=self._folder.name,
-            env={**os.environ, "MLFLOW_TRACKING_URI": uri, "HF_HUB_OFFLINE": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> "IsolatedProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
-        self._folder.cleanup()
-
-    def predict(self, model: str, texts: Sequence[str], threads: int) -> list[dict[str, Any]]:
-        """Load a registered model and return its answers. Raises XaSearchError where it cannot be loaded there."""
-        asked, answers = (Path(self._folder.name) / name for name in ("texts.json", "answers.json"))
-        asked.write_text(json.dumps(list(texts)), encoding="utf-8")
-        question = json.dumps([model, threads, str(asked), str(answers)])
-        _, errors = self._process.communicate(question + "\n", timeout=LOAD_SECONDS)
-        if self._process.returncode:
-            reason = (errors.strip() or f"exit code {self._process.returncode}").splitlines()[-1]
-            raise XaSearchError(f"{model} cannot be loaded in a fresh process ({reason}); no alias was moved")
-        found: list[dict[str, Any]] = json.loads(answers.read_text(encoding="utf-8"))
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +58,16 @@ def register_winner(
     corpus: str,
     corpus_fingerprint: str,
     texts: Sequence[str],
+    expected: Callable[[], Sequence[dict[str, Any]]],
     uri: str,
-    fresh: IsolatedProcess,
+    fresh: LoadsBack,
     target: str | None = None,
 ) -> Registration:
     """Register the winner's model, check it, and move the aliases; doing it twice makes one version.
 
     `job` and `weights` are the winner's; `target` is the one that they are for, where it has a model for each. `fresh`
-    is a process that has answered nothing yet. Raises XaSearchError where its run is not in MLflow, or where the fresh
-    process answers `texts` otherwise than the trial's model does here; the aliases then stay where they are.
+    has answered nothing yet; `expected` gives what the trial's own model says of `texts`. Raises XaSearchError where
+    its run is not in MLflow, or where the fresh process says something else; the aliases then stay where they are.
     """
     name = f"{PREFIX}{corpus}" if target is None else f"{PREFIX}{corpus}-{target}"
     with one_at_a_time(job.home / LOCK):
@@ -134,7 +77,7 @@ def register_winner(
             reason = "registered and checked before; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
         number = mine.version if mine else _create_version(record, job, weights, name, corpus, corpus_fingerprint, uri)
-        _check(f"models:/{name}/{number}", trial_bundle(job, weights), texts, fresh)
+        _check(f"models:/{name}/{number}", texts, expected, fresh)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
         champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
         moves, reason = champion_verdict(champion, find_version(uri, name, str(number)))
@@ -165,9 +108,13 @@ def promote(uri: str, name: str, version: int) -> RegisteredVersion:
     return find_version(uri, name, str(version))
 
 
-def load_registered(uri: str, name: str | None = None, alias_or_version: str = CHAMPION) -> Bundle:
-    """Return a registered model, ready to predict; no name means the only one there is."""
-    chosen = find_version(uri, name, alias_or_version)
+def load_registered(uri: str, name: str | None = None, alias_or_version: str | None = None) -> Bundle:
+    """Return a registered model, ready to predict; no name means the only one there is, and `find_version` the rest."""
+    return load_version(uri, find_version(uri, name, alias_or_version))
+
+
+def load_version(uri: str, chosen: RegisteredVersion) -> Bundle:
+    """Return the model of a version, ready to predict."""
     with tempfile.TemporaryDirectory() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
@@ -256,6 +203,23 @@ def _workplace(directory: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+class LoadedBackOnNode:
+    """Loads a registered model back where trials run: from the driver's copy in a folder that all nodes see."""
+
+    def __init__(self, uri: str, folder: Path, call: Callable[..., Callable[[], list[dict[str, Any]]]]) -> None:
+        self._uri, self._folder, self._call = uri, folder, call
+
+    def predict(self, model: str, texts: Sequence[str], threads: int) -> list[dict[str, Any]]:
+        """Return the answers of the registered version that is called models:/NAME/VERSION."""
+        _, name, version = model.split("/")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            with plainly(self._uri):
+                source = connect(self._uri).get_model_version_download_uri(name, version)
+                copy = download(self._uri, source, Path(folder))
+            return self._call(answer_isolated, str(copy), list(texts), threads)()
+
+
 def _agree(mine: dict[str, Any], other: dict[str, Any]) -> bool:
     """Tell whether two answers are the same but for rounding of their probabilities."""
     drift = abs(mine["intent_probability"] - other["intent_probability"])
@@ -267,13 +231,15 @@ def _agree(mine: dict[str, Any], other: dict[str, Any]) -> bool:
     return same and max(drifts, default=0.0) <= PROBABILITY_SLACK
 
 
-def _check(model: str, here: Bundle, texts: Sequence[str], fresh: IsolatedProcess) -> None:
+def _check(
+    model: str, texts: Sequence[str], expected: Callable[[], Sequence[dict[str, Any]]], fresh: LoadsBack
+) -> None:
     """Compare the answers of the registered version in a fresh process with those of the trial's own model."""
     with ThreadPoolExecutor(1) as pool:  # loading there and answering here take as long as each other
         answers = pool.submit(fresh.predict, model, texts, torch.get_num_threads())
-        expected = [parsed.record() for parsed in here.predict(texts)]
+        own = [dict(one) for one in expected()]
         found = answers.result()
-    for text, mine, other in zip(texts, expected, found, strict=True):
+    for text, mine, other in zip(texts, own, found, strict=True):
         if not _agree(mine, other):
             raise XaSearchError(
                 f"{model} answers {text!r} with {other} once loaded, the trial's model with {mine}; "

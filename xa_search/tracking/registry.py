@@ -3,7 +3,8 @@ themselves, the registered models, and one alias at a time moved.
 
 The model carries this program's code and the exact versions of the packages it needs; nothing in it is pickled.
 
-`champion` is the version that answers; `candidate` is the newest one that was checked. Only these spellings exist.
+`champion` is the version that answers; `candidate` is the newest one that was checked, which answers
+while there is no champion. Only these spellings exist.
 """
 
 import json
@@ -150,8 +151,11 @@ def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
     return tuple(sorted(found, key=lambda version: (version.name, -version.version)))
 
 
-def find_version(uri: str, name: str | None, alias_or_version: str) -> RegisteredVersion:
-    """Return one version. Raises ModelError with the valid names, versions and aliases."""
+def find_version(uri: str, name: str | None, alias_or_version: str | None) -> RegisteredVersion:
+    """Return one version: where none is said the champion, or the candidate where there is no champion.
+
+    Raises ModelError with the valid names, versions and aliases.
+    """
     versions = list_models(uri)
     names = sorted({version.name for version in versions})
     if not names:
@@ -162,11 +166,12 @@ def find_version(uri: str, name: str | None, alias_or_version: str) -> Registere
     versions = tuple(version for version in versions if version.name == chosen)
     if not versions:
         raise ModelError(f"model {chosen!r} is not registered; name one of: {', '.join(names)}")
-    for registered in versions:
-        if alias_or_version == str(registered.version) or alias_or_version in registered.aliases:
-            return registered
+    for wanted in (CHAMPION, CANDIDATE) if alias_or_version is None else (alias_or_version,):
+        for registered in versions:
+            if wanted == str(registered.version) or wanted in registered.aliases:
+                return registered
     valid = [str(version.version) for version in versions] + sorted({a for v in versions for a in v.aliases})
-    raise ModelError(f"{chosen} has no version or alias {alias_or_version!r}; valid: {', '.join(valid)}")
+    raise ModelError(f"{chosen} has no version or alias {alias_or_version or CHAMPION!r}; valid: {', '.join(valid)}")
 
 
 def set_alias(uri: str, name: str, alias: str, version: int) -> None:

@@ -143,7 +143,10 @@ def write_cost(cost: SearchCost, directory: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRow:
-    """One language's test scores; `lang` is `mean` for the mean over the targets, which no unseen language is."""
+    """One language's test scores; `lang` is `mean` for the mean over the targets, which no unseen language is.
+
+    `zero_shot` is empty in a search without a baseline.
+    """
 
     lang: str
     zero_shot: Scores
@@ -184,7 +187,8 @@ def language_label(lang: str, *, unseen: bool) -> str:
 
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     """Return a row for each language that was tested, and the mean over the targets."""
-    zero_shot, winner = record.test_metrics[record.baseline], record.test_metrics[record.winner]
+    zero_shot = {} if record.baseline is None else record.test_metrics[record.baseline]
+    winner = record.test_metrics[record.winner]
     hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
         LanguageRow(
@@ -241,7 +245,7 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     calibration = calibration_rows(record.test_metrics[record.winner], tested)
     text = f"""# {record.search_id}
 
-Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. Baseline: trial {record.baseline} (zero-shot).
+Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. {_baseline(record)}
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
 {_unseen(record)}{_recipe(record)}
 {language_table(languages)}
@@ -262,6 +266,7 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "selection": record.selection,
         "winner": record.winner,
         "baseline": record.baseline,
+        "no_baseline": record.no_baseline,
         "languages": [{**asdict(row), "gain": row.gain} for row in languages],
         "calibration": [asdict(row) for row in calibration],
         "trials": [asdict(row) for row in trials],
@@ -276,6 +281,13 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
+
+
+def _baseline(record: SearchRecord) -> str:
+    """Name the baseline, or say why there is none."""
+    if record.no_baseline:
+        return f"{record.no_baseline[:1].upper()}{record.no_baseline[1:]}."
+    return f"Baseline: trial {record.baseline} (zero-shot)."
 
 
 def _data(record: SearchRecord) -> str:
@@ -329,8 +341,16 @@ def _mean(scores: Sequence[Scores]) -> Scores:
 
 def language_cells(row: LanguageRow) -> list[str]:
     """Return what tables show of a row: zero-shot, winner and gain of each metric."""
-    triples = [(row.zero_shot[name], after, row.gain[name]) for name, after in row.winner.items()]
-    return [cell for before, after, gain in triples for cell in (f"{before:.1f}", f"{after:.1f}", f"{gain:+.1f}")]
+    triples = [(row.zero_shot.get(name), after, row.gain.get(name)) for name, after in row.winner.items()]
+    return [
+        cell
+        for before, after, gain in triples
+        for cell in (_or_none(before, ".1f"), f"{after:.1f}", _or_none(gain, "+.1f"))
+    ]
+
+
+def _or_none(score: float | None, shape: str) -> str:
+    return "-" if score is None else format(score, shape)
 
 
 def _trial_cells(rows: Sequence[TrialRow]) -> tuple[list[str], list[list[str]]]:

@@ -5,5 +5,5 @@ data, steps: what a step is made of. trainer: model, optimiser, schedule; probe:
 objective, micro_batches: the loss of a step, in pieces that fit into memory. device, distributed: where it is computed.
 evaluation, metrics: what an epoch scored; dev_fit: how its logits are read. collapse: when to give up. floors: what
 every model must beat. statistics: intervals. checkpoint, progress: files to go on from. final_test, transfer,
-inspection: what a finished model is worth, on its corpus, on another, and inside.
+inspection, model_inspection: what a finished model is worth, on its corpus, on another, and inside.
 """

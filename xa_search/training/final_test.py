@@ -1,12 +1,14 @@
 """The test of a finished trial. In: a trial's job and weights, and encoded test splits. Out: test metrics by language.
 
+Where trials run, a model is asked, and nothing is written; the driver keeps the answers.
+
 Scores are made of these, and the scores of two models can be compared on the same resampled utterances.
 
 Runs after the winner is chosen, with the encoder's full vocabulary.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,33 +103,60 @@ def trained_predictor(job: TrialJob, weights: Path) -> Predictor:
     )
 
 
-def score_test(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float]:
-    """Score the test split of each language, and the means over the targets among them; once for the same weights.
-
-    What was right of each utterance is kept in the trial's folder: it stays when the weights go.
-    """
-    of_what = {"languages": list(languages), "weights": weights.stat().st_mtime_ns}
-    known = _known_scores(job.directory / SCORES)
-    if known.get("of") == of_what:
-        return dict(known["metrics"])
+def ask_model(job: TrialJob, weights: Path, questions: Sequence[Callable[[Predictor], Any]]) -> list[Any]:
+    """Return the answer to each question about a finished trial's model, which is loaded once."""
     predictor = trained_predictor(job, weights)
-    metrics: dict[str, float] = {}
-    outcomes = {}
-    for lang in languages:
-        rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
-        found = list(predictor.logits(rows))
-        predictions = predictor.read(rows, found)
-        metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
-        metrics |= calibration_metrics(rows, predictions, "test", lang, "", has_slots=job.corpus.has_slots)
-        uncalibrated = predictor.read(rows, found, calibrated=False)
-        metrics |= calibration_metrics(rows, uncalibrated, "test", lang, "raw_", has_slots=job.corpus.has_slots)
-        outcomes[lang] = outcomes_of(rows, predictions)
-    metrics |= mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
-    write_outcomes(outcomes, job.directory)
-    scores = json.dumps({"of": of_what, "metrics": metrics})
+    return [question(predictor) for question in questions]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageTest:
+    """What the test split of a language came to: its scores by name, and what was right of each utterance."""
+
+    metrics: dict[str, float]
+    outcomes: Outcomes
+
+
+def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTest:
+    """Score a finished trial's model on the test split of a language. Writes nothing."""
+    rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
+    found, has_slots = list(predictor.logits(rows)), job.corpus.has_slots
+    predictions = predictor.read(rows, found)
+    metrics = labelled_metrics(rows, predictions, "test", lang, has_slots=has_slots)
+    metrics |= calibration_metrics(rows, predictions, "test", lang, "", has_slots=has_slots)
+    uncalibrated = predictor.read(rows, found, calibrated=False)
+    metrics |= calibration_metrics(rows, uncalibrated, "test", lang, "raw_", has_slots=has_slots)
+    return LanguageTest(metrics=metrics, outcomes=outcomes_of(rows, predictions))
+
+
+def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
+    """Return what a trial was found to score before, with the same weights, in the same languages; else none."""
+    path = job.directory / SCORES
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return dict(known["metrics"]) if known.get("of") == _of_what(weights, languages) else None
+
+
+def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]) -> dict[str, float]:
+    """Return the scores of all languages, and the means over the targets among them, and keep them with the trial.
+
+    What was right of each utterance is kept, too: it stays when the weights go.
+    """
+    metrics = {name: value for one in tested.values() for name, value in one.metrics.items()}
+    metrics |= mean_over_targets(metrics, "test", [lang for lang in tested if lang in job.corpus.targets])
+    write_outcomes({lang: one.outcomes for lang, one in tested.items()}, job.directory)
+    scores = json.dumps({"of": _of_what(weights, tuple(tested)), "metrics": metrics})
     write_whole(job.directory / SCORES, lambda path: path.write_text(scores, encoding="utf-8"))
     return metrics
 
 
-def _known_scores(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def score_test(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float]:
+    """Score the test split of each language, and the means over the targets among them; once for the same weights."""
+    known = known_scores(job, weights, languages)
+    if known is not None:
+        return known
+    predictor = trained_predictor(job, weights)
+    return keep_scores(job, weights, {lang: score_language(job, lang, predictor) for lang in languages})
+
+
+def _of_what(weights: Path, languages: Sequence[str]) -> dict[str, Any]:
+    return {"languages": list(languages), "weights": weights.stat().st_mtime_ns}

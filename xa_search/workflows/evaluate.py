@@ -21,7 +21,7 @@ from xa_search.training.transfer import LabelMap, LanguageScore, OpenLabels, sam
 from xa_search.training.trial import best_weights
 from xa_search.workflows.models import named_bundle
 from xa_search.workflows.preflight import Prepared, prepare_search
-from xa_search.workflows.trials import make_trial_job
+from xa_search.workflows.trials import trained_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def finished_trial(home: Path, name: str, trial: int | None, note: Callable[[str
         )
     prepared = prepare_search(search.plan, (record.settings.model_size,), note)
     note(f"trial {record.number} of {search.search_id}")
-    job = make_trial_job(search.plan, prepared, record.settings, record.number)
+    job = trained_job(search.plan, prepared, record)
     return FinishedTrial(number=record.number, plan=search.plan, prepared=prepared, job=job, weights=weights)
 
 

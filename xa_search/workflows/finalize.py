@@ -1,98 +1,114 @@
-"""The end of a search. In: a Plan and its study. Out: the winner, tested, reported and registered."""
+"""The end of a search. In: a Plan and its study. Out: the winner, tested, reported and registered.
 
-from contextlib import nullcontext
-from dataclasses import replace
+What is asked of models is worked on where trials run; this process waits for it and writes it down.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
-from xa_search.corpora import Corpus
 from xa_search.corpora.checks import check_as_markdown
-from xa_search.corpora.corpus import find_translations
 from xa_search.corpora.lost_rows import told_losses
-from xa_search.errors import DataError, TrackerAwayError
+from xa_search.errors import TrackerAwayError
 from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
+from xa_search.search.end_tasks import EndTasks
 from xa_search.search.study import SearchStudy
 from xa_search.search.winner import best_of_each_kind, choose_winner
 from xa_search.tracking.events import FileLogged, SearchEnded
 from xa_search.tracking.events import trial_ended as trial_ended_event
 from xa_search.tracking.inspection_report import inspection_summary, write_inspection
+from xa_search.tracking.isolated_process import IsolatedProcess, LoadsBack
 from xa_search.tracking.plots import write_plots
 from xa_search.tracking.reconcile import reconcile
-from xa_search.tracking.registration import IsolatedProcess, Registration, register_winner
+from xa_search.tracking.registration import LoadedBackOnNode, Registration, register_winner
 from xa_search.tracking.report import language_rows, language_table, write_report
 from xa_search.tracking.store import tracking_uri
 from xa_search.tracking.tracker import SyncState, Tracker
-from xa_search.training.final_test import trained_predictor
-from xa_search.training.inspection import FINDINGS
 from xa_search.training.registry import one_model_a_target
-from xa_search.training.trial import all_weights, best_weights, jobs_per_target
-from xa_search.workflows.inspection import inspect_model, trial_inspection
+from xa_search.training.trial import all_weights
+from xa_search.workflows.end_questions import AskedTrial, answers_of, ask_trials, texts_to_compare
+from xa_search.workflows.inspection import trial_inspection
 from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
-from xa_search.workflows.trials import CostMeter, ProgressReporter, make_trial_job, score_trial_on_test
+from xa_search.workflows.trials import CostMeter, ProgressReporter
 
-CHECKED_TEXTS_A_LANGUAGE = 50
+LOADED_BACK = "loaded-back.partial"
+"""The folder, which all nodes see, for the copy that a node loads; `gc` knows what is partial."""
 TEST_CHECK = "data_check_test.md"
 """The file in a search's folder, and in MLflow, that says what was dropped and repaired of the test splits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOf:
+    """A search whose trials have ended, and where what its end asks of their models is worked on.
+
+    `budget` says which one ended it before all its trials; empty for none.
+    """
+
+    plan: Plan
+    prepared: Prepared
+    study: SearchStudy
+    tasks: EndTasks
+    budget: str
+
+
 def finalize_search(
-    plan: Plan, prepared: Prepared, study: "SearchStudy", tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
+    end: EndOf, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
 ) -> tuple[SearchRecord, tuple[Registration, ...]]:
     """Choose, test, report and register the winner; no registrations when MLflow is away."""
-    with IsolatedProcess(tracking_uri(plan.home)) as fresh:
+    plan, uri = end.plan, tracking_uri(end.plan.home)
+    with ExitStack() as stack:
+        here = plan.address is None
+        first = stack.enter_context(IsolatedProcess(uri)) if here else None
         with meter.stage("evaluation"):
-            record = _conclude(plan, prepared, study.trials(), study.importances(), reporter)
-            findings = {number: _look_inside(plan, prepared, record, number, reporter) for number in _inspected(record)}
+            record, asked = _conclude(end, reporter)
+            findings = {number: _look_inside(plan, one, reporter) for number, one in asked.items()}
         with meter.stage("tracking"):
             tracker.record(FileLogged(path=str(plan.directory / TEST_CHECK)))
             for number, paths in findings.items():
                 for path in paths:
                     tracker.record(FileLogged(path=str(path), folder="inspection", number=number))
-            if _publish(plan, record, tracker).left:
+            if _publish(end, record, tracker).left:
                 return record, ()
             try:
-                return record, _register(plan, prepared, record, reporter, fresh)
+                return record, _register(end, record, asked[record.winner], reporter, first)
             except TrackerAwayError as error:
                 reporter.note(f"not registered: {error}")
                 return record, ()
 
 
-def _conclude(
-    plan: Plan,
-    prepared: Prepared,
-    trials: tuple[TrialRecord, ...],
-    importances: dict[str, float],
-    reporter: ProgressReporter,
-) -> SearchRecord:
+def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dict[int, AskedTrial]]:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
+    plan, trials = end.plan, end.study.trials()
     winner = choose_winner(trials)
-    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), winner)
-    others = _others_to_test(plan, trials, {winner.number, baseline.number})
+    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), None)
+    compared = {trial.number: trial for trial in (winner, baseline) if trial is not None}
+    others = _others_to_test(plan, trials, set(compared))
     names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)
     also = f", and for the best of other methods and sizes: {names}" if others else ""
-    reporter.note(f"winner: trial {winner.number}; now the test splits, for it and for the zero-shot trial{also}")
-    check = check_test_splits(plan, prepared.corpus, reporter.note)
+    with_zero_shot = "" if baseline is None else " and for the zero-shot trial"
+    reporter.note(f"winner: trial {winner.number}; now the test splits, for it{with_zero_shot}{also}")
+    check = check_test_splits(plan, end.prepared.corpus, reporter.note)
     plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
-    tested = {
-        trial.number: score_trial_on_test(plan, prepared, make_trial_job(plan, prepared, trial.settings, trial.number))
-        for trial in {trial.number: trial for trial in (winner, baseline, *others)}.values()
-    }
-    return SearchRecord(
+    tested = [*compared.values(), *others]
+    asked = ask_trials(plan, end.prepared, tested, _inspected(winner, tested), end.tasks)
+    record = SearchRecord(
         search_id=plan.search_id,
         source=plan.space.source,
         targets=plan.space.targets,
         selection=plan.space.selection,
         trials=trials,
         winner=winner.number,
-        baseline=baseline.number,
-        test_metrics=tested,
-        importances=importances,
+        baseline=None if baseline is None else baseline.number,
+        test_metrics={number: one.scores() for number, one in asked.items()},
+        importances=end.study.importances(),
         recipe=plan.space.recipe,
         unseen_languages=plan.space.unseen_languages,
-        data=(*told_data(prepared.check, plan), *told_losses(check)),
+        data=(*told_data(end.prepared.check, plan), *told_losses(check)),
     )
+    return record, asked
 
 
 def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int]) -> list[TrialRecord]:
@@ -104,39 +120,28 @@ def _others_to_test(plan: Plan, trials: tuple[TrialRecord, ...], tested: set[int
     ]
 
 
-def _inspected(record: SearchRecord) -> list[int]:
-    """Return the trials to look into: the winner, and what was tested with alignment and without, to compare."""
-    compared = ("xeroalign", "zero_shot")
-    tested = [number for number in record.test_metrics if record.trial(number).settings.method in compared]
-    return list(dict.fromkeys([record.winner, *tested]))
+def _inspected(winner: TrialRecord, tested: Sequence[TrialRecord]) -> list[int]:
+    """Return the trials to look into: the winner, and what is tested with alignment and without, to compare."""
+    compared = [trial.number for trial in tested if trial.settings.method in ("xeroalign", "zero_shot")]
+    return list(dict.fromkeys([winner.number, *compared]))
 
 
-def _look_inside(
-    plan: Plan, prepared: Prepared, record: SearchRecord, number: int, reporter: ProgressReporter
-) -> tuple[Path, ...]:
-    """Compare a trial's model with the encoder that it began with, on held-out training data; return its files."""
-    settings = record.trial(number).settings
-    if one_model_a_target(settings):
-        reporter.note("one model a target: `xa-search inspect` looks inside each of them once it is registered")
-        return ()
-    job = make_trial_job(plan, prepared, settings, number)
-    weights, folder = best_weights(job.directory), trial_inspection(plan, number)
-    findings = folder / FINDINGS
-    if findings.exists() and findings.stat().st_mtime_ns > weights.stat().st_mtime_ns:
-        return tuple(sorted(folder.iterdir()))
-    predictor = trained_predictor(job, weights)
-    try:
-        inspection = inspect_model(plan, prepared, settings, predictor, f"trial {number} of {plan.search_id}")
-    except DataError as error:  # too few pairs are no reason to end without a registered model
-        reporter.note(str(error))
+def _look_inside(plan: Plan, asked: AskedTrial, reporter: ProgressReporter) -> tuple[Path, ...]:
+    """Write down what a trial's model has inside, beside the encoder that it began with; return the files."""
+    inspection = asked.inspection()
+    if inspection is None:
+        return asked.files
+    if isinstance(inspection, str):
+        reporter.note(inspection)
         return ()
     for line in inspection_summary(inspection):
-        reporter.note(f"inside trial {number}, {line}")
-    return write_inspection(inspection, folder)
+        reporter.note(f"inside trial {asked.trial.number}, {line}")
+    return write_inspection(inspection, trial_inspection(plan, asked.trial.number))
 
 
-def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
+def _publish(end: EndOf, record: SearchRecord, tracker: Tracker) -> SyncState:
     """Log the report and close the runs."""
+    plan = end.plan
     reconcile(tracker, record.trials, partial(trial_directory, plan.directory))
     for trial in record.trials:
         if trial.number in record.test_metrics:
@@ -151,7 +156,7 @@ def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
             status="FINISHED",
             metrics=record.test_metrics[winner.number] | {"selection_score": winner.score or 0.0},
             tags={
-                "state": "finished",
+                "state": f"concluded early: {end.budget}" if end.budget else "finished",
                 "winner": str(winner.number),
                 "mlflow.note.content": language_table(language_rows(record)),
             },
@@ -161,34 +166,43 @@ def _publish(plan: Plan, record: SearchRecord, tracker: Tracker) -> SyncState:
 
 
 def _register(
-    plan: Plan, prepared: Prepared, record: SearchRecord, reporter: ProgressReporter, fresh: IsolatedProcess
+    end: EndOf, record: SearchRecord, asked: AskedTrial, reporter: ProgressReporter, first: IsolatedProcess | None
 ) -> tuple[Registration, ...]:
-    """Register the winner's model, or a model for each target under a name of its own."""
-    reporter.note("registering the winner, and loading it back in a fresh process")
-    winner, uri = record.trial(record.winner), tracking_uri(plan.home)
-    job = make_trial_job(plan, prepared, winner.settings, winner.number)
+    """Register the winner's model, or a model for each target under a name of its own.
+
+    `first`, a process that was started early, answers once; none where trials run on a cluster, and it is loaded there.
+    """
+    plan, uri = end.plan, tracking_uri(end.plan.home)
+    where = "in a fresh process" if plan.address is None else "in a fresh process where trials run"
+    reporter.note(f"registering the winner, and loading it back {where}")
     registrations: list[Registration] = []
-    for one in jobs_per_target(job):
-        # The process that was started early answers once.
-        with nullcontext(fresh) if not registrations else IsolatedProcess(uri) as process:
+    for model in asked.models:
+        targets, size = model.job.corpus.targets, model.job.settings.model_size
+        with _loads_back(end, size, first if not registrations else None) as fresh:
             registration = register_winner(
                 record,
-                one,
-                best_weights(one.directory),
+                model.job,
+                model.weights,
                 corpus=plan.space.corpus,
-                corpus_fingerprint=prepared.fingerprint,
-                texts=_texts_to_compare(prepared.corpus, one.corpus.targets),
+                corpus_fingerprint=end.prepared.fingerprint,
+                texts=texts_to_compare(end.prepared.corpus, targets),
+                expected=partial(answers_of, model, end.prepared, end.tasks),
                 uri=uri,
-                fresh=process,
-                target=None if one is job else one.corpus.targets[0],
+                fresh=fresh,
+                target=targets[0] if one_model_a_target(asked.trial.settings) else None,
             )
         registrations.append(registration)
     return tuple(registrations)
 
 
-def _texts_to_compare(corpus: Corpus, targets: tuple[str, ...]) -> list[str]:
-    """Return raw texts in the model's languages, on which the registered model must answer as the trial's."""
-    texts = [" ".join(row.words) for row in islice(corpus.utterances(corpus.source, "dev"), CHECKED_TEXTS_A_LANGUAGE)]
-    for lang in (lang for lang in targets if find_translations(corpus, lang) is not None):
-        texts += [" ".join(row.words) for row in islice(corpus.translations(lang), CHECKED_TEXTS_A_LANGUAGE)]
-    return texts
+@contextmanager
+def _loads_back(end: EndOf, size: str, started: IsolatedProcess | None) -> Iterator[LoadsBack]:
+    """Give what loads a registered model in a fresh process: here, or on a node of the cluster."""
+    uri = tracking_uri(end.plan.home)
+    if started is not None:
+        yield started
+    elif end.plan.address is None:
+        with IsolatedProcess(uri) as process:
+            yield process
+    else:
+        yield LoadedBackOnNode(uri, end.plan.directory / LOADED_BACK, partial(end.tasks.submit, size))

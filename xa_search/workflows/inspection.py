@@ -11,27 +11,15 @@ from pathlib import Path
 
 from xa_search.corpora.corpus import find_translations
 from xa_search.corpora.dev_translations import dev_translations
-from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS, encode_corpus, table_path
-from xa_search.encoding.table import EncodedTable
-from xa_search.errors import DataError, ModelError, UsageError
-from xa_search.model.encoder import load_encoder, tokenizer_fingerprint
+from xa_search.encoding.store import encode_corpus
+from xa_search.errors import ModelError, UsageError
+from xa_search.model.encoder import tokenizer_fingerprint
 from xa_search.records import EncodedCorpus, EncoderFiles, Plan, TrialSettings
 from xa_search.search.history import SEARCHES, read_search
 from xa_search.tracking.bundle import Bundle
-from xa_search.training.data import trial_split
-from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import trained_predictor
-from xa_search.training.inspection import (
-    INSPECTIONS,
-    LEAST_PAIRS,
-    MEAN,
-    Inspection,
-    closer_by,
-    compare_views,
-    distinct_pairs,
-    look_inside,
-    pair_growth,
-)
+from xa_search.training.inspection import INSPECTIONS, Inspection
+from xa_search.training.model_inspection import InspectedModel, inspect_model
 from xa_search.workflows.evaluate import finished_trial, given_model
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
@@ -53,13 +41,13 @@ def inspect_named(
         if tokenizer_fingerprint(bundle.tokenizer) not in prepared.encoded:
             raise ModelError(f"{name} splits text otherwise than its encoder {bundle.settings.model_size} does here")
         folder = home / INSPECTIONS / re.sub(r"[^\w.-]+", "-", name).strip("-")
-        return inspect_model(plan, prepared, bundle.settings, bundle.predictor, name), folder
+        return inspect_model(inspected_model(plan, prepared, bundle.settings, name), bundle.predictor), folder
     if space is not None or data is not None:
         raise UsageError(f"{name} is a search, which knows its space and data; leave --space and --data out")
     found = finished_trial(home, name, trial, note)
-    predictor = trained_predictor(found.job, found.weights)
     model = f"trial {found.number} of {found.plan.search_id}"
-    inspection = inspect_model(found.plan, found.prepared, found.job.settings, predictor, model)
+    inspected = inspected_model(found.plan, found.prepared, found.job.settings, model)
+    inspection = inspect_model(inspected, trained_predictor(found.job, found.weights))
     return inspection, trial_inspection(found.plan, found.number)
 
 
@@ -68,36 +56,17 @@ def trial_inspection(plan: Plan, number: int) -> Path:
     return plan.directory / INSPECTIONS / str(number)
 
 
-def inspect_model(
-    plan: Plan, prepared: Prepared, settings: TrialSettings, predictor: Predictor, model: str
-) -> Inspection:
-    """Look into the encoder that a model began with, then into the model's own."""
+def inspected_model(plan: Plan, prepared: Prepared, settings: TrialSettings, name: str) -> InspectedModel:
+    """Return what is needed to look into a model of a search."""
     files = prepared.encoders[settings.model_size]
-    encoded = prepared.encoded[files.tokenizer_fingerprint]
-    split = trial_split(encoded, settings)
-    source = EncodedTable(table_path(encoded, split.origin, encoded.source))
-    name = TRANSLATIONS if split.origin == "train" else DEV_TRANSLATIONS
-    unseen = _encode_unseen(plan, prepared, files) if plan.space.unseen_languages else encoded
-    tables = {lang: table_path(found, name, lang) for found in (encoded, unseen) for lang in found.aligned}
-    pairs = {lang: distinct_pairs(source, split.selecting, EncodedTable(path)) for lang, path in tables.items()}
-    pairs = {lang: found for lang, found in pairs.items() if len(found.sources) >= LEAST_PAIRS}
-    if not pairs:
-        raise DataError(f"{model}: no language has {LEAST_PAIRS} different held-out pairs; raise fixed.train_limit")
-    embedding = predictor.model.embedding
-    pretrained = load_encoder(replace(files, embedding=embedding)).to(predictor.device)  # type: ignore[arg-type]
-    before = look_inside(pretrained, embedding, predictor.collator, source, pairs)
-    after = look_inside(predictor.model.encoder, embedding, predictor.collator, source, pairs)
-    aligned = [lang for lang in pairs if lang in encoded.targets]
-    groups = {lang: [lang] for lang in pairs} | ({MEAN: aligned} if aligned else {})
-    without = [lang for lang in (*plan.space.targets, *plan.space.unseen_languages) if lang not in pairs]
-    return Inspection(
-        model=model,
-        encoder=f"{files.size}, {files.origin}, revision {files.revision}",
-        embedding=embedding,
-        layers=compare_views(before, after, plan.space.unseen_languages),
-        growth={lang: pair_growth(before[lang], after[lang], pairs[lang]) for lang in aligned},
-        closer={name: closer_by(before, after, pairs, languages) for name, languages in groups.items()},
-        notes=tuple(f"{lang}: no {LEAST_PAIRS} different held-out pairs to look at" for lang in without),
+    return InspectedModel(
+        name=name,
+        settings=settings,
+        encoder=files,
+        corpus=prepared.encoded[files.tokenizer_fingerprint],
+        unseen=_encode_unseen(plan, prepared, files) if plan.space.unseen_languages else None,
+        targets=plan.space.targets,
+        unseen_languages=plan.space.unseen_languages,
     )
 
 

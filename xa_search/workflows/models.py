@@ -5,13 +5,13 @@ table, answers to texts, the alias `champion` moved, a command to run.
 import shlex
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from xa_search.tracking import registry
 from xa_search.tracking.bundle import Bundle, as_shown
-from xa_search.tracking.registration import load_registered, promote
+from xa_search.tracking.registration import load_version, promote
 from xa_search.tracking.store import tracking_uri
 
 
@@ -20,26 +20,39 @@ def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
     return registry.list_models(tracking_uri(home))
 
 
-def predict_texts(home: Path, model: str | None, texts: Sequence[str], threshold: float = 0.0) -> list[dict[str, Any]]:
-    """Return intent and slots of each text; no model means the champion of the only one.
+def predict_texts(
+    home: Path,
+    model: str | None,
+    texts: Sequence[str],
+    threshold: float = 0.0,
+    note: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Return intent and slots of each text; no model means the champion of the only one, else its candidate.
 
     An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
     """
-    answers = named_bundle(home, model).answer(texts, threshold)
+    answers = named_bundle(home, model, note).answer(texts, threshold)
     return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 
-def named_bundle(home: Path, model: str | None) -> Bundle:
+def named_bundle(home: Path, model: str | None, note: Callable[[str], None] = lambda _: None) -> Bundle:
     """Return a registered model; `model` is NAME, NAME@ALIAS or NAME/VERSION, a NAME alone means its champion.
 
-    MLflow's own way to write it, models:/NAME@ALIAS, will do too.
+    Where there is no champion it means the candidate; `note` hears which of them it is. MLflow's own way to write it,
+    models:/NAME@ALIAS, will do too.
     """
     model = model and model.removeprefix(registry.MODELS)
-    name, alias_or_version = model, registry.CHAMPION
+    uri = tracking_uri(home)
+    name, alias_or_version = model, None
     for separator in ("@", "/"):
         if model and separator in model:
             name, _, alias_or_version = model.partition(separator)
-    return load_registered(tracking_uri(home), name, alias_or_version)
+    version = registry.find_version(uri, name, alias_or_version)
+    if alias_or_version is None:
+        is_champion = registry.CHAMPION in version.aliases
+        role = registry.CHAMPION if is_champion else f"{registry.CANDIDATE}, as there is no {registry.CHAMPION}"
+        note(f"model: {version.name} version {version.version}, the {role}")
+    return load_version(uri, version)
 
 
 def promote_version(home: Path, name: str, version: int) -> str:

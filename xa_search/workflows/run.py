@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from typing import Any
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.errors import StoppedEarly
 from xa_search.model.encoder import load_encoder_config
-from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialSettings
+from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.records.search import trial_directory
 from xa_search.search.driver import only_driver
+from xa_search.search.end_tasks import TasksHere, TasksOnRay
 from xa_search.search.history import check_resumable, check_same_search
+from xa_search.search.memory_profile import MemoryProfile
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.events import FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
@@ -31,7 +33,8 @@ from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.device import FeedForward, choose_precision, trial_device
 from xa_search.training.progress import remove_progress
 from xa_search.training.trial import train_trial
-from xa_search.workflows.finalize import finalize_search
+from xa_search.workflows.end_time import EndTime
+from xa_search.workflows.finalize import EndOf, finalize_search
 from xa_search.workflows.held_out import told_held_out
 from xa_search.workflows.maintenance import folders_read, remove_weights
 from xa_search.workflows.plan import checked_settings
@@ -55,12 +58,16 @@ from xa_search.workflows.trials import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What a search came to; no registrations when MLflow was away, several where each target has its own model."""
+    """What a search came to; no registrations when MLflow was away, several where each target has its own model.
+
+    `budget` says which one ended it before all its trials did; empty for none.
+    """
 
     record: SearchRecord
     registrations: tuple[Registration, ...]
     tracking: SyncState
     cost: SearchCost
+    budget: str
 
 
 def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
@@ -73,18 +80,39 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
         tracker = Tracker(Spool(plan.directory / "spool.jsonl"), tracking_uri(plan.home), plan.search_id)
         with _mark_end(tracker):
             study = _open(plan, prepared, tracker, reporter, meter)
-            callback = TrackingCallback(plan.directory, tracker, reporter, meter)
-            with meter.trials():
-                run_trials(
-                    plan, study, lambda trial: make_trial_job(plan, prepared, trial.settings, trial.number), callback
-                )
-            record, registrations = finalize_search(plan, prepared, study, tracker, reporter, meter)
+            budget, record, registrations = _search(plan, prepared, study, tracker, reporter, meter)
         remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
         for path in write_cost(cost, plan.directory / "report"):
             tracker.record(FileLogged(path=str(path), folder="report"))
         tracker.record(cost_logged(cost))
-        return SearchResult(record=record, registrations=registrations, tracking=tracker.sync(), cost=cost)
+        return SearchResult(
+            record=record, registrations=registrations, tracking=tracker.sync(), cost=cost, budget=budget
+        )
+
+
+def _search(
+    plan: Plan, prepared: Prepared, study: SearchStudy, tracker: Tracker, reporter: ProgressReporter, meter: CostMeter
+) -> tuple[str, SearchRecord, tuple[Registration, ...]]:
+    """Run the trials, then conclude what they found; return also the budget that ended them, if one did."""
+
+    def make_job(trial: TrialRecord) -> TrialJob:
+        return make_trial_job(plan, prepared, trial.settings, trial.number)
+
+    callback = TrackingCallback(plan.directory, tracker, reporter, meter)
+    memory = MemoryProfile(plan, study, make_job, callback)
+    end_time = EndTime(plan, prepared, meter.elapsed, reporter.note)
+    with TasksHere(plan) if plan.local else TasksOnRay(plan, memory.probes) as tasks:
+        with meter.trials():
+            if study.remaining(plan.space.trials):
+                tasks.join()
+            budget = run_trials(plan, study, make_job, callback, reserve=end_time.reserve)
+        end = EndOf(plan=plan, prepared=prepared, study=study, tasks=tasks, budget=budget)
+        record, registrations = finalize_search(end, tracker, reporter, meter)
+        if tasks.gpu_hours:
+            spent = study.spent()
+            study.note_spent(replace(spent, gpu_hours=spent.gpu_hours + tasks.gpu_hours))
+    return budget, record, registrations
 
 
 def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:

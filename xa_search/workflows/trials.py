@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from xa_search.encoding.store import encode_split
-from xa_search.records import EpochReport, Plan, SearchCost, TrialJob, TrialRecord, TrialSettings
+from xa_search.records import EpochReport, Plan, SearchCost, SearchSpace, TrialJob, TrialRecord, TrialSettings
 from xa_search.records.search import PLACEMENT, trial_directory
 from xa_search.tracking.events import FileLogged, epoch_logged, traceback_logged, trial_ended, trial_started
 from xa_search.tracking.tracker import Tracker
@@ -28,6 +28,8 @@ TRIAL_PARTS = {
     "evaluate_seconds": "evaluation",
     "save_seconds": "saving",
 }
+HALF = 0.5
+"""More than this share of a trial's models were trained in bf16: of one, it is 0 or 1."""
 
 
 class CostMeter:
@@ -43,6 +45,10 @@ class CostMeter:
         self._busy = 0.0
         self._last_change = 0.0
         self._first_trial: float | None = None
+
+    def elapsed(self) -> float:
+        """Return the seconds of this run until now."""
+        return time.perf_counter() - self._begin
 
     @contextmanager
     def stage(self, part: str) -> Iterator[None]:
@@ -89,7 +95,7 @@ class CostMeter:
         for part, seconds in of_trials.items():
             parts[part] = parts.get(part, 0.0) + seconds
         parts["waiting"] = max(0.0, self._busy - sum(of_trials.values()))
-        wall = time.perf_counter() - self._begin
+        wall = self.elapsed()
         cores = self._slots * cpus_per_trial
         cpu = time.process_time() + (0.0 if self._trials_run_here else self._of_trials["cpu_seconds"])
         gpu_epochs = self._of_trials["gpu_epochs"]
@@ -201,6 +207,19 @@ def make_trial_job(plan: Plan, prepared: Prepared, settings: TrialSettings, name
     )
 
 
+def trained_job(plan: Plan, prepared: Prepared, trial: TrialRecord) -> TrialJob:
+    """Return what a worker needs to ask the model of a finished trial: in the precision that it was trained in."""
+    settings = trial.settings
+    if settings.precision == "auto" and "bf16" in trial.metrics:
+        settings = settings.model_copy(update={"precision": "bf16" if trial.metrics["bf16"] > HALF else "fp32"})
+    return make_trial_job(plan, prepared, settings, trial.number)
+
+
+def tested_languages(space: SearchSpace, job: TrialJob) -> tuple[str, ...]:
+    """Return the languages in which a model is tested: of several, each on its own target."""
+    return space.source, *job.corpus.targets, *space.unseen_languages
+
+
 def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[str, float]:
     """Encode the test splits, which nothing has opened before, and score a finished trial's best weights.
 
@@ -210,8 +229,5 @@ def score_trial_on_test(plan: Plan, prepared: Prepared, job: TrialJob) -> dict[s
     tokenizer = prepared.tokenizers[job.encoder.tokenizer_fingerprint]
     encode_split(job.corpus, prepared.corpus, tokenizer, plan.max_tokens, "test", space.tested_languages)
     return mean_metrics(
-        [
-            score_test(one, best_weights(one.directory), (space.source, *one.corpus.targets, *space.unseen_languages))
-            for one in jobs_per_target(job)
-        ]
+        [score_test(one, best_weights(one.directory), tested_languages(space, one)) for one in jobs_per_target(job)]
     )
