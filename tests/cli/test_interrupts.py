@@ -21,21 +21,21 @@ with interrupts.ended_by_two_interrupts():
             time.sleep(0.02)
     except KeyboardInterrupt:
         print("first", flush=True)
-    for _ in range({rest}):
-        time.sleep(0.02)
+    sys.stdin.read()  # until whoever sends signals has sent them all
 child.kill()
 """
 
 
-def stubborn(together: float, rest: int) -> "subprocess.Popen[str]":
-    """Start a process that goes on for so many short sleeps after the first interruption."""
-    command = [sys.executable, "-c", STUBBORN.format(together=together, rest=rest)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+def stubborn(together: float) -> "subprocess.Popen[str]":
+    """Start a process that goes on after the first interruption until its standard input is closed."""
+    command = [sys.executable, "-c", STUBBORN.format(together=together)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_interruption_ends_all_at_once_and_resumable(second: signal.Signals) -> None:
-    with stubborn(together=0, rest=100_000) as process:
+    with stubborn(together=0) as process:
         assert process.stdout is not None
         started = psutil.Process(int(process.stdout.readline()))
         process.send_signal(signal.SIGINT)
@@ -49,7 +49,7 @@ def test_the_second_interruption_ends_all_at_once_and_resumable(second: signal.S
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_interruption() -> None:
-    with stubborn(together=1000, rest=0) as process:
+    with stubborn(together=1000) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
