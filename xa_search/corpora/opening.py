@@ -228,18 +228,9 @@ def _same_language(lang: str, valid: tuple[str, ...]) -> str:
     return f": did you mean {' or '.join(same)}?" if same else ""
 
 
-def is_at_hand(name: str, home: Path) -> bool:
-    """Whether a corpus lies in the search home, so that nothing is downloaded."""
-    return _in_home(CATALOGUE[name], home) is not None
-
-
-def bytes_at_hand(name: str, data: Path | None, home: Path) -> int:
-    """Return how large the file or folder is that a corpus would be read from; 0 where it is not at hand."""
-    place = data or _in_home(CATALOGUE[name], home)
-    if place is None or not place.exists():
-        return 0
-    files = (place,) if place.is_file() else place.rglob("*")
-    return sum(path.stat().st_size for path in files if path.is_file())
+def place_at_hand(name: str, home: Path) -> Path | None:
+    """Return the folder or file of a corpus in the search home; none where it would have to be downloaded."""
+    return _in_home(CATALOGUE[name], home)
 
 
 def _in_home(entry: CatalogueEntry, home: Path) -> Path | None:

@@ -63,7 +63,7 @@ def score_floors(job: TrialJob, languages: Sequence[str]) -> tuple[FloorScore, .
         FloorScore(
             name=floor.name,
             score=floor.score(job.selection, job.corpus),
-            test_metrics=floor_on_test(floor, job, languages)[0],
+            test_metrics=floor_on_test(floor, job, languages),
         )
         for floor in measure_floors(job)
     )

@@ -137,15 +137,21 @@ def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict
 
 
 def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]) -> dict[str, float]:
-    """Return the scores of all languages, and the means over the targets among them, and keep them with the trial.
-
-    What was right of each utterance is kept, too: it stays when the weights go.
-    """
-    metrics = {name: value for one in tested.values() for name, value in one.metrics.items()}
-    metrics |= mean_over_targets(metrics, "test", [lang for lang in tested if lang in job.corpus.targets])
-    write_outcomes({lang: one.outcomes for lang, one in tested.items()}, job.directory)
+    """Return the scores of all languages, and the means over the targets among them, and keep them with the trial."""
+    metrics = keep_outcomes(tested, job.corpus.targets, job.directory)
     scores = json.dumps({"of": _of_what(weights, tuple(tested)), "metrics": metrics})
     write_whole(job.directory / SCORES, lambda path: path.write_text(scores, encoding="utf-8"))
+    return metrics
+
+
+def keep_outcomes(tested: Mapping[str, LanguageTest], targets: Sequence[str], directory: Path) -> dict[str, float]:
+    """Return the scores of all languages, and the means over the targets among them.
+
+    What was right of each utterance is written into the folder: it stays when the weights go.
+    """
+    metrics = {name: value for one in tested.values() for name, value in one.metrics.items()}
+    metrics |= mean_over_targets(metrics, "test", [lang for lang in tested if lang in targets])
+    write_outcomes({lang: one.outcomes for lang, one in tested.items()}, directory)
     return metrics
 
 

@@ -1,12 +1,12 @@
-"""What every model must beat. In: a trial's job. Out: two floors, scored as an epoch is, and which trials lie at them.
+"""What every model must beat. In: a trial's job. Out: two floors, scored as an epoch is, and on test splits.
 
 The most frequent intent: it is said of every utterance, and no slot. The frozen encoder: heads are fitted to what it
 gives before it learns anything (`probe`), with a strength that the source dev split chooses. A trial that
-is not above both has learned nothing that is worth its training.
+is not above both has learned nothing that is worth its training: `SearchRecord.at_floor`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from xa_search.encoding.store import table_path
@@ -27,7 +27,6 @@ from xa_search.training.data import (
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import trial_device, trial_precision
 from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
-from xa_search.training.final_test import Outcomes, outcomes_of
 from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import selection_rule
 from xa_search.training.trial import epoch_metrics
@@ -67,28 +66,13 @@ def measure_floors(job: TrialJob) -> tuple[Floor, Floor]:
     return first, second
 
 
-def at_floor(metrics: Mapping[str, float], floors: Sequence[Floor], selection: str, corpus: EncodedCorpus) -> str:
-    """Say which floor the metrics of an epoch, or of a trial's best one, do not rise above; empty for none."""
-    rule = selection_rule(selection)
-    score = rule.score(metrics, corpus)
-    highest = max(floors, key=lambda floor: floor.score(selection, corpus))
-    bar = highest.score(selection, corpus)
-    return "" if score > bar else f"at the floor: {100 * score:.1f}, and {highest.name} has {100 * bar:.1f}"
-
-
-def floor_on_test(
-    floor: Floor, job: TrialJob, languages: Sequence[str]
-) -> tuple[dict[str, float], dict[str, Outcomes]]:
-    """Score a floor on the encoded test splits, once a winner is chosen; return also what was right."""
+def floor_on_test(floor: Floor, job: TrialJob, languages: Sequence[str]) -> dict[str, float]:
+    """Score a floor on the encoded test splits, once a winner is chosen."""
     metrics: dict[str, float] = {}
-    outcomes = {}
     for lang in languages:
         rows = split_rows(job.corpus, "test", lang, job.settings.test_limit)
-        predictions = floor.predict(rows)
-        metrics |= labelled_metrics(rows, predictions, "test", lang, has_slots=job.corpus.has_slots)
-        outcomes[lang] = outcomes_of(rows, predictions)
-    metrics |= mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
-    return metrics, outcomes
+        metrics |= labelled_metrics(rows, floor.predict(rows), "test", lang, has_slots=job.corpus.has_slots)
+    return metrics | mean_over_targets(metrics, "test", [lang for lang in languages if lang in job.corpus.targets])
 
 
 def most_frequent_intent(rows: Sequence[EncodedRow]) -> Predict:

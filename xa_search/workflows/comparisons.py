@@ -4,7 +4,7 @@ Both are asked for where trials run, once a winner; the answers lie in the searc
 typed again, or extended without another winner, finds them there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from xa_search.encoding.files import write_whole
 from xa_search.records import FairBaseline, FloorScore, Plan, TrialRecord
 from xa_search.search.end_tasks import EndTasks
 from xa_search.training.comparisons import FairTest, fair_settings, score_floors, train_fair_baseline
-from xa_search.training.evaluation import mean_over_targets
-from xa_search.training.final_test import write_outcomes
+from xa_search.training.final_test import keep_outcomes
+from xa_search.training.progress import remove_progress
+from xa_search.training.trial import all_weights
 from xa_search.workflows.preflight import Prepared
 from xa_search.workflows.trials import make_trial_job, trained_job
 
@@ -37,6 +38,11 @@ class Comparisons:
 def ask_comparisons(plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: EndTasks) -> Comparisons:
     """Let the winner's settings be trained without alignment, and the floors be scored; test splits are encoded."""
     folder = plan.directory / COMPARISONS / str(winner.number)
+    for other in folder.parent.glob("*"):  # one that was interrupted, of a trial that is not the winner any more
+        if other != folder:
+            remove_progress(other)
+            for weights in all_weights(other):
+                weights.unlink()
     return Comparisons(
         fair_baseline=_ask_fair_baseline(plan, prepared, winner, tasks, folder),
         floors=_ask_floors(plan, prepared, winner, tasks, folder / "floors.json"),
@@ -76,23 +82,17 @@ def _ask_fair_baseline(
         found: FairTest | str = waiting()
         if isinstance(found, str):
             return f"no fair baseline: the winner's settings without alignment failed ({found})"
-        write_outcomes({lang: test.outcomes for lang, test in found.tests.items()}, folder)
         baseline = FairBaseline(
             settings=settings,
             score=found.score,
             best_epoch=found.best_epoch,
             seconds=found.seconds,
-            test_metrics=_metrics_of(found, plan.space.targets),
+            test_metrics=keep_outcomes(found.tests, plan.space.targets, folder),
         )
         _keep(path, _FAIR.dump_json(baseline, indent=2))
         return baseline
 
     return fair_baseline
-
-
-def _metrics_of(found: FairTest, targets: Sequence[str]) -> dict[str, float]:
-    metrics = {name: value for test in found.tests.values() for name, value in test.metrics.items()}
-    return metrics | mean_over_targets(metrics, "test", [lang for lang in found.tests if lang in targets])
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 from xa_search.corpora import CATALOGUE, Corpus
 from xa_search.corpora.corpus import find_translations
 from xa_search.corpora.dev_translations import dev_translations
-from xa_search.corpora.opening import bytes_at_hand, is_at_hand
+from xa_search.corpora.opening import place_at_hand
 from xa_search.encoding.held_out import HeldOutCounts, HeldOutSplit, SplitKeys, split_rows_held_out
 from xa_search.encoding.store import RowIndex, held_out_counts
 from xa_search.encoding.template import template_key, text_key
 from xa_search.errors import DataError
 from xa_search.records import OUTSIDE, Plan, Split, Translation
+from xa_search.search.budgets import folder_bytes
 from xa_search.training.data import trial_split
 from xa_search.workflows.preflight import Prepared, open_plan_corpus
 
@@ -30,7 +31,10 @@ MOST_BYTES = 12_000_000
 
 def is_large(plan: Plan) -> bool:
     """Whether the plan's corpus takes too long to be read for a plan."""
-    return bytes_at_hand(plan.space.corpus, plan.data, plan.home) > MOST_BYTES
+    place = plan.data or place_at_hand(plan.space.corpus, plan.home)
+    if place is None or not place.exists():
+        return False
+    return (place.stat().st_size if place.is_file() else folder_bytes(place)) > MOST_BYTES
 
 
 def planned_held_out(plan: Plan) -> str:
@@ -39,7 +43,7 @@ def planned_held_out(plan: Plan) -> str:
     if generate is not None and plan.data is None:
         with tempfile.TemporaryDirectory() as folder:  # a plan writes nothing into the home
             return planned_held_out(plan.model_copy(update={"data": generate(Path(folder) / plan.space.corpus)}))
-    if plan.data is None and not is_at_hand(plan.space.corpus, plan.home):
+    if plan.data is None and place_at_hand(plan.space.corpus, plan.home) is None:
         return NOT_AT_HAND
     if is_large(plan):
         return TOO_LARGE

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xa_search.cluster.cluster_file import cluster_gpus
 from xa_search.corpora import check_corpus
+from xa_search.corpora.opening import place_at_hand
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan
 from xa_search.rehearsal.search_forecast import GpuTerms, forecast_search, width_lines
@@ -18,7 +19,7 @@ from xa_search.workflows.preflight import open_plan_corpus
 def plan_outlook(plan: Plan, cluster: Path | None = None) -> list[str]:
     """Return how long the plan's search takes, on a cluster file's GPUs or on this machine; or why nobody knows."""
     corpus = plan.space.corpus
-    if plan.data is None and corpus != BUNDLED and not any((plan.home / "corpora").glob(f"{corpus}*")):
+    if plan.data is None and corpus != BUNDLED and place_at_hand(corpus, plan.home) is None:
         return [f"hours: not forecast without the corpus; --data says where {corpus} is"]
     if is_large(plan):
         return [f"hours: not forecast by a plan, as {corpus} is too large; xa-search rehearse {plan.name} does"]
