@@ -43,7 +43,7 @@ CASES = (
     Case(
         row="S4",
         what="a failed baseline made the winner its own baseline",
-        test="tests/search/test_ends.py::test_a_failed_baseline_is_tried_once_more_and_the_aligned_trials_are_concluded",
+        test="tests/search/test_search_study.py::test_a_failed_baseline_has_a_second_chance_at_once_that_is_not_charged",
     ),
     Case(
         row="S5",

@@ -62,7 +62,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"    {result['command']}",
         "",
         f"xa-search {result['xa-search']} at {result['commit']}, Python {result['python']} on {result['machine']}.",
-        "A command of the program where one shows it, else the test that makes what it takes; the last lines are shown.",
+        "A command of the program where one shows it, else the test that makes what it takes; its last lines stand.",
         "",
         "| row | fault | command | printed now | exit code | test |",
         "|---|---|---|---|---|---|",
