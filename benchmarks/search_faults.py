@@ -33,7 +33,7 @@ def words_of(case: Case) -> list[str]:
     """Return the words that are typed."""
     if case.command:
         return ["xa-search", *case.command]
-    return ["pytest", "-q", "-n", "0", case.test]
+    return ["pytest", "-v", "-n", "0", case.test]
 
 
 def seen(case: Case, folder: Path) -> dict[str, Any]:
@@ -46,7 +46,8 @@ def seen(case: Case, folder: Path) -> dict[str, Any]:
     environment = {key: value for key, value in given.items() if value is not None}
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, check=False)
     lines = [line for line in normal_lines(done.stdout + done.stderr, {str(folder): "HOME"}) if line.strip()]
-    told = lines[-LINES:] if case.command else lines[-1:]
+    ends = [line.strip("= ") for line in lines if " passed" in line or " failed" in line or " error" in line]
+    told = [line for line in lines if case.says in line][-LINES:] if case.command else ends[-1:]
     changed = [f"{name}={value}" if value is not None else f"-u {name}" for name, value in case.environment.items()]
     typed = shlex.join([*(["env", *changed] if changed else []), *words])
     return {
