@@ -8,7 +8,6 @@ other user may enter. Ray's own place for them, /tmp/ray, is open to all.
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path

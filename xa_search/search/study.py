@@ -50,6 +50,8 @@ Notes = Mapping[str, Any]
 JOURNAL = "study.journal"
 STUDY_ID = "study_id"
 """What a search is found by in MLflow, where another home may have one of the same name: a random id."""
+PLACE = "place"
+"""Where the search was run last: machine and path."""
 FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
 
 
@@ -305,6 +307,11 @@ class SearchStudy:
         if key not in self._study.user_attrs:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs[key]
+
+    def note_place(self, place: Mapping[str, Any]) -> None:
+        """Keep where the search is run."""
+        if self._study.user_attrs.get(PLACE) != place:
+            self._study.set_user_attr(PLACE, dict(place))
 
     def note_torn(self, number: int, lines: Collection[str]) -> None:
         """Keep which files a trial could not read."""
