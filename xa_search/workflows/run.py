@@ -123,7 +123,7 @@ def _search(
 def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
     check_resumable(plan)
-    to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+    to_come = max(0, plan.space.all_trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
     uri = tracking_uri(plan.home)
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
