@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--corrections", type=float, default=0.5)
     parser.add_argument("--sampling", default="uniform", choices=["uniform", "uncertainty"])
     parser.add_argument("--stop-after", type=float, metavar="MINUTES", help="Begin no other cell after so long.")
-    parser.add_argument("--begin", action="store_true", help="Train the references and choose rate and beta, no more.")
+    parser.add_argument("--begin", action="store_true", help="Train the references, no more.")
     parser.add_argument("--cost", action="store_true", help="Say what is left to do, and do nothing.")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -256,12 +256,10 @@ def main() -> None:
         )
 
     references = {method: work.reference(method) for method in options.references}
-    if options.begin and TUNED_ON not in references:
+    if options.begin:
         return
     chosen = tuned(work, simulation(max(options.counts)))
     print("chosen", chosen, flush=True)
-    if options.begin:
-        return
     work.open_test(next(iter(references.values())))
     for method, reference in references.items():
         if not (reference.job.directory / "test_outcomes.json").exists():

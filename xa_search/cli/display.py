@@ -211,7 +211,7 @@ def ended_of(ended: int, wanted: int) -> str:
 
 def describe(trial: TrialRecord) -> str:
     """Name a trial's role and its searched settings."""
-    role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
+    role = {"baseline": "zero-shot ", "published": "published ", "searched": "", "arm": "arm "}[trial.role]
     hidden = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
     return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
 

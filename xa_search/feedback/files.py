@@ -5,6 +5,7 @@ A fault names its file, its line and the key; the other lines are read all the s
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from xa_search.errors import DataError
 from xa_search.feedback.judgements import Judgement
 
 PATTERN = "feedback.*.jsonl"
+NAMED = re.compile(r"feedback\.([\w-]+)\.jsonl")
+UNKNOWN_LANGUAGE = "und"
+"""What stands for a language that nobody has told (ISO 639-2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,16 @@ def write_judgements(path: Path, judgements: Sequence[Judgement]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(map(line_of, judgements))
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def log_answers(path: Path, judgements: Sequence[Judgement]) -> None:
+    """Add what a model said to a log, to be judged; a file feedback.LANG.jsonl tells its language.
+
+    Raises DataError where it cannot be written.
+    """
+    named = NAMED.fullmatch(path.name)
+    lang = named[1] if named else UNKNOWN_LANGUAGE
+    append_judgements(path, [one.model_copy(update={"lang": lang}) for one in judgements])
 
 
 def append_judgements(path: Path, judgements: Iterable[Judgement]) -> None:

@@ -11,6 +11,9 @@ from xa_search.records.trial import TrialJob, TrialSettings
 Arm = Literal["none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"]
 """Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against each other."""
 
+PEOPLE = "people"
+"""Who judged, where nobody was simulated."""
+
 
 class FeedbackSettings(TrialSettings):
     """What decides how a trial learns from feedback: the reference's settings, and these.
@@ -28,6 +31,10 @@ class FeedbackSettings(TrialSettings):
     """`preference` over the frozen reference, or as a control the cross entropy of the corrections."""
     lessons_a_step: int = Field(default=16, ge=1)
     """Judged texts a step, beside `batch_size` labelled source utterances."""
+    reference: str = ""
+    """The model that it goes on from: a search and its trial."""
+    judged_by: str = ""
+    """Who judged: people, or how their judgements were simulated."""
     supervision: Literal["none", "target_feedback"] = "none"
     """`target_feedback` where a verdict told a label of a text in a target language: that is not zero-shot."""
 

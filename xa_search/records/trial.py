@@ -13,7 +13,8 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "searched"]
+TrialRole = Literal["baseline", "published", "searched", "arm"]
+"""What a trial is there for; an `arm` of a feedback run learns from judgements, with settings that others found."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
