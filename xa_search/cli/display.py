@@ -31,6 +31,7 @@ ROLES: dict[TrialRole, str] = {
     "published": "published ",
     "paper_values": "paper's values ",
     "searched": "",
+    "arm": "arm ",
 }
 """What a trial is called by its role; one whose settings were drawn needs no name."""
 

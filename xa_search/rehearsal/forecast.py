@@ -154,9 +154,7 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
         chosen = dict(zip(choices, values, strict=True))
         settings = settings_of(plan, role, recipe(space, role, chosen) | chosen)
         epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
-        groups.append(
-            TrialGroup(settings=settings, count=drawn[role] / len(combinations), expected_epochs=epochs)
-        )
+        groups.append(TrialGroup(settings=settings, count=drawn[role] / len(combinations), expected_epochs=epochs))
     return tuple(groups)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
 from xa_search.search.failures import TRACEBACK
-from xa_search.training.registry import SELECTION_RULES, is_zero_shot, method_of
+from xa_search.training.registry import SELECTION_RULES, is_zero_shot, learns_from_target_labels
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None
@@ -117,7 +117,7 @@ def trial_tags(search: Mapping[str, str], trial: Mapping[str, str]) -> dict[str,
 
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
-    zero_shot = "no" if method_of(trial.settings).target_rows else "yes"
+    zero_shot = "no" if learns_from_target_labels(trial.settings) else "yes"
     return TrialStarted(
         number=trial.number,
         params=trial.settings.model_dump(),

@@ -50,6 +50,7 @@ from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
+BuildTrainer = Callable[[TrialJob], Trainer]
 SUMS = ("seconds", "train_steps", "oom_halvings")
 STEPS_BETWEEN_CHECKS = 10
 
@@ -116,18 +117,19 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
     )
 
 
-def train_trial(job: TrialJob) -> Iterator[EpochReport]:
+def train_trial(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[EpochReport]:
     """Train a trial's model, or its model for each target, for the settings' epochs.
 
+    `build` makes what learns; of a trial in several processes each makes the usual one.
     The weights of the best epoch under the selection rule, or of the last one, are kept, for each model its own.
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
-    train = partial(train_in_processes, train=_train) if job.processes > 1 else _train
+    train = partial(train_in_processes, train=_train) if job.processes > 1 else partial(_train, build=build)
     return train_per_target(job, train) if one_model_a_target(job.settings) else train(job)
 
 
-def _train(job: TrialJob) -> Iterator[EpochReport]:
+def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[EpochReport]:
     """Train one model. Of several processes, each is here: all take steps, the first alone evaluates and reports."""
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
@@ -140,7 +142,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         if progress.report.final:
             return
     with leader_first():
-        trainer = build_trainer(job)
+        trainer = build(job)
     watch = CollapseWatch(trainer)
     if progress is not None:
         restore_progress(trainer, progress)
