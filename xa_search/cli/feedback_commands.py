@@ -118,7 +118,8 @@ def feedback_run(
     from xa_search.feedback.arms import ARMS
     from xa_search.records.feedback import Arm
     from xa_search.search.history import find_search
-    from xa_search.workflows.feedback_run import FeedbackRun, run_feedback
+    from xa_search.workflows.feedback_end import FeedbackRun
+    from xa_search.workflows.feedback_run import run_feedback
 
     if (data is None) == (simulate is None):
         raise UsageError("--data or --simulate: give the feedback of people, or how many utterances a simulation judges")
