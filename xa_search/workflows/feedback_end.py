@@ -86,7 +86,8 @@ class FeedbackWork:
 def arm_job(work: FeedbackWork, record: TrialRecord) -> TrialJob:
     """Return the job of a trial of a feedback run; the judgements of its arm are written once."""
     settings = record.settings
-    assert isinstance(settings, FeedbackSettings)
+    if not isinstance(settings, FeedbackSettings):  # what measures memory asks about a trial like the reference
+        return replace(work.reference.job, directory=trial_directory(work.plan.directory, record.number))
     judged = work.plan.directory / "judged" / f"{settings.arm}-{settings.seed}.jsonl"
     directory = trial_directory(work.plan.directory, record.number)
     judgements = () if judged.exists() else work.judgements(settings.arm, settings.seed)

@@ -91,6 +91,7 @@ def _prepare(asked: FeedbackRun, note: Callable[[str], None]) -> FeedbackWork:
             "fixed": found.job.settings.model_dump(exclude={"learning_rate"}) | {"epochs": asked.epochs},
             "method": found.job.settings.method,
             "baseline": {},
+            "baseline_trials": 1,
             "published": {},
             "recipe": None,
             "scheduler": Scheduler(),
