@@ -146,7 +146,11 @@ def feedback_run(
     plan = find_search(home, search).plan
     if plan is None:
         raise UsageError(f"{search} was begun by a version that kept no plan; run its space again")
-    with resumable(), ended_by_two_interrupts(), SearchDisplay(plan) as display:
+    wanted = max(2, trials) + len(asked.arms) * len(asked.seeds)
+    shown = plan.model_copy(
+        update={"space": plan.space.model_copy(update={"trials": wanted, "baseline_trials": 1}), "local": local}
+    )
+    with resumable(), ended_by_two_interrupts(), SearchDisplay(shown) as display:
         result = run_feedback(asked, display)
     if as_json:
         print_json(result)

@@ -111,8 +111,9 @@ def conclude_feedback(
         settings = trial.settings
         assert isinstance(job, FeedbackJob) and isinstance(settings, FeedbackSettings)
         by_arm.setdefault(settings.arm, {})[settings.seed] = _tested(work, job, best_weights(job.directory), note)
-        scores = known_scores(job, best_weights(job.directory), work.plan.space.tested_languages) or {}
-        tracker.record(trial_ended(replace(trial, metrics=trial.metrics | scores)))
+        if best_weights(job.directory).exists():
+            scores = known_scores(job, best_weights(job.directory), work.plan.space.tested_languages) or {}
+            tracker.record(trial_ended(replace(trial, metrics=trial.metrics | scores)))
     corpus = work.reference.job.corpus
     try:
         found: Answer | None = answer(by_arm, reference, corpus.source, corpus.targets)
@@ -127,6 +128,9 @@ def conclude_feedback(
     best = max(usable, key=lambda trial: (trial.score or 0.0, -trial.number))
     tracker.record(SearchEnded(status="FINISHED", tags={"state": "finished", "winner": str(best.number)}))
     registration = None if tracker.sync().left else _register(work, trials, best, study_id, note)
+    for trial in trials:
+        if trial.number != best.number:
+            best_weights(trial_directory(work.plan.directory, trial.number)).unlink(missing_ok=True)
     return FeedbackResult(
         search_id=work.plan.search_id,
         reference=work.reference.name,
@@ -186,6 +190,8 @@ def _tested(
 ) -> Tested:
     """Return what a model gets right on the test splits; once for the same weights."""
     languages = work.plan.space.tested_languages
+    if not weights.exists() and (kept := read_outcomes(job.directory)):  # an arm that was tested, and is not the best
+        return kept
     if known_scores(job, weights, languages) is None:
         prepared = work.found.prepared
         if told:

@@ -7,7 +7,7 @@ trained with each seed; only then are the test splits opened. Trials, tracking a
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from xa_search.encoding.store import encode_split
@@ -133,8 +133,10 @@ def _simulated(
             f"ask for fewer, or search with a lower fixed.train_limit"
         )
 
+    judged = cache(partial(judge_asked, reference, pool, simulation))
+
     def judgements(arm: Arm, seed: int) -> tuple[Judgement, ...]:
-        return simulated_arm(reference, judge_asked(reference, pool, simulation, seed), arm, seed)
+        return simulated_arm(reference, judged(seed), arm, seed)
 
     return judgements
 
@@ -161,7 +163,9 @@ def _stage(work: FeedbackWork) -> Stage:
         judgements = work.judgements(arm, seed)
         changed = {"seed": seed, "epochs": asked.epochs, "loss": asked.loss, **values}
         told = {"reference": work.reference.name, "judged_by": work.judged_by}
-        given = len({(one.lang, one.source_id or one.id) for one in judgements})
+        # A verdict that was copied to translations counts once; only the ceiling has one in each language.
+        languages = len({one.lang for one in judgements}) if arm == "multilingual_full" else 1
+        given = languages * len({one.source_id or one.id for one in judgements})
         return feedback_settings(work.reference, arm, judgements, given, **changed, **told)
 
     return Stage(
