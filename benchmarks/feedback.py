@@ -242,7 +242,7 @@ def told_answers(
                 yield f"{work.name}, {method}: {simulation}", answer(whole, tested, corpus.source, corpus.targets)
 
 
-def main() -> None:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", choices=SETUPS)
     parser.add_argument("--data", type=Path, required=True)
@@ -258,7 +258,11 @@ def main() -> None:
     parser.add_argument("--begin", action="store_true", help="Train the references, no more.")
     parser.add_argument("--cost", action="store_true", help="Say what is left to do, and do nothing.")
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_options()
     start = time.perf_counter()
     work = Work(options.corpus, options.data.resolve(), options.home.absolute())
     rest = dict.fromkeys(cells(options))
