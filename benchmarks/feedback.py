@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,13 +23,14 @@ from results_file import command_line, write_json
 
 from xa_search.encoding.files import write_whole
 from xa_search.encoding.store import encode_split
+from xa_search.feedback.answer import Answer, answer, answer_table
 from xa_search.feedback.arms import ARMS
 from xa_search.feedback.judgements import Source
 from xa_search.feedback.stage import train_on_feedback
 from xa_search.records import Plan, TrialSettings
 from xa_search.records.feedback import Arm, FeedbackJob
 from xa_search.records.search import trial_directory
-from xa_search.training.final_test import keep_outcomes, score_language, trained_predictor
+from xa_search.training.final_test import keep_outcomes, read_outcomes, score_language, trained_predictor
 from xa_search.training.selection import LABEL_FREE, SOURCE_DEV
 from xa_search.training.trial import best_weights, train_trial
 from xa_search.workflows.feedback_arms import (
@@ -217,7 +218,29 @@ def cells(options: argparse.Namespace) -> Iterator[tuple[int, str, Arm, int]]:
                     yield from ((count, method, arm, seed) for arm in arms if arm in options.arms)
 
 
-def main() -> None:
+def told_answers(
+    work: Work, references: dict[str, Reference], simulations: list[Simulation]
+) -> Iterator[tuple[str, Answer]]:
+    """Yield the answer of each reference at each N, with a title that says how it was measured."""
+    for simulation in simulations:
+        for method, reference in references.items():
+            folder = work.cells / condition(simulation) / method
+            runs: dict[Arm, dict[int, Any]] = {}
+            for path in sorted(folder.glob("*/cell.json")):
+                name, _, seed = path.parent.name.rpartition("-")
+                if name in ARMS:
+                    runs.setdefault(ARMS[ARMS.index(name)], {})[int(seed)] = read_outcomes(path.parent)
+            if not {"english", "multilingual"} <= runs.keys():
+                continue
+            shared = set(runs["english"]) & set(runs["multilingual"])
+            whole = {arm: runs[arm] for arm in ARMS if shared and shared <= set(runs.get(arm, {}))}
+            if whole:
+                corpus = reference.job.corpus
+                tested = read_outcomes(reference.job.directory)
+                yield f"{work.name}, {method}: {simulation}", answer(whole, tested, corpus.source, corpus.targets)
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", choices=SETUPS)
     parser.add_argument("--data", type=Path, required=True)
@@ -233,7 +256,11 @@ def main() -> None:
     parser.add_argument("--begin", action="store_true", help="Train the references, no more.")
     parser.add_argument("--cost", action="store_true", help="Say what is left to do, and do nothing.")
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_options()
     start = time.perf_counter()
     work = Work(options.corpus, options.data.resolve(), options.home.absolute())
     rest = dict.fromkeys(cells(options))
@@ -274,9 +301,14 @@ def main() -> None:
         done.append({"count": count, "reference": method, "arm": arm, "seed": seed, **cell})
         mean = {key: round(100 * cell["metrics"][f"test_{key}_mean"], 2) for key in ("intent_acc", "slot_f1")}
         print(count, method, arm, seed, mean, f"{cell['cpu_seconds']:.0f} s", flush=True)
+    answers = dict(told_answers(work, references, [simulation(count) for count in options.counts]))
+    for title, found in answers.items():
+        print(answer_table(found, title))
     if options.out is not None:
         machine = describe_machine(torch.device("cpu"), 1)
-        write_json(options.out, {"command": command_line(), "machine": machine, "chosen": chosen, "cells": done})
+        result = {"command": command_line(), "machine": machine, "chosen": chosen}
+        result |= {"answers": {title: asdict(found) for title, found in answers.items()}, "cells": done}
+        write_json(options.out, result)
 
 
 if __name__ == "__main__":

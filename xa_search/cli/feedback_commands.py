@@ -118,7 +118,8 @@ def feedback_run(
     from xa_search.feedback.arms import ARMS
     from xa_search.records.feedback import Arm
     from xa_search.search.history import find_search
-    from xa_search.workflows.feedback_run import FeedbackRun, run_feedback
+    from xa_search.workflows.feedback_end import FeedbackRun
+    from xa_search.workflows.feedback_run import run_feedback
 
     if (data is None) == (simulate is None):
         raise UsageError(
@@ -147,7 +148,11 @@ def feedback_run(
     plan = find_search(home, search).plan
     if plan is None:
         raise UsageError(f"{search} was begun by a version that kept no plan; run its space again")
-    with resumable(), ended_by_two_interrupts(), SearchDisplay(plan) as display:
+    wanted = max(2, trials) + len(asked.arms) * len(asked.seeds)
+    shown = plan.model_copy(
+        update={"space": plan.space.model_copy(update={"trials": wanted, "baseline_trials": 1}), "local": local}
+    )
+    with resumable(), ended_by_two_interrupts(), SearchDisplay(shown) as display:
         result = run_feedback(asked, display)
     if as_json:
         print_json(result)

@@ -15,8 +15,8 @@ WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
 TrialRole = Literal["baseline", "published", "paper_values", "searched", "zero_shot", "arm"]
 """`published` has the paper's whole recipe, `paper_values` the values that a space gives as the paper's; an earlier
-version called both `published`. `zero_shot` are the trials of the baseline's own search; an
-`arm` of a feedback run learns from judgements, with settings that others found."""
+version called both `published`. `zero_shot` are the trials of the baseline's own search. An `arm` of a feedback run
+learns from judgements, with settings that earlier trials found."""
 ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
 """The roles that align nothing, whatever the space's method."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
