@@ -1,4 +1,4 @@
-"""Zero-shot's own small search: outside `trials`, drawn apart, stopped early among its like, and what gains are over."""
+"""Zero-shot's own small search: outside `trials`, drawn apart, stopped among its like; what gains are over."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +26,7 @@ def play(study: SearchStudy, trials: int, score: float = 0.5) -> list[TrialRecor
         for epoch in range(1, final + 1):
             study.report(
                 record.number,
-                EpochReport(
-                    epoch=epoch, score=score, best_score=score, best_epoch=1, final=epoch == final, metrics={}
-                ),
+                EpochReport(epoch=epoch, score=score, best_score=score, best_epoch=1, final=epoch == final, metrics={}),
             )
         study.finish(record.number, "COMPLETE")
     return list(study.trials())

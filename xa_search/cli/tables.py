@@ -87,7 +87,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         unused = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
-        score = "-" if trial.score is None else f"{trial.score:.1f}"
+        score = "-" if trial.score is None else f"{trial.score:.1f}{' (floor)' if trial.at_floor else ''}"
         state = trial.failure or trial.state
         shown.append(
             [f"{mark}{trial.number} {trial.role}", params, state, score]

@@ -32,6 +32,7 @@ from xa_search.records.search import (
     Spent,
 )
 from xa_search.records.trial import (
+    FLOOR,
     Embedding,
     EpochReport,
     FailureClass,
@@ -48,7 +49,7 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "BETWEEN", "FIELDS", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
+    "BETWEEN", "FIELDS", "FLOOR", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
     "EncoderFiles", "EpochReport", "FailureClass", "FairBaseline", "FloorScore", "GpuShare", "MemoryProbe", "Parameter",
     "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
     "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",

@@ -240,7 +240,15 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "baseline_trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive = {
+            "trials",
+            "baseline_trials",
+            "max_concurrent",
+            "keep",
+            "max_lost",
+            "least_held_out",
+            "check_pairs",
+        }
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
