@@ -19,7 +19,9 @@ corpus: own
 targets: [de]
 params:
   align_weight: {low: 0.1, high: 1, log: true}
-fixed: {model_size: tiny, epochs: 2, batch_size: 16, learning_rate: 1.0e-3, precision: fp32}
+  learning_rate: {choices: [1.0e-3, 2.0e-3]}
+fixed: {model_size: tiny, epochs: 2, batch_size: 16, precision: fp32}
+baseline: {trials: 2}
 published: {align_weight: 1}
 trials: 2
 least_held_out: 2
@@ -64,8 +66,8 @@ def test_a_majority_model_is_no_champion_and_every_place_says_so(
     printed = capsys.readouterr().out
     assert ended.value.code in (0, None), printed
     lines = printed.splitlines()
-    assert sum(" epoch " in line and "(at the floor, " in line for line in lines) == 4, printed
-    assert sum(" COMPLETE: score " in line and "(at the floor, " in line for line in lines) == 2
+    assert sum(" epoch " in line and "(at the floor, " in line for line in lines) == 6, printed
+    assert sum(" COMPLETE: score " in line and "(at the floor, " in line for line in lines) == 3
     result = next(number for number, line in enumerate(lines) if line.startswith("Test scores in percent"))
     assert lines[result - 1].startswith("no champion: the winner is at the floor: its selection score is ")
     assert any(line.startswith("registered: xa-search-own version 1, candidate: the winner is at") for line in lines)
@@ -73,9 +75,15 @@ def test_a_majority_model_is_no_champion_and_every_place_says_so(
     assert "(at the floor, " in (directory / "search.log").read_text(encoding="utf-8")
     report = json.loads((directory / "report" / "report.json").read_text(encoding="utf-8"))
     assert {row["winner"]["accuracy"] for row in report["languages"]} == {75.0}, "the commonest intent, for everything"
-    assert [trial["at_floor"] for trial in report["trials"]] == [True, True]
+    roles = ["baseline", "paper_values", "zero_shot"]
+    assert [(trial["role"], trial["at_floor"]) for trial in report["trials"]] == [(role, True) for role in roles]
+    zero_shot = [trial for trial in report["trials"] if trial["role"] != "paper_values"]
+    assert report["baseline"] == max(zero_shot, key=lambda trial: trial["score"])["number"], "the best zero-shot trial"
+    assert len({trial["params"]["learning_rate"] for trial in zero_shot}) == 2
+    assert f"zero-shot: trial {report['baseline']}, the best of 2 zero-shot trials by selection score" in lines
     (model,) = list_models(tracking_uri(home))
     assert model.aliases == ("candidate",)
     client = connect(tracking_uri(home))
     runs = client.search_runs([open_experiment(client)], f"tags.`{TRIAL_TAG}` != ''")
-    assert [run.data.tags["at_floor"] for run in runs] == ["yes", "yes"]
+    assert {(run.data.tags["role"], run.data.tags["at_floor"]) for run in runs} == {(role, "yes") for role in roles}
+    assert "trial-002-zero_shot" in {run.info.run_name for run in runs}

@@ -124,6 +124,8 @@ def _say_findings(record: SearchRecord) -> None:
         say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
     elif record.no_fair_baseline:
         say(record.no_fair_baseline)
+    if record.baseline is not None and record.best_of_baselines:
+        say(f"zero-shot: trial {record.baseline}, {record.best_of_baselines}")
     for floor in record.floors:
         say(f"without training: {floor.name}, selection score {percent(floor.score)}")
     if record.no_baseline:

@@ -1,10 +1,11 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. registry: what a search may name. stored: records under the names that earlier versions gave their fields.
-whole_files: how a file takes the place of another.
+was found; comparisons: what a winner is held against. registry: what a search may name. stored: records under the names
+that earlier versions gave their fields. whole_files: how a file takes the place of another.
 """
 
+from xa_search.records.comparisons import FairBaseline, FloorScore
 from xa_search.records.data import (
     BETWEEN,
     FIELDS,
@@ -21,8 +22,6 @@ from xa_search.records.registry import Vocabulary, look_up, registered, unknown
 from xa_search.records.search import (
     KEEP,
     Asha,
-    FairBaseline,
-    FloorScore,
     Parameter,
     Plan,
     Scheduler,

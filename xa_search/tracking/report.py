@@ -265,7 +265,7 @@ def _baseline(record: SearchRecord) -> str:
     """Name the baseline, or say why there is none."""
     if record.no_baseline:
         return f"{record.no_baseline[:1].upper()}{record.no_baseline[1:]}."
-    return f"Baseline: trial {record.baseline} (zero-shot)."
+    return f"Baseline: trial {record.baseline} ({record.best_of_baselines or 'zero-shot'})."
 
 
 def _compared(record: SearchRecord) -> str:
