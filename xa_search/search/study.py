@@ -50,6 +50,8 @@ Notes = Mapping[str, Any]
 JOURNAL = "study.journal"
 STUDY_ID = "study_id"
 """What a search is found by in MLflow, where another home may have one of the same name: a random id."""
+PLACE = "place"
+"""Where the search was run last: machine and path."""
 PAPER_ROLES: tuple[TrialRole, ...] = ("published", "paper_values")
 """What an earlier version called `published` stands for either: it is not run again under today's name."""
 
@@ -95,6 +97,7 @@ def record_of(trial: Entry) -> TrialRecord | None:
         batch=notes.get("batch"),
         seconds=notes.get("seconds", 0.0),
         spent=notes.get("spent", {}),
+        torn=tuple(notes.get("torn", ())),
     )
 
 
@@ -311,6 +314,15 @@ class SearchStudy:
         if key not in self._study.user_attrs:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs[key]
+
+    def note_place(self, place: Mapping[str, Any]) -> None:
+        """Keep where the search is run."""
+        if self._study.user_attrs.get(PLACE) != place:
+            self._study.set_user_attr(PLACE, dict(place))
+
+    def note_torn(self, number: int, lines: Collection[str]) -> None:
+        """Keep which files a trial could not read."""
+        self._note(number, torn=[*self._get(number).user_attrs.get("torn", ()), *lines])
 
     def measured(self) -> dict[str, Any]:
         """Return what was measured for the search, by key."""

@@ -23,6 +23,7 @@ import torch
 
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
+from xa_search.records.torn_files import take_torn
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import source_dev_rows
@@ -70,6 +71,7 @@ def train_per_target(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         found = {one.corpus.targets[0]: _report_of(train(one), epoch) for one in jobs_per_target(job)}
         report = _joined(found, report)
+        report = replace(report, torn=(*report.torn, *take_torn()))
         save_report(job.directory, report)
         yield report
 
@@ -105,6 +107,7 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
         best_epoch=one.epoch if improved or before is None else before.best_epoch,
         final=one.final,
         metrics=metrics,
+        torn=tuple(line for report in reports.values() for line in report.torn),
     )
 
 
@@ -160,7 +163,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             "cpu_seconds": time.process_time() - cpu,
         }
         begin = time.perf_counter()
-        yield replace(report, metrics=report.metrics | seconds | floor)
+        yield replace(report, metrics=report.metrics | seconds | floor, torn=take_torn())
 
 
 def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
