@@ -253,7 +253,7 @@ class SearchController:
         """
         if self._fatal is not None:
             raise self._fatal
-        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.trials
+        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.all_trials
         if not remaining:
             if reason := no_aligned_trial(trials):
                 raise XaSearchError(f"search {self._plan.search_id}: {reason}; no model is registered")

@@ -130,7 +130,7 @@ def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
     check_resumable(plan)
     check_no_copy(plan.directory, tracking_uri(plan.home))
-    to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+    to_come = max(0, plan.space.all_trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
     uri = tracking_uri(plan.home)
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
