@@ -5,7 +5,8 @@ table, answers to texts, the alias `champion` moved, a command to run.
 import shlex
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,16 @@ def export_model(
     home: Path, model: str, directory: Path, note: Callable[[str], None] = lambda _: None
 ) -> tuple[Path, ...]:
     """Write a registered model, named as for `named_bundle`, as a folder that needs no xa-search; return its files."""
+    with named_folder(home, model, note) as bundle:
+        return export_bundle(bundle, directory)
+
+
+@contextmanager
+def named_folder(home: Path, model: str, note: Callable[[str], None] = lambda _: None) -> Iterator[Path]:
+    """Give the folder of a registered model's bundle, for as long as it is looked at."""
     uri = tracking_uri(home)
     with version_bundle(uri, _named_version(uri, model, note)) as bundle:
-        return export_bundle(bundle, directory)
+        yield bundle
 
 
 def _named_version(uri: str, model: str | None, note: Callable[[str], None]) -> registry.RegisteredVersion:
