@@ -10,7 +10,6 @@ A trial is a generator: whoever runs it (this process, a Ray worker) decides aft
 
 import gc
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -22,7 +21,6 @@ import numpy as np
 import torch
 
 from xa_search.encoding.table import EncodedRow
-from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
@@ -30,6 +28,7 @@ from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
+from xa_search.training.epoch_sums import EpochSums
 from xa_search.training.evaluation import (
     Prediction,
     label_free_metrics,
@@ -45,7 +44,7 @@ from xa_search.training.progress import (
     save_report,
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
-from xa_search.training.steps import step_batches
+from xa_search.training.steps import made_ahead, step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
@@ -196,40 +195,27 @@ def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str
     """Take one pass over the training rows. Return the mean loss terms and the gradient norm."""
     start = time.perf_counter()
     settings, predictor = trainer.job.settings, trainer.predictor
-    sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=predictor.device))
+    sums = EpochSums(predictor.device, epoch)
     utilisation: list[float | None] = []
     trainer.model.train()
-    steps = 0
-    for step in step_batches(trainer.data, trainer.collator, settings, epoch):
-        losses, norm = trainer.take_step(step)
-        steps += 1
-        sums["train_loss_total"] += losses.total
-        for name, term in losses.terms.items():
-            sums[f"train_loss_{name}"] += term
-        sums["gradient_norm"] += norm.detach()
+    for steps, step in enumerate(made_ahead(step_batches(trainer.data, trainer.collator, settings, epoch)), 1):
+        sums.add(*trainer.take_step(step))
         if steps % STEPS_BETWEEN_CHECKS == 0:
-            _check_finite(sums, epoch, steps)
+            sums.check()
             utilisation.append(gpu_utilisation(predictor.device))
         watch.look(epoch_ends=False)
-    _check_finite(sums, epoch, steps)
+    means = sums.means()
     watch.look(epoch_ends=True)
-    means = {name: float(value) / steps for name, value in sums.items()}
     seen = [share for share in utilisation if share is not None]
     return (means | {"gpu_utilisation": fmean(seen)} if seen else means) | {
         "train_seconds": time.perf_counter() - start,
-        "train_steps": float(steps),
+        "train_steps": float(sums.steps),
         "bf16": float(predictor.precision == "bf16"),
         "oom_halvings": float(trainer.micro_batches.halvings),
         **trainer.micro_batches.weights.report(),
         **trainer.data.span_counts,
         **trainer.start_metrics,
     }
-
-
-def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None:
-    broken = [name for name, value in sums.items() if not torch.isfinite(value)]
-    if broken:
-        raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch + 1} by step {steps}")
 
 
 def _evaluate(trainer: Trainer) -> dict[str, float]:
