@@ -11,6 +11,8 @@ quantised as they come; nothing is calibrated. How often such a model answers ot
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +89,7 @@ def write_graph(loaded: Bundle, path: Path) -> None:
     mask = torch.ones_like(ids)
     sizes = {0: Dim("rows"), 1: Dim("tokens")}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch's own exporter, about itself
+        with _quietly():
             program = torch.onnx.export(
                 padded,
                 (ids, mask),
@@ -110,8 +111,7 @@ def write_graph(loaded: Bundle, path: Path) -> None:
 
 def quantise(exact: Path, path: Path) -> None:
     """Write a graph with 8-bit weights."""
-    logging.disable(logging.WARNING)  # its advice is about the quantisation of images
-    try:
+    with _quietly():
         quantize_dynamic(
             exact,
             path,
@@ -120,6 +120,16 @@ def quantise(exact: Path, path: Path) -> None:
             weight_type=QuantType.QInt8,
             use_external_data_format=True,
         )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave out what the exporter says of itself and of torchvision, and advice about the quantisation of images."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(logging.NOTSET)
 
