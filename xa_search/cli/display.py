@@ -118,7 +118,7 @@ class SearchDisplay:
         """Show an epoch's score."""
         self._change(
             trial,
-            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}, "
+            f"trial {trial.number} {place_of(report)}/{trial.settings.epochs}: score {percent(report.score)}, "
             f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}",
         )
 
@@ -198,7 +198,7 @@ def _reason(trial: TrialRecord) -> str:
     if trial.state == "PAUSED":
         return f" ({trial.interruption or 'no worker had started it'}; it resumes with the search)"
     if stopped := trial.stopped_at:
-        return f" after epoch {stopped.epoch}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
+        return f" after {stopped.where}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
     return ""
 
 
@@ -214,6 +214,11 @@ def describe(trial: TrialRecord) -> str:
     role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
     hidden = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
     return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
+
+
+def place_of(report: EpochReport) -> str:
+    """Say which epoch a report ends, or after how many steps of training it came to a rung within one."""
+    return f"epoch {report.epoch}" if report.whole else f"step {report.rung} in epoch {report.epoch}"
 
 
 def percent(value: float | None) -> str:

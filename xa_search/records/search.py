@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.stored import with_first_names
@@ -95,10 +96,26 @@ class Parameter(Frozen):
 
 
 class Asha(Frozen):
-    """Early stopping: after `grace_epochs`, and at each `reduction` times as many, the best 1/`reduction` go on."""
+    """Early stopping: after `grace_epochs`, and at each `reduction` times as many, the best 1/`reduction` go on.
+
+    With `grace_steps` in its place trials are compared after so many steps, and each `reduction` times as many.
+    """
 
     grace_epochs: int = Field(default=1, ge=1)
+    grace_steps: int | None = Field(default=None, ge=1)
     reduction: int = Field(default=3, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_unit(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        given = {key: value for key, value in given.items() if value is not None}
+        if {"grace_epochs", "grace_steps"} <= given.keys():
+            raise PydanticCustomError(
+                "asha", "rungs lie in epochs or in steps; keep one, the value null takes an inherited one away"
+            )
+        return given
 
 
 class Scheduler(BaseModel):

@@ -83,6 +83,7 @@ def record_of(trial: Entry) -> TrialRecord | None:
         params=dict(trial.params),
         state=state,
         scores=tuple(scores[epoch] for epoch in sorted(scores)),
+        rung_scores={int(rung): score for rung, score in notes.get("rung_scores", {}).items()},
         best_epoch=notes.get("best_epoch"),
         metrics=notes.get("metrics", {}),
         failure=notes.get("failure"),
@@ -119,13 +120,17 @@ class Records:
 
 
 def notes_of(report: EpochReport, earlier: Notes, seconds: float, stopped: StoppedAt | None) -> dict[str, Any]:
-    """Return what a trial's notes become by an epoch's report. `stopped` says that it ends here, before it does end."""
+    """Return what a trial's notes become by a report. `stopped` says that it ends here, before it does end."""
     before = earlier.get("spent", {})
     spent = {name: before.get(name, 0.0) + report.metrics.get(f"{name}_seconds", 0.0) for name in SPENT}
     notes: dict[str, Any] = {"spent": spent, "seconds": seconds}
-    if report.best_epoch == report.epoch:
+    if report.whole and report.best_epoch == report.epoch:
         notes |= {"best_epoch": report.epoch, "metrics": report.metrics}
-    return notes if stopped is None else notes | {"stopped_at": asdict(stopped)}
+    if stopped is not None:
+        notes["stopped_at"] = asdict(stopped)
+    if report.rung is not None:
+        notes["rung_scores"] = {**earlier.get("rung_scores", {}), str(report.rung): report.score}
+    return notes
 
 
 def decided_state(trial: Entry) -> RecordState:
@@ -135,7 +140,9 @@ def decided_state(trial: Entry) -> RecordState:
         return "FAIL"
     if "settings" in notes and len(scores) == notes["settings"]["epochs"]:
         return "COMPLETE"
-    return "PRUNED" if notes.get("stopped_at", {}).get("epoch") in scores else "PAUSED"
+    stopped = notes.get("stopped_at", {})
+    at_rung = str(stopped.get("rung")) in notes.get("rung_scores", {})
+    return "PRUNED" if at_rung or stopped.get("epoch") in scores else "PAUSED"
 
 
 def is_charged(trial: Entry) -> bool:
@@ -224,12 +231,15 @@ class SearchStudy:
         return self.trial(asked.number)
 
     def report(self, number: int, report: EpochReport, seconds: float = 0.0, stopped: StoppedAt | None = None) -> bool:
-        """Keep an epoch's report. A repeated epoch, as after a lost worker, changes nothing and returns false."""
+        """Keep a report. A repeated one, as after a lost worker, changes nothing and returns false."""
         trial = self._get(number)
-        if report.epoch in trial.intermediate_values:
+        if report.whole and report.epoch in trial.intermediate_values:
+            return False
+        if not report.whole and str(report.rung) in trial.user_attrs.get("rung_scores", {}):
             return False
         self._note(number, **notes_of(report, trial.user_attrs, seconds, stopped))
-        self._storage.set_trial_intermediate_value(self._trial_id(number), report.epoch, report.score)
+        if report.whole:
+            self._storage.set_trial_intermediate_value(self._trial_id(number), report.epoch, report.score)
         return True
 
     def finish(

@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS
+from xa_search.model.crf import LearnedTransitions
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
@@ -70,6 +71,11 @@ class Trainer:
         """The model that learns."""
         return self.predictor.model
 
+    @property
+    def steps_an_epoch(self) -> int:
+        """The steps of each epoch."""
+        return self.steps // self.job.settings.epochs
+
     def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
         """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
         losses = self.micro_batches.accumulate_gradients(step)
@@ -92,7 +98,9 @@ def build_trainer(job: TrialJob) -> Trainer:
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
     model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
-    if settings.decoding == "viterbi" and job.corpus.has_slots:
+    if settings.slot_loss == "crf" and job.corpus.has_slots:
+        model.decoder = LearnedTransitions(job.corpus.slot_tags)
+    elif settings.decoding == "viterbi" and job.corpus.has_slots:
         tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
         model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
     model.to(device)

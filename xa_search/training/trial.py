@@ -1,4 +1,4 @@
-"""One trial. In: a TrialJob. Out: an EpochReport after each epoch, and the best epoch's weights on disk.
+"""One trial. In: a TrialJob. Out: an EpochReport after each epoch and at each rung, and the best epoch's weights.
 
 Where each target has a model of its own, the trial's reports are made of theirs.
 
@@ -10,7 +10,6 @@ A trial is a generator: whoever runs it (this process, a Ray worker) decides aft
 
 import gc
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,18 +17,15 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-import torch
-
 from xa_search.encoding.table import EncodedRow
-from xa_search.errors import NonFiniteError
-from xa_search.records import EpochReport, TrialJob
+from xa_search.records import EncodedCorpus, EpochReport, TrialJob
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
-from xa_search.training.dev_fit import fit_reading
-from xa_search.training.device import gpu_utilisation, take_share
+from xa_search.training.dev_fit import fit_reading, fit_transition_weight
+from xa_search.training.device import take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
+from xa_search.training.epoch import EpochTotals, Stretch, train_on
 from xa_search.training.evaluation import (
     Prediction,
     label_free_metrics,
@@ -45,12 +41,13 @@ from xa_search.training.progress import (
     save_report,
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
-from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
+Predict = Callable[[Sequence[EncodedRow]], list[Prediction]]
+Speak = Callable[[str], Predict]
+"""Returns what predicts the rows of a language."""
 SUMS = ("seconds", "train_steps", "oom_halvings")
-STEPS_BETWEEN_CHECKS = 10
 
 
 def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:
@@ -138,26 +135,24 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             return
     with leader_first():
         trainer = build_trainer(job)
-    watch = CollapseWatch(trainer)
+    watch, totals = CollapseWatch(trainer), EpochTotals()
     if progress is not None:
-        restore_progress(trainer, progress)
+        totals = restore_progress(trainer, progress)
         trainer.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
     take_leaders_weights(trainer.model)
     number, _ = own_part()
     report = None if progress is None else progress.report
-    for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
-        start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
-        cpu = time.process_time()
-        if number > 0:  # other dropout than the first process has, whose random state is the one that is saved
-            torch.manual_seed(int(np.random.default_rng([job.settings.seed, epoch, number]).integers(2**62)))
-            _train_epoch(trainer, watch, epoch - 1)
+    epoch = 1 if report is None else report.epoch + report.whole
+    start_seconds, begin, cpu = time.perf_counter() - begin, time.perf_counter(), time.process_time()
+    for stretch in train_on(trainer, watch, epoch, totals):
+        if number > 0:
             continue
-        metrics = _train_epoch(trainer, watch, epoch - 1) | _evaluate(trainer)
+        metrics = stretch.metrics | (_evaluate(trainer) if stretch.whole else _evaluate_rung(trainer))
         begin = time.perf_counter()
-        report = _judge(trainer, epoch, metrics, report)
-        if report.best_epoch == epoch:
+        report = _judge(job, stretch, metrics, report)
+        if report.whole and report.best_epoch == report.epoch:
             save_checkpoint(trainer.model, trainer.kept_ids, best_weights(job.directory))
-        save_progress(trainer, report)
+        save_progress(trainer, report, stretch.totals)
         seconds = {
             "start_seconds": start_seconds,
             "save_seconds": time.perf_counter() - begin,
@@ -165,20 +160,27 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         }
         begin = time.perf_counter()
         yield replace(report, metrics=report.metrics | seconds)
+        start_seconds, cpu = time.perf_counter() - begin, time.process_time()
 
 
-def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
-    """Return the report of an epoch: its selection score, and which epoch is the best now."""
-    job = trainer.job
+def _judge(job: TrialJob, stretch: Stretch, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
+    """Return the report of a stretch: its selection score, and which epoch is the best now."""
     score = selection_rule(job.selection).score(metrics, job.corpus)
-    is_best = before is None or score > before.best_score or job.settings.kept_epoch == "last"
+    best = None if before is None or before.best_epoch == 0 else before
+    is_best = best is None or score > best.best_score or job.settings.kept_epoch == "last"
+    if stretch.whole and is_best:
+        best_score, best_epoch = score, stretch.epoch
+    else:
+        best_score, best_epoch = (score, 0) if best is None else (best.best_score, best.best_epoch)
     return EpochReport(
-        epoch=epoch,
+        epoch=stretch.epoch,
         score=score,
-        best_score=score if is_best or before is None else before.best_score,
-        best_epoch=epoch if is_best or before is None else before.best_epoch,
-        final=epoch == job.settings.epochs,
+        best_score=best_score,
+        best_epoch=best_epoch,
+        final=stretch.whole and stretch.epoch == job.settings.epochs,
         metrics=metrics,
+        rung=stretch.steps if stretch.steps in job.rungs else None,
+        whole=stretch.whole,
     )
 
 
@@ -192,46 +194,6 @@ def all_weights(directory: Path) -> list[Path]:
     return sorted(directory.rglob(BEST_WEIGHTS))
 
 
-def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str, float]:
-    """Take one pass over the training rows. Return the mean loss terms and the gradient norm."""
-    start = time.perf_counter()
-    settings, predictor = trainer.job.settings, trainer.predictor
-    sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=predictor.device))
-    utilisation: list[float | None] = []
-    trainer.model.train()
-    steps = 0
-    for step in step_batches(trainer.data, trainer.collator, settings, epoch):
-        losses, norm = trainer.take_step(step)
-        steps += 1
-        sums["train_loss_total"] += losses.total
-        for name, term in losses.terms.items():
-            sums[f"train_loss_{name}"] += term
-        sums["gradient_norm"] += norm.detach()
-        if steps % STEPS_BETWEEN_CHECKS == 0:
-            _check_finite(sums, epoch, steps)
-            utilisation.append(gpu_utilisation(predictor.device))
-        watch.look(epoch_ends=False)
-    _check_finite(sums, epoch, steps)
-    watch.look(epoch_ends=True)
-    means = {name: float(value) / steps for name, value in sums.items()}
-    seen = [share for share in utilisation if share is not None]
-    return (means | {"gpu_utilisation": fmean(seen)} if seen else means) | {
-        "train_seconds": time.perf_counter() - start,
-        "train_steps": float(steps),
-        "bf16": float(predictor.precision == "bf16"),
-        "oom_halvings": float(trainer.micro_batches.halvings),
-        **trainer.micro_batches.weights.report(),
-        **trainer.data.span_counts,
-        **trainer.start_metrics,
-    }
-
-
-def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None:
-    broken = [name for name, value in sums.items() if not torch.isfinite(value)]
-    if broken:
-        raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch + 1} by step {steps}")
-
-
 def _evaluate(trainer: Trainer) -> dict[str, float]:
     """Score an epoch; how logits are read is fitted to the source dev split first."""
     start = time.perf_counter()
@@ -240,12 +202,30 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
     dev_logits = list(predictor.logits(dev))
     fitted = fit_reading(predictor, dev_logits)
     said = predictor.read(dev, dev_logits)
-    metrics = fitted | epoch_metrics(predictor.predict, trainer.data.selecting, job, (dev, said))
+    metrics = fitted | epoch_metrics(lambda _: predictor.predict, trainer.data.selecting, job, (dev, said))
+    return metrics | {"evaluate_seconds": time.perf_counter() - start}
+
+
+def _evaluate_rung(trainer: Trainer) -> dict[str, float]:
+    """Measure what the selection rule reads, no more, with slot tags decoded as at an epoch's end."""
+    start = time.perf_counter()
+    job, predictor, corpus = trainer.job, trainer.predictor, trainer.job.corpus
+    rule, metrics = selection_rule(job.selection), dict[str, float]()
+    if rule.reads_source_dev or predictor.model.decoder is not None:
+        dev = source_dev_rows(corpus, trainer.data.split, job.settings.dev_limit)
+        dev_logits = list(predictor.logits(dev))
+        fit_transition_weight(predictor, dev_logits)
+        if rule.reads_source_dev:
+            said = predictor.read(dev, dev_logits)
+            metrics |= labelled_metrics(dev, said, "dev", corpus.source, has_slots=corpus.has_slots)
+    if rule.reads_held_out:
+        metrics |= held_out_metrics(lambda _: predictor.predict, trainer.data.selecting, corpus)
+    metrics |= target_dev_metrics(lambda _: predictor.predict, job)
     return metrics | {"evaluate_seconds": time.perf_counter() - start}
 
 
 def epoch_metrics(
-    predict: Callable[[Sequence[EncodedRow]], list[Prediction]],
+    speak: Speak,
     selecting: HeldOutPairs,
     job: TrialJob,
     dev: tuple[Sequence[EncodedRow], Sequence[Prediction]],
@@ -255,15 +235,27 @@ def epoch_metrics(
     The targets' dev splits are scored only if the selection rule reads them.
     """
     corpus = job.corpus
+    metrics = held_out_metrics(speak, selecting, corpus)
+    metrics |= labelled_metrics(*dev, "dev", corpus.source, has_slots=corpus.has_slots)
+    return metrics | target_dev_metrics(speak, job)
+
+
+def held_out_metrics(speak: Speak, selecting: HeldOutPairs, corpus: EncodedCorpus) -> dict[str, float]:
+    """Score the translations of the held-out source utterances."""
     metrics: dict[str, float] = {}
     for lang in corpus.aligned:
         sources, translations = selecting.read(lang)
-        metrics |= label_free_metrics(sources, predict(translations), lang, has_slots=corpus.has_slots)
-    metrics |= labelled_metrics(*dev, "dev", corpus.source, has_slots=corpus.has_slots)
+        metrics |= label_free_metrics(sources, speak(lang)(translations), lang, has_slots=corpus.has_slots)
+    return metrics
+
+
+def target_dev_metrics(speak: Speak, job: TrialJob) -> dict[str, float]:
+    """Score the targets' dev splits, if the selection rule reads them."""
+    corpus, metrics = job.corpus, dict[str, float]()
     targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
     for lang in targets_seen:
         rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
-        metrics |= labelled_metrics(rows, predict(rows), "dev", lang, has_slots=corpus.has_slots)
+        metrics |= labelled_metrics(rows, speak(lang)(rows), "dev", lang, has_slots=corpus.has_slots)
     if targets_seen:
         metrics |= mean_over_targets(metrics, "dev", targets_seen)
     return metrics
