@@ -1,9 +1,13 @@
 """Replays of curves that were recorded with rungs in steps: what they tell, and what they cost."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
 from recorded_trials import Curve, Pool, read_pool, segments_of
 from replayed_search import Search, replay_whole
 
