@@ -1,7 +1,8 @@
 """Early stopping. In: a rule with its settings, all scores, report by report. Out: whether a trial stops, and why.
 
-Trials of one model size and one number of epochs are compared with each other, never across. A new rule stands in a
-module of its own, and is registered by its import in `registry`.
+Trials of one model size and one number of epochs are compared with each other, never across; those of zero-shot's own
+search among themselves and with the baseline. A new rule stands in a module of its own, and is registered by its import
+in `registry`.
 """
 
 from collections import defaultdict
@@ -15,6 +16,9 @@ from pydantic import BaseModel
 from xa_search.records import Asha, EpochReport, StoppedAt, TrialRecord
 
 MOST_STEPS = 10**8
+
+DRAWN = ("searched", "zero_shot")
+"""The roles of trials that are stopped early; those with fixed values always use their full budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +93,23 @@ class EarlyStopping:
 
     def __init__(self, rule: ChosenRule | None, earlier: Iterable[TrialRecord] = ()) -> None:
         self._rule = rule
-        self._scores: dict[tuple[str, int, str, int], dict[int, float]] = defaultdict(dict)
+        self._scores: dict[tuple[bool, str, int, str, int], dict[int, float]] = defaultdict(dict)
         for record in earlier:
             self.enter(record)
 
     def enter(self, record: TrialRecord) -> None:
         """Let later trials be compared with this one; what is known already changes nothing."""
-        if record.failure != "interrupted":
-            for unit, scores in (("epoch", enumerate(record.scores, start=1)), ("step", record.rung_scores.items())):
-                for place, score in scores:
-                    self._at(record, unit, place).setdefault(record.number, score)
+        if record.failure == "interrupted":
+            return
+        among = (False, True) if record.role == "baseline" else (record.role == "zero_shot",)
+        for unit, scores in (("epoch", enumerate(record.scores, start=1)), ("step", record.rung_scores.items())):
+            for place, score in scores:
+                for own in among:
+                    self._at(record, (unit, place), own=own).setdefault(record.number, score)
 
     def verdict(self, record: TrialRecord, report: EpochReport) -> StoppedAt | None:
-        """Return why the trial stops at this report; none when it goes on, as the two fixed recipes always do."""
-        if self._rule is None or record.role != "searched":
+        """Return why the trial stops at this report; none when it goes on, as those with fixed values always do."""
+        if self._rule is None or record.role not in DRAWN:
             return None
         if report.whole and report.epoch in self._rule.rungs(record.settings.epochs):
             return self._compared(record, report, ("epoch", report.epoch), self._rule.one_in)
@@ -113,7 +120,8 @@ class EarlyStopping:
     def _compared(
         self, record: TrialRecord, report: EpochReport, place: tuple[str, int], one_in: float
     ) -> StoppedAt | None:
-        others = [theirs for number, theirs in self._at(record, *place).items() if number != record.number]
+        compared = self._at(record, place, own=record.role == "zero_shot")
+        others = [theirs for number, theirs in compared.items() if number != record.number]
         if not others:
             return None
         score, cutoff = report.score, float(np.percentile(others, 100 * (1 - 1 / one_in)))
@@ -124,5 +132,6 @@ class EarlyStopping:
             epoch=report.epoch, score=score, cutoff=cutoff, rank=rank, competitors=len(others) + 1, rung=rung
         )
 
-    def _at(self, record: TrialRecord, unit: str, place: int) -> dict[int, float]:
-        return self._scores[record.settings.model_size, record.settings.epochs, unit, place]
+    def _at(self, record: TrialRecord, place: tuple[str, int], *, own: bool) -> dict[int, float]:
+        """Return the scores by trial, of zero-shot's own search or of the others; the baseline's are in both."""
+        return self._scores[own, record.settings.model_size, record.settings.epochs, *place]

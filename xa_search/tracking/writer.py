@@ -116,7 +116,7 @@ class Writer:
         tag, step = (LAST_RUNG_TAG, event.rung) if event.rung else (LAST_STEP_TAG, event.step)
         if step > last_step(run, tag):
             last = {tag: str(step)}
-            self.store.log(run, time=stamp, step=step, metrics=event.metrics, tags=last)
+            self.store.log(run, time=stamp, step=step, metrics=event.metrics, tags=event.tags | last)
             run.tags.update(last)
 
     def _log_last(self, run: StoredRun, event: TrialEnded, stamp: int, state: SpoolState) -> None:

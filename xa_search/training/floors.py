@@ -3,9 +3,12 @@
 The most frequent intent: it is said of every utterance, and no slot. The frozen encoder: heads are fitted to what it
 gives before it learns anything (`probe`), with a strength that the source dev split chooses. The same with each target
 moved to where the source lies, by their means, and by a rotation that the translations of training utterances give. A
-trial that is not above all has learned nothing that is worth its training: `SearchRecord.at_floor`.
+trial that is not above the first two has learned nothing that is worth its training: `TrialRecord.at_floor`, while it
+runs; of the winner and all floors `SearchRecord.at_floor`.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +17,15 @@ import numpy as np
 import torch
 
 from xa_search.encoding.batches import Batch, sorted_batches
+from xa_search.encoding.files import write_whole
+from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.store import NO_TRANSLATION, TRANSLATIONS, table_path, translation_rows
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
 from xa_search.model.language_maps import LanguageMap, centring, procrustes
-from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob
+from xa_search.records import FLOOR, OUTSIDE, EncodedCorpus, TrialJob
 from xa_search.training.data import (
     TaskRows,
     attended_padding,
@@ -32,6 +37,7 @@ from xa_search.training.data import (
 )
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import trial_device, trial_precision
+from xa_search.training.epoch_scores import Predict, Speak, epoch_metrics
 from xa_search.training.evaluation import (
     TOKENS_A_BATCH,
     Prediction,
@@ -41,13 +47,24 @@ from xa_search.training.evaluation import (
 )
 from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import selection_rule
-from xa_search.training.trial import Predict, Speak, epoch_metrics
 
 MOST_FREQUENT, FROZEN = "the most frequent intent", "the frozen encoder"
 CENTRED, TURNED = "the frozen encoder, languages centred", "the frozen encoder, languages turned to the source"
 PAIRS = 1000
 """So many translations a language are enough for its mean and its rotation."""
 DRAW_SEED = 20041005
+DECIDES_A_FLOOR = {
+    "model_size",
+    "embedding",
+    "max_tokens",
+    "padding",
+    "decoding",
+    "precision",
+    "validation_fraction",
+    "train_limit",
+    "dev_limit",
+}
+"""The settings that what takes no training depends on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +107,31 @@ class LanguageMaps:
     words: LanguageMap
 
 
-def measure_floors(job: TrialJob) -> tuple[Floor, ...]:
-    """Return the floors of a corpus and an encoder, scored as a trial of this job is after an epoch."""
+def known_floor(job: TrialJob) -> dict[str, float]:
+    """Return the selection score of the higher floor, as a metric of each epoch; nothing for a trial of no search.
+
+    The first trial that needs it measures it, and the search's folder keeps it for all others. It does not wait for the
+    floors that move languages.
+    """
+    if job.search is None:
+        return {}
+    settings = job.settings.model_dump(mode="json", include=DECIDES_A_FLOOR)
+    decisive = [settings, job.selection, job.corpus.directory.name, job.corpus.targets, job.corpus.aligned]
+    key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+    path = job.search / f"floor-{key}.json"
+    job.search.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(path.with_suffix(".lock")):
+        if not path.exists():
+            score = max(floor.score(job.selection, job.corpus) for floor in measure_floors(job, moved=False))
+            write_whole(path, lambda place: place.write_text(json.dumps({FLOOR: score}), encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def measure_floors(job: TrialJob, *, moved: bool = True) -> tuple[Floor, ...]:
+    """Return the floors of a corpus and an encoder, scored as a trial of this job is after an epoch.
+
+    Without `moved` those are left out that move languages.
+    """
     corpus = job.corpus
     split = trial_split(corpus, job.settings)
     selecting, _ = held_out_pairs(corpus, split)
@@ -99,15 +139,15 @@ def measure_floors(job: TrialJob) -> tuple[Floor, ...]:
     dev = source_dev_rows(corpus, split, job.settings.dev_limit)
     frequent = most_frequent_intent(source.rows(split.train))
     frozen = frozen_encoder(job, TaskRows([(source, split.train)]), dev)
-    maps = language_maps(frozen, source, split.train)
-    speaks: dict[str, Speak] = {
-        MOST_FREQUENT: lambda _: frequent,
-        FROZEN: lambda _: _moved(frozen, None, None),
-        CENTRED: lambda lang: _moved(
-            frozen, *((maps[lang].centred, maps[lang].words) if lang in maps else (None,) * 2)
-        ),
-        TURNED: lambda lang: _moved(frozen, *((maps[lang].turned, maps[lang].words) if lang in maps else (None,) * 2)),
-    }
+    maps = language_maps(frozen, source, split.train) if moved else {}
+    speaks: dict[str, Speak] = {MOST_FREQUENT: lambda _: frequent, FROZEN: lambda _: _moved(frozen, None, None)}
+    if moved:
+        centred = {lang: (found.centred, found.words) for lang, found in maps.items()}
+        turned = {lang: (found.turned, found.words) for lang, found in maps.items()}
+        speaks |= {
+            CENTRED: lambda lang: _moved(frozen, *centred.get(lang, (None, None))),
+            TURNED: lambda lang: _moved(frozen, *turned.get(lang, (None, None))),
+        }
     return tuple(
         Floor(
             name=name,
