@@ -66,7 +66,10 @@ def test_both_units_are_a_fault_that_names_key_and_value(tmp_path: Path) -> None
     for given in ({"grace_epochs": 1, "grace_steps": 16}, {"grace_steps": 0}):
         with pytest.raises(ValidationError):
             Asha.model_validate(given)
-    assert Asha.model_validate({"grace_epochs": None, "grace_steps": 16}).grace_steps == 16
+    one = Asha.model_validate({"grace_epochs": None, "grace_steps": 16})
+    assert (one.grace_epochs, one.grace_steps) == (None, 16)
+    assert Asha.model_validate_json(one.model_dump_json()) == one
+    assert Asha.model_validate(Asha().model_dump()) == Asha()
     with pytest.raises(UsageError, match=r"mtop-mini.yaml: scheduler.asha: .*'grace_steps': 16.*keep one"):
         make_plan("mtop-mini", ("scheduler={asha: {grace_epochs: 1, grace_steps: 16}}",), home=tmp_path)
     in_steps = ("scheduler={asha: {grace_steps: 16}}", "fixed.models=each")

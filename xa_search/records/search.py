@@ -102,7 +102,7 @@ class Asha(Frozen):
     With `grace_steps` in its place trials are compared after so many steps, and each `reduction` times as many.
     """
 
-    grace_epochs: int = Field(default=1, ge=1)
+    grace_epochs: int | None = Field(default=1, ge=1)
     grace_steps: int | None = Field(default=None, ge=1)
     reduction: int = Field(default=3, ge=2)
 
@@ -116,7 +116,7 @@ class Asha(Frozen):
             raise PydanticCustomError(
                 "asha", "rungs lie in epochs or in steps; keep one, the value null takes an inherited one away"
             )
-        return given
+        return given | ({"grace_epochs": None} if "grace_steps" in given else {})
 
 
 class Scheduler(BaseModel):

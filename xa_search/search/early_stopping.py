@@ -68,7 +68,7 @@ def _below(limit: int, first: int, factor: int) -> list[int]:
 
 
 def _asha_rungs(asha: Asha, epochs: int) -> list[int]:
-    return [] if asha.grace_steps is not None else _below(epochs, asha.grace_epochs, asha.reduction)
+    return [] if asha.grace_epochs is None else _below(epochs, asha.grace_epochs, asha.reduction)
 
 
 def _asha_step_rungs(asha: Asha) -> tuple[int, ...]:
