@@ -20,12 +20,11 @@ from xa_search.records.data import (
     Utterance,
 )
 from xa_search.records.registry import Vocabulary, look_up, registered, unknown
+from xa_search.records.scheduler import Asha, Scheduler
 from xa_search.records.search import (
     KEEP,
-    Asha,
     Parameter,
     Plan,
-    Scheduler,
     SearchCost,
     SearchRecord,
     SearchSpace,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.comparisons import FairBaseline, FloorScore
+from xa_search.records.scheduler import Scheduler
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import ZERO_SHOT_ROLES, Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
 
@@ -94,42 +94,6 @@ class Parameter(Frozen):
             if all(name in values and values[name] in allowed for name, allowed in case.when.items()):
                 return case
         return None
-
-
-class Asha(Frozen):
-    """Early stopping: after `grace_epochs`, and at each `reduction` times as many, the best 1/`reduction` go on.
-
-    With `grace_steps` in its place trials are compared after so many steps, and each `reduction` times as many.
-    """
-
-    grace_epochs: int | None = Field(default=1, ge=1)
-    grace_steps: int | None = Field(default=None, ge=1)
-    reduction: int = Field(default=3, ge=2)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_unit(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        given = {key: value for key, value in given.items() if value is not None}
-        if {"grace_epochs", "grace_steps"} <= given.keys():
-            raise PydanticCustomError(
-                "asha", "rungs lie in epochs or in steps; keep one, the value null takes an inherited one away"
-            )
-        return given | ({"grace_epochs": None} if "grace_steps" in given else {})
-
-
-class Scheduler(BaseModel):
-    """How trials are stopped early: a registered rule with its settings; none lets every trial use its full budget."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    asha: Asha | None = None
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The rules that are named, by name, and what settings they are given."""
-        return {name: given for name, given in self if given is not None}
 
 
 class SearchSpace(Frozen):

@@ -120,11 +120,7 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
     else:
         token_ids = torch.cat([token_ids, start.token_ids])
         model, kept_ids = continue_model(job.encoder, job.corpus, settings, token_ids, start.weights)
-    if settings.slot_loss == "crf" and job.corpus.has_slots:
-        model.decoder = LearnedTransitions(job.corpus.slot_tags)
-    elif settings.decoding == "viterbi" and job.corpus.has_slots:
-        tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
-        model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
+    model.decoder = _decoder(model.decoder, data, settings)
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(method)) // settings.batch_size)
@@ -156,6 +152,19 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
         steps=steps,
         start_metrics=start_metrics,
     )
+
+
+def _decoder(known: SlotDecoder | None, data: TrialData, settings: TrialSettings) -> SlotDecoder | None:
+    """Return how slot tags are decoded; learned transitions go on from those that the model has already."""
+    corpus = data.corpus
+    if not corpus.has_slots or settings.decoding == "argmax":
+        return known
+    if settings.slot_loss == "crf":
+        learned = LearnedTransitions(corpus.slot_tags)
+        if known is not None:
+            learned.load_state_dict(known.state_dict())
+        return learned
+    return SlotDecoder(transition_scores(*data.source.tag_numbers(data.train, corpus.slot_tags), corpus.slot_tags))
 
 
 def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
