@@ -1,6 +1,6 @@
 """How early a score tells how a trial ends. In: mtop-mini. Out: rank correlations of early scores with the last ones.
 
-    python benchmarks/early_signal.py --home HOME --set fixed.train_limit=550 --out benchmarks/results/early_signal.json
+    python benchmarks/early_signal.py --home HOME --set fixed.train_limit=400 --out benchmarks/results/early_signal.json
 
 A cell is one trial: `small`, 4 epochs, its heads random or fitted to the frozen encoder (probe), a learning rate and an
 alignment weight drawn from the ranges of search_spaces/mtop-mini.yaml, the same draws for both kinds of heads. Its
