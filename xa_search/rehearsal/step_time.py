@@ -21,6 +21,7 @@ from xa_search.corpora.corpus import find_translations
 from xa_search.encoding.store import collect_labels
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.encoder import encoder_directory
+from xa_search.model.frozen import freeze_layers
 from xa_search.model.joint import JointModel
 from xa_search.model.losses import LossWeights
 from xa_search.model.packed import replace_dropout
@@ -205,6 +206,7 @@ def _random_encoder(dimensions: Dimensions, settings: TrialSettings) -> torch.nn
         pad_token_id=1,
     )
     encoder: torch.nn.Module = transformers.XLMRobertaModel(config, add_pooling_layer=False)
+    freeze_layers(encoder, settings.frozen_layers, settings.model_size)
     replace_dropout(encoder, settings.dropout)
     return encoder
 
