@@ -6,8 +6,8 @@ Labels come from the source training split alone; what only a target or a test s
 
 It keeps 16 bytes a row, not the ids themselves: a million rows must not fill the memory.
 
-Each table is written once, whole or not at all, and read by every trial without a copy. Of training rows that a cap
-leaves out, only what a split of the data needs is there: ids, labels, and the numbers of texts and templates, no tokens.
+Each table is written once, whole or not at all, and read by every trial without a copy. Training rows that a cap
+leaves out have ids, labels, and numbers of their text and template, which the split of the data needs, but no tokens.
 The test splits are encoded apart (`encode_split`), after the winner is chosen.
 """
 

@@ -1,4 +1,4 @@
-"""Frozen layers. In: an encoder. Out: the same, whose token embeddings and lowest layers learn nothing and drop nothing.
+"""Frozen layers. In: an encoder. Out: the same; its token embeddings and lowest layers learn nothing and drop nothing.
 
 No gradient is computed below the lowest layer that learns: of twelve layers, six frozen ones take a third of a step's
 time away. The lowest layers of a multilingual encoder hold what its languages share least, and transfer gets no worse,

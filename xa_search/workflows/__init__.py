@@ -5,4 +5,5 @@ checked and prepared before the first trial. held_out: how much selection has to
 its report. trials: its trials' jobs and news. finalize: its end; end_questions: what that asks of models;
 comparisons: what the winner is held against; end_time: how long it takes. evaluate, inspection, translate, models,
 replay, explain, doctor, rehearse, check_claims: the command of that name. maintenance: sync and gc.
+local_models: models that lie on this disk, asked without MLflow.
 """

@@ -134,10 +134,7 @@ def prepare_checked(
     _raise_all(faults)
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
-    encoded = {
-        name: _encoded(plan, checked, name, tokenizers[name])
-        for name in tokenizers
-    }
+    encoded = {name: _encoded(plan, checked, name, tokenizers[name]) for name in tokenizers}
     if not all(one.has_slots for one in encoded.values()):
         _check_without_slots(plan, checked.only)
     return Prepared(
@@ -171,9 +168,7 @@ def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
             )
 
 
-def _encoded(
-    plan: Plan, checked: CheckedCorpus, fingerprint: str, tokenizer: Any
-) -> EncodedCorpus:
+def _encoded(plan: Plan, checked: CheckedCorpus, fingerprint: str, tokenizer: Any) -> EncodedCorpus:
     corpus = checked.corpus
     return encode_corpus(
         corpus,
