@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from xa_search.errors import ModelError
+from xa_search.model.frozen import freeze_layers, frozen_layers
 from xa_search.records import TrialJob
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
@@ -24,7 +25,7 @@ def a_step(trainer: Trainer, job: TrialJob) -> None:
 
 
 def test_what_is_frozen_alone_stays_as_it_was(make_job: MakeJob) -> None:
-    job = make_job(frozen_layers=1, warmup=0.01)
+    job = make_job(frozen_share=0.5, warmup=0.01)
     trainer = build_trainer(job)
     before = weights_of(trainer)
     a_step(trainer, job)
@@ -38,7 +39,7 @@ def test_what_is_frozen_alone_stays_as_it_was(make_job: MakeJob) -> None:
 
 def test_a_frozen_layer_says_the_same_in_training(make_job: MakeJob) -> None:
     said: dict[bool, list[torch.Tensor]] = {True: [], False: []}
-    job = make_job(frozen_layers=1, dropout=0.5)
+    job = make_job(frozen_share=0.5, dropout=0.5)
     trainer = build_trainer(job)
     trainer.model.encoder.encoder.layer[0].register_forward_hook(
         lambda layer, _, hidden: said[layer.training].append(hidden[0] if isinstance(hidden, tuple) else hidden)
@@ -51,6 +52,13 @@ def test_a_frozen_layer_says_the_same_in_training(make_job: MakeJob) -> None:
     assert torch.allclose(said[True][0], said[False][0])
 
 
-def test_one_layer_at_least_must_learn(make_job: MakeJob) -> None:
-    with pytest.raises(ModelError, match="frozen_layers: 2: the encoder 'tiny' has 2 layers"):
-        build_trainer(make_job(frozen_layers=2))
+@pytest.mark.parametrize(("share", "layers", "frozen"), [(0.5, 12, 6), (0.5, 3, 1), (0.99, 24, 23), (0.3, 2, 0)])
+def test_one_layer_at_least_learns(share: float, layers: int, frozen: int) -> None:
+    assert frozen_layers(share, layers) == frozen < layers
+
+
+def test_an_encoder_that_keeps_its_layers_elsewhere_is_told() -> None:
+    with pytest.raises(
+        ModelError, match="the encoder 'odd' has no list of layers to freeze; --set fixed.frozen_share=0"
+    ):
+        freeze_layers(torch.nn.Linear(2, 2), 0.5, "odd")

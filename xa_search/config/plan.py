@@ -39,7 +39,7 @@ EVERYWHERE: dict[str, Any] = {
     "kept_epoch": "last",
     "decoding": "argmax",
     "heads": "random",
-    "frozen_layers": 0,
+    "frozen_share": 0.0,
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {

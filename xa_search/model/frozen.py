@@ -13,23 +13,22 @@ from xa_search.errors import ModelError
 from xa_search.model.packed import replace_dropout
 
 
-def freeze_layers(encoder: Any, count: int, name: str) -> None:
-    """Let the token embeddings and the lowest `count` layers stay as they are, in place; 0 freezes nothing.
+def freeze_layers(encoder: Any, share: float, name: str) -> None:
+    """Let the token embeddings and this share of the layers, rounded down, stay as they are; 0 freezes nothing.
 
     To be called before `replace_dropout`: a frozen layer drops nothing, so that it says the same of a text in training
-    as in evaluation. Raises ModelError where the encoder called `name` has no layer left to learn, or keeps its layers
-    elsewhere than BERT does.
+    as in evaluation. Raises ModelError where the encoder called `name` keeps its layers elsewhere than BERT does.
     """
-    if not count:
+    if not share:
         return
     layers = getattr(getattr(encoder, "encoder", None), "layer", None)
     if not isinstance(layers, nn.ModuleList):
-        raise ModelError(f"the encoder {name!r} has no list of layers to freeze; --set fixed.frozen_layers=0")
-    if count >= len(layers):
-        raise ModelError(
-            f"frozen_layers: {count}: the encoder {name!r} has {len(layers)} layers, and one at least must learn; "
-            f"--set fixed.frozen_layers={len(layers) // 2}"
-        )
-    for module in (encoder.embeddings, *layers[:count]):
+        raise ModelError(f"the encoder {name!r} has no list of layers to freeze; --set fixed.frozen_share=0")
+    for module in (encoder.embeddings, *layers[: frozen_layers(share, len(layers))]):
         module.requires_grad_(False)
         replace_dropout(module, 0.0)
+
+
+def frozen_layers(share: float, layers: int) -> int:
+    """Return how many of so many layers stay as they are."""
+    return int(share * layers)

@@ -84,7 +84,7 @@ def restore_model(
 
 
 def _joint_model(encoder: Any, embedding: str, corpus: EncodedCorpus, settings: TrialSettings) -> JointModel:
-    freeze_layers(encoder, settings.frozen_layers, settings.model_size)
+    freeze_layers(encoder, settings.frozen_share, settings.model_size)
     replace_dropout(encoder, settings.dropout)
     before_heads = settings.dropout if settings.head_dropout is None else settings.head_dropout
     return JointModel(encoder, embedding, len(corpus.intents), len(corpus.slot_tags), before_heads)
