@@ -59,6 +59,6 @@ def test_one_layer_at_least_learns(share: float, layers: int, frozen: int) -> No
 
 def test_an_encoder_that_keeps_its_layers_elsewhere_is_told() -> None:
     with pytest.raises(
-        ModelError, match="the encoder 'odd' has no list of layers to freeze; --set fixed.frozen_share=0"
+        ModelError, match=r"the encoder 'odd' has no list of layers to freeze; --set fixed\.frozen_share=0"
     ):
         freeze_layers(torch.nn.Linear(2, 2), 0.5, "odd")
