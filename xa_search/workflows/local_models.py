@@ -3,9 +3,11 @@
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xa_search.feedback.files import log_answers
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.bundle import Bundle, as_shown, load_bundle
 from xa_search.tracking.local_registry import bundle_here, versions_here
@@ -13,7 +15,12 @@ from xa_search.tracking.versions import CANDIDATE, CHAMPION, MODELS, RegisteredV
 
 
 def predict_here(
-    home: Path, model: str | None, texts: Sequence[str], threshold: float, note: Callable[[str], None]
+    home: Path,
+    model: str | None,
+    texts: Sequence[str],
+    threshold: float,
+    note: Callable[[str], None],
+    log: Path | None,
 ) -> list[dict[str, Any]] | None:
     """Return what `models.predict_texts` does, of a model that lies on this disk; else none, and nothing is noted.
 
@@ -30,13 +37,14 @@ def predict_here(
         return None
     if alias_or_version is None:
         note(told_version(version))
-    return answers_of(load_bundle(folder), texts, threshold)
+    return answers_of(load_bundle(folder), texts, threshold, log)
 
 
-def answers_of(bundle: Bundle, texts: Sequence[str], threshold: float) -> list[dict[str, Any]]:
-    """Return a model's answer to each text, each beside the text as it can be shown."""
-    found = bundle.answer(texts, threshold)
-    return [{"text": as_shown(text), **answer} for text, answer in zip(texts, found, strict=True)]
+def answers_of(bundle: Bundle, texts: Sequence[str], threshold: float, log: Path | None) -> list[dict[str, Any]]:
+    """Return a model's answer to each text, each beside the text as it can be shown; a log gets each, to be judged."""
+    logged = None if log is None else partial(log_answers, log)
+    answers = bundle.answer(texts, threshold, logged)
+    return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 
 def parts_of(model: str | None) -> tuple[str | None, str | None]:
