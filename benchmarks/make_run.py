@@ -52,11 +52,15 @@ class Processors:
                         times = one.cpu_times()
                         self._seen[one.pid, one.create_time()] = times.user + times.system
 
+    def so_far(self) -> float:
+        """Return the seconds of all processes that were seen, up to when each was seen last."""
+        return sum(list(self._seen.values()))
+
     def seconds(self) -> float:
-        """Stop, and return the seconds of all processes that were seen, up to when each was seen last."""
+        """Look no more, and return the same."""
         self._over.set()
         self._thread.join()
-        return sum(self._seen.values())
+        return self.so_far()
 
 
 def run(command: list[str], environment: dict[str, str], log: Path) -> dict[str, float]:
