@@ -6,4 +6,5 @@ its report. trials: its trials' jobs and news. finalize: its end; end_questions:
 what the winner is held against; end_time: how long it takes. evaluate, inspection, translate, models, replay, explain,
 doctor, rehearse, check_claims, serve: the command of that name. feedback_check, feedback_run: the feedback commands;
 feedback_arms: what the arms learn from; feedback_end: what they come to. maintenance: sync and gc.
+local_models: models that lie on this disk, asked without MLflow.
 """
