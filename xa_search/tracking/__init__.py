@@ -7,6 +7,7 @@ registry: the door to the model registry. registration: the winner's way there; 
 back. model_card: what the winner says of itself. served_model: what MLflow runs to answer. export: a model for people
 without this program. standalone: what answers there. inspection_report: a look into a model. calibration_report: how
 sure it says it is. comparison_report: what it is held against. failure_regions: where settings failed.
+page: the page of a search.
 
 MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;
 what the user has set stays.

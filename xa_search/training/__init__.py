@@ -6,5 +6,6 @@ objective, micro_batches: the loss of a step, in pieces that fit into memory. de
 computed. evaluation, metrics: what an epoch scored; dev_fit: how its logits are read. collapse: when to give up.
 floors: what every model must beat; comparisons: these, and the winner without alignment, at the end of a search.
 statistics: intervals. checkpoint, progress: files to go on from. final_test, transfer, inspection, model_inspection:
-what a finished model is worth, on its corpus, on another, and inside.
+what a finished model is worth, on its corpus, on another, and inside. mistakes: what it takes for what;
+outcome_intervals: its scores with intervals.
 """

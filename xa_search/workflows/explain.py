@@ -49,18 +49,23 @@ class Explanation:
 def explain(search: SearchHistory, number: int) -> Explanation:
     """Explain a trial. Raises UsageError where it never began."""
     trial = search.trial(number)
+    traceback = trial_directory(search.directory, number) / TRACEBACK
+    return Explanation(
+        trial=trial,
+        lines=why_ended(search, trial),
+        traceback=traceback if trial.state == "FAIL" and traceback.exists() else None,
+        neighbour=_nearest_better(search, trial),
+    )
+
+
+def why_ended(search: SearchHistory, trial: TrialRecord) -> tuple[str, ...]:
+    """Say in lines how a trial ended, and what its failure means."""
     lines = [_ending(search, trial)]
     if trial.failure is not None:
         lines.append(f"[{trial.failure}] {MEANINGS[trial.failure]}")
     if trial.interruptions and trial.state != "PAUSED":
         lines.append(f"interrupted {_times(trial.interruptions)} before; the last time: {trial.interruption}")
-    traceback = trial_directory(search.directory, number) / TRACEBACK
-    return Explanation(
-        trial=trial,
-        lines=tuple(lines),
-        traceback=traceback if trial.state == "FAIL" and traceback.exists() else None,
-        neighbour=_nearest_better(search, trial),
-    )
+    return tuple(lines)
 
 
 def _ending(search: SearchHistory, trial: TrialRecord) -> str:
