@@ -4,7 +4,9 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -129,3 +131,44 @@ def test_it_is_printed_and_seen_by_readers_who_see_fewer_colours(page: Any, tmp_
     for kind in DEFICIENCIES:
         session.send("Emulation.setEmulatedVisionDeficiency", {"type": kind})
         assert page.screenshot()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_three_searches_stand_side_by_side(browser: Any, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "comparison.html"
+    path.write_text(draw_page([made_report(name=f"made-{number}") for number in range(3)]), encoding="utf-8")
+    opened, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.goto(path.as_uri())
+    assert opened.locator("[data-picture]").count() == 9
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tops = opened.evaluate("[...document.querySelectorAll('#summary .column')].map(one => one.offsetTop)")
+    assert len(set(tops)) == (3 if width < 1000 else 1)
+    assert said == []
+    opened.close()
+
+
+def test_a_running_searchs_page_renews_itself(browser: Any) -> None:
+    """It asks where it came from whether there is news, and loads itself anew when there is."""
+    news = {"/": draw_page([made_report(name="first-1")], live=True).replace('data-live="5"', 'data-live="0.2"')}
+    news["/stamp"] = "1"
+
+    class Served(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain" if self.path == "/stamp" else "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(news.get(self.path, "").encode())
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Served) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        opened = browser.new_page()
+        with opened.expect_response(lambda answer: answer.url.endswith("stamp")):
+            opened.goto(f"http://127.0.0.1:{server.server_port}/")
+        news |= {"/": draw_page([made_report(name="second-2")], live=True), "/stamp": "2"}
+        opened.get_by_role("heading", name="second-2").wait_for()
+        opened.close()
+        server.shutdown()

@@ -158,6 +158,7 @@ def test_an_earlier_versions_file_is_no_report(search: SearchHistory) -> None:
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps({"search_id": "x", "winner": 1}), encoding="utf-8")
     assert current_report(search).languages == ()
+    assert "the same `xa-search run` adds them" in current_report(search).notes[0]
     with pytest.raises(UsageError, match="kept no plan"):
         current_report(replace(search, plan=None))
 

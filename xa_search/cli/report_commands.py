@@ -90,10 +90,11 @@ def _tell(path: Path, *, open_page: bool) -> None:
 
 def _serve(directory: Path, *, open_page: bool) -> None:
     import webbrowser
+    from contextlib import suppress
 
     from xa_search.workflows.live_report import LivePage
 
-    with LivePage(directory) as page:
+    with LivePage(directory) as page, suppress(KeyboardInterrupt):
         echo(f"page: {page.address} (Ctrl-C ends it)")
         if open_page and not webbrowser.open(page.address):
             echo("no browser was found here: open that address in one", err=True)

@@ -25,9 +25,12 @@ def sentences_of(report: SearchReport) -> tuple[str, ...]:
 def notes_of(report: SearchReport) -> tuple[str, ...]:
     """Return what a reader must know before the numbers."""
     notes = []
+    if report.winner is None and report.state == "over":
+        return ("Its tests are not here, as an earlier version ended it: the same `xa-search run` adds them.",)
     if report.winner is None:
-        notes.append("Nothing was tested yet: the test splits are opened once the winner is chosen.")
-        return tuple(notes)
+        return (
+            "Nothing here was tested: the test splits are opened once all trials have ended and a winner is chosen.",
+        )
     if report.at_floor:
         notes.append(f"No champion: {report.at_floor}.")
     if not report.zero_shot:
