@@ -129,7 +129,7 @@ def test_all_that_was_found_is_in_the_report(search: SearchHistory, record: Sear
     assert report.rungs == (1, 2)
     assert "try a lower align_weight" in report.trials[3].ending
     commands = {one.command.split()[1] for one in report.commands}
-    assert commands == {"promote", "predict", "export", "run", "report"}
+    assert commands == {"promote", "predict", "serve", "export", "run", "report"}
 
 
 def test_the_winner_gains_nothing_over_itself(search: SearchHistory, record: SearchRecord) -> None:

@@ -17,13 +17,22 @@ from rich.text import Text
 
 from xa_search.cli.plain import visible
 from xa_search.cli.search_log import SearchLog
-from xa_search.records import EpochReport, Plan, TrialRecord, is_weight
+from xa_search.records import EpochReport, Plan, TrialRecord, TrialRole, is_weight
+from xa_search.records.trial import ZERO_SHOT_ROLES
 
 ENDS_BELOW = 3
 """Lines below the table: the best so far, the time left, and the one that the cursor is in."""
 AROUND_ROWS = 5
 """Lines of the table that are no rows: its title, its head, and the lines around them."""
 UNENDED = ("RUNNING", "PAUSED")
+ROLES: dict[TrialRole, str] = {
+    "baseline": "zero-shot ",
+    "zero_shot": "zero-shot ",
+    "published": "published ",
+    "paper_values": "paper's values ",
+    "searched": "",
+}
+"""What a trial is called by its role; one whose settings were drawn needs no name."""
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
@@ -107,7 +116,7 @@ class SearchDisplay:
         """Say from where a search is resumed."""
         self._trials = {trial.number: trial for trial in earlier}
         self._ended_before = self._ended()
-        self.note(f"resumes: {ended_of(self._ended_before, self._plan.space.trials)}{self._best_so_far()}")
+        self.note(f"resumes: {ended_of(self._ended_before, self._plan.space.all_trials)}{self._best_so_far()}")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial that starts."""
@@ -180,10 +189,10 @@ class SearchDisplay:
         done = self._ended()
         here = done - self._ended_before
         spent = time.monotonic() - (self._first_trial or time.monotonic())
-        left = "" if not here else f", about {_clock(spent / here * max(0, self._plan.space.trials - done))} left"
+        left = "" if not here else f", about {_clock(spent / here * max(0, self._plan.space.all_trials - done))} left"
         failed = sum(trial.state == "FAIL" for trial in self._trials.values())
         wrong = f", {failed} of them failed" if failed else ""
-        return f"{ended_of(done, self._plan.space.trials)}{wrong}; {_clock(spent)} so far{left}"
+        return f"{ended_of(done, self._plan.space.all_trials)}{wrong}; {_clock(spent)} so far{left}"
 
     def _stop_download(self) -> None:
         if self._download is not None:
@@ -211,9 +220,9 @@ def ended_of(ended: int, wanted: int) -> str:
 
 def describe(trial: TrialRecord) -> str:
     """Name a trial's role and its searched settings."""
-    role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
-    hidden = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
-    return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
+    hidden = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
+    params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
+    return ROLES[trial.role] + params
 
 
 def percent(value: float | None) -> str:
@@ -238,7 +247,11 @@ def print_plan(plan: Plan, outlook: Sequence[str]) -> None:
         else:
             say(f"{key}: {json.dumps(value)}")
     say(f"seed: {plan.seed}")
-    say(f"at a time: at most {min(plan.space.concurrency, plan.space.trials)} of {plan.space.trials} trials")
+    together = plan.space.all_trials
+    say(f"at a time: at most {min(plan.space.concurrency, together)} of {together} trials")
+    if plan.space.baseline_trials > 1:
+        own = plan.space.baseline_trials
+        say(f"zero-shot: {own} trials, the baseline and {own - 1} drawn for it alone, outside the {plan.space.trials}")
     for line in outlook:
         say(line)
 

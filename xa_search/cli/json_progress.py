@@ -24,7 +24,7 @@ class JsonProgress:
     """Prints a running search: the callback of its trials, and of what happens around them."""
 
     def __init__(self, plan: Plan) -> None:
-        self._wanted = plan.space.trials
+        self._wanted = plan.space.all_trials
         self._log = SearchLog(plan.directory)
         self._started = time.monotonic()
 

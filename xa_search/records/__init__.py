@@ -1,8 +1,9 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. report: what is told of it. registry: what a search may name. stored: records under the names that earlier
-versions gave their fields. whole_files: how a file takes the place of another.
+was found. registry: what a search may name. stored: records under the names that earlier versions gave their fields.
+whole_files: how a file takes the place of another. torn_files: what could not be read, and was gone on without.
+report: all that is told of a search.
 """
 
 from xa_search.records.data import (

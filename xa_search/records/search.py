@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.stored import with_first_names
-from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
+from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
 
 KEEP = 3
 LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
@@ -131,8 +131,11 @@ class SearchSpace(Frozen):
     fixed: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
     """Values of searched parameters for the zero-shot trial; what is not given is taken from `published`."""
+    baseline_trials: int = Field(default=1, ge=1)
+    """How many zero-shot trials there are, the baseline included; a space file writes `baseline: {trials: 4}`. All but
+    the baseline are a small search of their own, outside `trials`."""
     published: dict[str, Any] = {}
-    """Values of searched parameters in the published recipe."""
+    """The paper's values of searched parameters, with a learning rate for the steps at hand; a trial has them."""
     selection: str = "label_free"
     trials: int = Field(default=20, ge=2)
     max_concurrent: int | None = Field(default=None, ge=1)
@@ -152,6 +155,27 @@ class SearchSpace(Frozen):
     """The GPUs, or the share of one, that a trial takes where the cluster has any; none: as much as is measured."""
     resources: dict[str, SizeResources] = {}
     """What trials of a model size take instead. Several GPUs are of one node, and each has a part of every batch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_baseline_trials(cls, given: Any) -> Any:
+        baseline = given.get("baseline") if isinstance(given, dict) else None
+        if not isinstance(baseline, dict) or "trials" not in baseline:
+            return given
+        values = {name: value for name, value in baseline.items() if name != "trials"}
+        return {**given, "baseline": values, "baseline_trials": baseline["trials"]}
+
+    @property
+    def fixed_roles(self) -> tuple[TrialRole, ...]:
+        """The roles of the trials that always run, and whose values nobody draws."""
+        if self.recipe == "published":
+            return "baseline", "published"
+        return ("baseline", "paper_values") if self.published else ("baseline",)
+
+    @property
+    def all_trials(self) -> int:
+        """How many trials there are to end: `trials`, and those of zero-shot's own search."""
+        return self.trials + self.baseline_trials - 1
 
     @property
     def tested_languages(self) -> tuple[str, ...]:
@@ -216,7 +240,15 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive = {
+            "trials",
+            "baseline_trials",
+            "max_concurrent",
+            "keep",
+            "max_lost",
+            "least_held_out",
+            "check_pairs",
+        }
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}

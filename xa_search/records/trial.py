@@ -13,7 +13,11 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "searched"]
+TrialRole = Literal["baseline", "published", "paper_values", "searched", "zero_shot"]
+"""`published` has the paper's whole recipe, `paper_values` the values that a space gives as the paper's; an earlier
+version called both `published`. `zero_shot` are the trials of the baseline's own search."""
+ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
+"""The roles that align nothing, whatever the space's method."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
@@ -192,6 +196,8 @@ class EpochReport:
     best_epoch: int
     final: bool
     metrics: dict[str, float]
+    torn: tuple[str, ...] = ()
+    """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +242,8 @@ class TrialRecord:
     """The batch that a deterministic search proposed it in."""
     seconds: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
+    torn: tuple[str, ...] = ()
+    """The files that it could not read, and what that set back."""
 
     @property
     def score(self) -> float | None:

@@ -136,22 +136,25 @@ def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
 
 
 def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
-    """Return the trials of a search: the two fixed recipes, the others spread evenly over what costs differently."""
+    """Return the trials of a search: those with fixed values, the others spread evenly over what costs differently."""
     space = plan.space
-    groups = [_fixed(plan, role) for role in ("baseline", "published")]
-    middle = recipe(space, "published")
+    groups = [_fixed(plan, role) for role in space.fixed_roles]
+    middle = recipe(space, "searched")
+    drawn: dict[TrialRole, int] = {
+        "searched": space.trials - len(space.fixed_roles),
+        "zero_shot": space.baseline_trials - 1,
+    }
     choices = {
         name: list(dict.fromkeys(space.params[name].choices or (middle[name],)))
         for name in COSTLY
         if name in space.params and not space.params[name].conditions
     }
     combinations = list(product(*choices.values()))
-    for values in combinations:
+    for values, role in product(combinations, [role for role in drawn if drawn[role] or role == "searched"]):
         chosen = dict(zip(choices, values, strict=True))
-        settings = plan.trial_settings(recipe(space, "published", chosen) | chosen)
+        settings = settings_of(plan, role, recipe(space, role, chosen) | chosen)
         epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
-        count = (space.trials - 2) / len(combinations)
-        groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))
+        groups.append(TrialGroup(settings=settings, count=drawn[role] / len(combinations), expected_epochs=epochs))
     return tuple(groups)
 
 

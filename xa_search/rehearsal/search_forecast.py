@@ -145,7 +145,7 @@ def estimated_step(dimensions: Dimensions, utterances: int, tokens: float, kind:
 
 def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
     """Return what the search takes on disk, as its own check before the first trial counts it."""
-    sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.trials
+    sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.all_trials
     at_once = min(at_once, plan.space.concurrency)
     running = trials_bytes(sizes, trials, at_once, models)
     weights = models * max(weights_bytes(size) for size in sizes)
@@ -192,15 +192,16 @@ def width_lines(outlook: SearchForecast) -> list[str]:
     if {one.size for one in timed} != {*_sizes(outlook)}:
         return [f"hours: not forecast, nobody timed a step of {', '.join(outlook.unknown or _sizes(outlook))}"]
     where = "GPUs like these" if timed is on_gpu else f"{space.cpus_per_trial} core(s) like these a trial"
-    width, lines = min(space.concurrency, space.trials), []
+    together = space.all_trials
+    width, lines = min(space.concurrency, together), []
     lines.append(
-        f"hours: at least {_hours(wall_hours(timed, width))} on {where}, with {width} of {space.trials} trials at a "
+        f"hours: at least {_hours(wall_hours(timed, width))} on {where}, with {width} of {together} trials at a "
         "time (max_concurrent)"
     )
-    if width < space.trials:
+    if width < together:
         lines.append(
-            f"hours: at least {_hours(wall_hours(timed, space.trials))} with all at a time, when none is proposed by "
-            f"what others scored: --set max_concurrent={space.trials}"
+            f"hours: at least {_hours(wall_hours(timed, together))} with all at a time, when none is proposed by "
+            f"what others scored: --set max_concurrent={together}"
         )
     if outlook.at_once is None and (slots := slots_here(space)) < width:
         lines.append(f"hours: at least {_hours(wall_hours(timed, slots))} on this machine alone: slots for {slots}")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from xa_search.encoding.locks import one_at_a_time
+from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
@@ -136,10 +137,10 @@ def load_version(uri: str, chosen: RegisteredVersion) -> Bundle:
 @contextmanager
 def version_bundle(uri: str, chosen: RegisteredVersion) -> Iterator[Path]:
     """Give the folder of a version's bundle."""
-    with tempfile.TemporaryDirectory() as folder:
+    with private_folder() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
-            bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
+            bundle = download(uri, f"{source}/artifacts/bundle", folder)
         yield bundle
 
 

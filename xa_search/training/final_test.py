@@ -19,6 +19,7 @@ from xa_search.encoding.files import write_whole
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob, Utterance
 from xa_search.records.report import Mistakes
+from xa_search.records.torn_files import tell_torn
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
 from xa_search.training.device import set_determinism, trial_device, trial_precision
@@ -139,8 +140,14 @@ def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTe
 def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
     """Return what a trial was found to score before, with the same weights, in the same languages; else none."""
     path = job.directory / SCORES
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(known["metrics"]) if known.get("of") == _of_what(weights, languages) else None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return dict(known["metrics"]) if known["of"] == _of_what(weights, languages) else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        tell_torn(path, error, "the model is tested again")
+        return None
 
 
 def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]) -> dict[str, float]:

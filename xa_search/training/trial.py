@@ -24,6 +24,7 @@ import torch
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
+from xa_search.records.torn_files import take_torn
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
@@ -75,6 +76,7 @@ def train_per_target(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         found = {one.corpus.targets[0]: _report_of(train(one), epoch) for one in jobs_per_target(job)}
         report = _joined(found, report)
+        report = replace(report, torn=(*report.torn, *take_torn()))
         save_report(job.directory, report)
         yield report
 
@@ -110,6 +112,7 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
         best_epoch=one.epoch if improved or before is None else before.best_epoch,
         final=one.final,
         metrics=metrics,
+        torn=tuple(line for report in reports.values() for line in report.torn),
     )
 
 
@@ -164,7 +167,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             "cpu_seconds": time.process_time() - cpu,
         }
         begin = time.perf_counter()
-        yield replace(report, metrics=report.metrics | seconds)
+        yield replace(report, metrics=report.metrics | seconds, torn=take_torn())
 
 
 def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:

@@ -65,7 +65,7 @@ def why_ended(search: SearchHistory, trial: TrialRecord) -> tuple[str, ...]:
         lines.append(f"[{trial.failure}] {MEANINGS[trial.failure]}")
     if trial.interruptions and trial.state != "PAUSED":
         lines.append(f"interrupted {_times(trial.interruptions)} before; the last time: {trial.interruption}")
-    return tuple(lines)
+    return (*lines, *trial.torn)
 
 
 def _ending(search: SearchHistory, trial: TrialRecord) -> str:

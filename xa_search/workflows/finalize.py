@@ -16,7 +16,7 @@ from xa_search.records import Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.end_tasks import EndTasks
 from xa_search.search.study import SearchStudy
-from xa_search.search.winner import best_of_each_kind, choose_winner
+from xa_search.search.winner import best_of_each_kind, best_zero_shot, choose_winner
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.datasets import tests_read
 from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded
@@ -86,7 +86,7 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> tuple[SearchRecord, dic
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     plan, trials = end.plan, end.study.trials()
     winner = choose_winner(trials)
-    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), None)
+    baseline = best_zero_shot(trials)
     compared = {trial.number: trial for trial in (winner, baseline) if trial is not None}
     others = _others_to_test(plan, trials, set(compared))
     names = ", ".join(f"{trial.number} ({trial.settings.method}, {trial.settings.model_size})" for trial in others)

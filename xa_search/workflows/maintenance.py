@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from xa_search.encoding.private_folders import abandoned_folders, remove_abandoned
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, TrialRecord
 from xa_search.records.search import RAY, trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.history import SearchHistory, read_search
 from xa_search.search.winner import without_weights
+from xa_search.tracking.copied_home import check_no_copy
 from xa_search.tracking.events import FileLogged, SearchStarted, search_tags
 from xa_search.tracking.reconcile import deleted_runs, end_abandoned_runs, reconcile, remove_for_good
 from xa_search.tracking.spool import SPOOL, Spool
@@ -39,7 +41,8 @@ class Synced:
 
 
 def sync_search(search: SearchHistory, uri: str) -> Synced:
-    """Give MLflow what it has not got of a search. Raises XaSearchError while another process runs it."""
+    """Give MLflow what it has not got of a search. Raises XaSearchError for one that runs, or is a copy."""
+    check_no_copy(search.directory, uri)
     with only_driver(search.directory):
         spool = Spool(search.directory / SPOOL)
         is_lost = not spool.read()
@@ -133,6 +136,15 @@ def clean_deleted_runs(search: SearchHistory, uri: str, *, rehearse: bool) -> Cl
         if not rehearse:
             remove_for_good(uri, run)
     return Cleaned(place=search.search_id, garbage=tuple(garbage))
+
+
+def clean_left_behind(*, rehearse: bool) -> Cleaned:
+    """Remove what killed processes left among this machine's temporary files."""
+    found = abandoned_folders()
+    garbage = tuple(_garbage(one.path, "folder of a killed process") for one in found)
+    for one in () if rehearse else found:
+        remove_abandoned(one)
+    return Cleaned(place="temporary files", garbage=garbage)
 
 
 def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:

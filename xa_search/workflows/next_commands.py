@@ -40,6 +40,7 @@ def next_commands(plan: Plan, models: Sequence[RegisteredName]) -> tuple[NextCom
                 "promote", model.name, str(model.version), *home,
             ),
             _command("Ask it", "predict", "--model", version, *home, SAMPLE),
+            _command("Keep it ready on this machine", "serve", version, *home),
             _command("Export it as a folder that needs no xa-search", "export", version, model.name, *home),
         ]  # fmt: skip
     extend = run_arguments(plan)
