@@ -49,7 +49,7 @@ function mark(trial, x, y) {
     COMPLETE: "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z", PRUNED: "M-5.5-4.5H5.5L0 5.5Z", FAIL: "M-5-5 5 5M5-5-5 5",
     RUNNING: "M-4.5-4.5H4.5V4.5H-4.5Z", PAUSED: "M-5 5.5H5L0-5.5Z",
   };
-  const kind = trial.is_winner ? "star" : trial.role === "baseline" ? "diamond" : trial.state;
+  const kind = trial.is_winner ? "star" : trial.is_baseline ? "diamond" : trial.state;
   return svg("path", {
     d: paths[kind], transform: `translate(${x} ${y})`, "data-trial": trial.number, "stroke-width": 2,
     stroke: kind === "star" ? "#000" : COLOURS[trial.state], fill: trial.state === "FAIL" ? "none" : kind === "star" ? "#e69f00" : COLOURS[trial.state], "fill-opacity": 0.85,
@@ -58,11 +58,11 @@ function mark(trial, x, y) {
 
 function legend(trials) {
   const kinds = [];
-  const winner = trials.find((one) => one.is_winner), baseline = trials.find((one) => one.role === "baseline");
+  const winner = trials.find((one) => one.is_winner), baseline = trials.find((one) => one.is_baseline);
   if (winner) kinds.push([winner, "winner"]);
   if (baseline) kinds.push([{ ...baseline, is_winner: false }, "zero-shot baseline"]);
   for (const state of Object.keys(STATES))
-    if (trials.some((one) => one.state === state)) kinds.push([{ state, role: "", number: "" }, STATES[state]]);
+    if (trials.some((one) => one.state === state)) kinds.push([{ state, number: "" }, STATES[state]]);
   return html("ul", { class: "legend" }, ...kinds.map(([trial, text]) => {
     const drawn = mark(trial, 9, 9);
     drawn.removeAttribute("data-trial");

@@ -1,5 +1,6 @@
 // What happens on the page. In: the reports that stand in it. Out: pictures, filters, a chosen trial marked everywhere.
 function begin(report, number) {
+  for (const trial of report.trials) trial.is_baseline = trial.number === report.baseline;
   const own = (selector) => [...document.querySelectorAll(`${selector}[data-report="${number}"]`)];
   const state = { chosen: null, ranges: {}, choices: {}, least: null, metric: Object.keys(report.trial_metrics)[0] };
   const draw = { pareto: (trials) => pareto(report, trials, state.metric), heat: (trials) => heat(report, trials, state.metric), curves: (trials) => curves(report, trials), parallel: (trials) => parallel(report, trials) };
