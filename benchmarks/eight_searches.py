@@ -4,8 +4,8 @@
     python benchmarks/eight_searches.py --out benchmarks/results/eight_searches.json
 
 One home, one space with as many seeds, one MLflow server on PostgreSQL (the system's `initdb`, `postgres` and `psql`).
-Each search is a command of its own, `xa-search run … --local`, of two trials of the tiny encoder; all are typed at once.
-Then the books of each are compared with one another, as in faults.py, and the versions of the model with the searches.
+Each search is a command of its own, `xa-search run … --local`, of two trials of the tiny encoder; all are typed at
+once. Then the books of each are compared with one another, as in faults.py, and the versions with the searches.
 """
 
 import argparse

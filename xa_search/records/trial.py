@@ -13,11 +13,14 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "paper_values", "searched", "zero_shot"]
+TrialRole = Literal["baseline", "published", "paper_values", "searched", "zero_shot", "arm"]
 """`published` has the paper's whole recipe, `paper_values` the values that a space gives as the paper's; an earlier
-version called both `published`. `zero_shot` are the trials of the baseline's own search."""
+version called both `published`. `zero_shot` are the trials of the baseline's own search. An `arm` of a feedback run
+learns from judgements, with settings that earlier trials found."""
 ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
 """The roles that align nothing, whatever the space's method."""
+FLOOR = "floor_score"
+"""The metric of an epoch that says what selection score takes no training."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
@@ -199,6 +202,11 @@ class EpochReport:
     torn: tuple[str, ...] = ()
     """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether the best score so far is not above what takes no training; none where that was not measured."""
+        return None if FLOOR not in self.metrics else self.best_score <= self.metrics[FLOOR]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedAt:
@@ -250,3 +258,9 @@ class TrialRecord:
         """The selection score of the epoch whose weights are kept."""
         scores = self.scores[-1:] if self.settings.kept_epoch == "last" else self.scores
         return max(scores, default=None)
+
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether its score is not above what takes no training; none where one of the two is not known."""
+        score = self.score
+        return None if score is None or FLOOR not in self.metrics else score <= self.metrics[FLOOR]

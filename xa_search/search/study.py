@@ -4,7 +4,7 @@ Whatever dies, the journal in the search's folder says which trials ran and how 
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from xa_search.records import (
     StoppedAt,
     TrialRecord,
     TrialRole,
+    TrialSettings,
 )
 from xa_search.records import (
     TrialState as RecordState,
@@ -153,8 +154,11 @@ def is_paused(trial: Entry) -> bool:
     return trial.state.name == "WAITING" and "settings" in trial.user_attrs
 
 
-def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "SearchStudy":
-    """Open the study of the plan's search, or begin it; it keeps the identity that it got first."""
+def open_study(plan: Plan, identity: Mapping[str, str] | None = None, make: "MakeStudy | None" = None) -> "SearchStudy":
+    """Open the study of the plan's search, or begin it; it keeps the identity that it got first.
+
+    `make` gives a study of another kind, whose trials are queued otherwise.
+    """
     plan.directory.mkdir(parents=True, exist_ok=True)
     try:
         storage = storage_of(plan.directory)
@@ -170,7 +174,7 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
     for key, value in noted.items():
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)
-    search = SearchStudy(plan, storage, study)
+    search = (make or SearchStudy)(plan, storage, study)
     if not study.get_trials(deepcopy=False):
         search.keep("schema", SCHEMA)
         search.keep(STUDY_ID, uuid.uuid4().hex)
@@ -223,7 +227,7 @@ class SearchStudy:
         self._study.sampler = self._sampler(trials, drawn)
         asked = self._study.ask()
         role: TrialRole = asked.user_attrs.get("role", drawn)
-        settings = settings_of(self._plan, role, suggested(self._plan.space, asked, role))
+        settings = self._settings(role, suggested(self._plan.space, asked, role), asked.user_attrs)
         if batch is not None:
             self._note(asked.number, batch=batch)
         self._note(asked.number, role=role, settings=settings.model_dump(mode="json"))
@@ -349,6 +353,10 @@ class SearchStudy:
         for key, value in notes.items():
             self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
+    def _settings(self, role: TrialRole, proposal: Mapping[str, Any], notes: Notes) -> TrialSettings:  # noqa: ARG002
+        """Return the settings of a trial with this proposal; `notes` are what it was queued with."""
+        return settings_of(self._plan, role, proposal)
+
     def _enqueue_missing_role(self, trials: list[FrozenTrial]) -> None:
         """Queue the first fixed recipe without a trial; one that failed has another chance in each run."""
         alive = {trial.user_attrs.get("role") for trial in trials if trial.state != TrialState.FAIL}
@@ -382,3 +390,6 @@ class SearchStudy:
 
     def _sampler(self, trials: list[FrozenTrial], role: TrialRole) -> DistinctSampler:
         return sampler_of(self._plan, trials, role)
+
+
+MakeStudy = Callable[[Plan, BaseStorage, optuna.Study], SearchStudy]

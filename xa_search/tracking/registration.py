@@ -18,7 +18,8 @@ import torch
 from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import ModelError, XaSearchError
-from xa_search.records import SearchRecord, TrialJob
+from xa_search.records import SearchRecord, TrialJob, TrialSettings
+from xa_search.records.feedback import PEOPLE, FeedbackSettings
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
 from xa_search.tracking.model_card import CARD, model_card
@@ -39,7 +40,7 @@ from xa_search.tracking.registry import (
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
-from xa_search.training.registry import is_zero_shot, selection_rule
+from xa_search.training.registry import is_zero_shot, learns_from_target_labels, selection_rule
 
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
@@ -92,8 +93,11 @@ def register_winner(
             reason = "its files were gone: uploaded and checked again; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
+        settings = record.trial(record.winner).settings
         if record.at_floor:
             moves, reason = False, record.at_floor
+        elif isinstance(settings, FeedbackSettings) and settings.judged_by != PEOPLE:
+            moves, reason = False, f"its feedback was {settings.judged_by}: no person has judged it"
         else:
             moves, reason = _moves_champion(uri, name, find_version(uri, name, str(number)))
         for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
@@ -228,8 +232,11 @@ def _upload(winner: Winner, uri: str, version: int | None) -> int:
 def _origin(winner: Winner, score: float | None) -> dict[str, str]:
     """Return where a model comes from, as its bundle and its version say it."""
     record = winner.record
-    method = record.trial(record.winner).settings.method
+    settings = record.trial(record.winner).settings
+    method = settings.method
+    zero_shot = is_zero_shot(record.selection, [method]) and not learns_from_target_labels(settings)
     return {
+        **_lineage(settings),
         "search_id": record.search_id,
         **({"study_id": record.study_id} if record.study_id else {}),
         "trial": str(record.winner),
@@ -237,9 +244,22 @@ def _origin(winner: Winner, score: float | None) -> dict[str, str]:
         "corpus_fingerprint": winner.data,
         "method": method,
         "selection": record.selection,
-        "zero_shot": "yes" if is_zero_shot(record.selection, [method]) else "no",
+        "zero_shot": "yes" if zero_shot else "no",
         "selection_score": repr(score),
         "tokenizer_fingerprint": winner.job.encoder.tokenizer_fingerprint,
+    }
+
+
+def _lineage(settings: TrialSettings) -> dict[str, str]:
+    """Return what a model that learned from feedback went on from, and whose judgements it has seen."""
+    if not isinstance(settings, FeedbackSettings):
+        return {}
+    return {
+        "stage": "feedback",
+        "reference": settings.reference,
+        "arm": settings.arm,
+        "judged_by": settings.judged_by,
+        "sees": settings.supervision,
     }
 
 

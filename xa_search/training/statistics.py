@@ -61,8 +61,10 @@ class Sample:
     weights: np.ndarray
 
 
-def interval(samples: Sequence[Sample], *, shares: bool = True) -> Interval:
+def interval(samples: Sequence[Sample], *, shares: bool = True, level: float = LEVEL) -> Interval:
     """Return the sum of the samples' values with its interval; samples are independent of each other.
+
+    Two one-sided tests at 5% each find a value within limits where its interval of the level 0.9 lies within them.
 
     With `shares` every numerator lies between 0 and its denominator. Raises ValueError without a seed.
     """
@@ -77,15 +79,15 @@ def interval(samples: Sequence[Sample], *, shares: bool = True) -> Interval:
         parts += [_of_seeds(sample) for sample in samples]
     if sum(variance for variance, _ in parts) <= 0:
         return Interval(value=value, low=middle, high=middle, seeds=seeds)
-    half = float(half_width(parts))
+    half = float(half_width(parts, level))
     return Interval(value=value, low=middle - half, high=middle + half, seeds=seeds)
 
 
-def half_width(parts: Sequence[tuple[Any, int]]) -> Any:
+def half_width(parts: Sequence[tuple[Any, int]], level: float = LEVEL) -> Any:
     """Return half the width of an interval, of its variance's parts with their degrees of freedom; also arrays."""
     squared = sum(variance for variance, _ in parts)
     freedom = squared / sum(variance / degrees for variance, degrees in parts if degrees > 0)
-    return student.ppf((1 + LEVEL) / 2, freedom) * squared**0.5
+    return student.ppf((1 + level) / 2, freedom) * squared**0.5
 
 
 def share_interval(hits: np.ndarray) -> Interval:
