@@ -172,10 +172,9 @@ def learn(bench: Bench, simulation: Simulation, settings: FeedbackSettings) -> H
         words=torch.cat([bench.seen[f"pool {lang}"].words for lang in pool.judged]),
         starts=_joined([bench.seen[f"pool {lang}"].starts for lang in pool.judged]),
     )
-    place_of = {
-        (lang, row.id): at
-        for at, (lang, row) in enumerate((lang, row) for lang in pool.judged for row in bench.seen[f"pool {lang}"].rows)
-    }
+    place_of = {(lang, row.id): at for at, (lang, row) in enumerate(
+        (lang, row) for lang in pool.judged for row in bench.seen[f"pool {lang}"].rows
+    )}
     places = [place_of[one.lang, one.source_id or ""] for one in judgements]
     lessons = [lesson_of(one, seen.rows[at], at) for one, at in zip(judgements, places, strict=True)]
     with torch.no_grad():
@@ -307,10 +306,7 @@ def main() -> None:
         for count in options.counts:
             simulation = replace(usual, count=count)
             runs = {
-                arm: {
-                    seed: cell(bench, simulation, settings_of(arm, seed, rate, beta, options.loss))
-                    for seed in options.seeds
-                }
+                arm: {seed: cell(bench, simulation, settings_of(arm, seed, rate, beta, options.loss)) for seed in options.seeds}
                 for arm in ARMS
             }
             title = f"{work.name}, {method}, encoder frozen, {options.loss}: {simulation}"
