@@ -17,7 +17,7 @@ from xa_search.errors import NonFiniteError
 from xa_search.model.packed import PACKED_ATTENTION, encode_packed, encode_padded
 from xa_search.records import TrialJob
 from xa_search.training.data import attended_padding, evaluation_collator
-from xa_search.training.epoch_sums import EpochSums
+from xa_search.training.epoch import EpochTotals
 from xa_search.training.micro_batches import MicroBatches
 from xa_search.training.objective import LossTerms
 from xa_search.training.steps import StepBatch, made_ahead, step_batches
@@ -88,7 +88,7 @@ def without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_is_one_copy_and_waits_for_nothing(make_job: MakeJob, settings: dict[str, Any]) -> None:
     trainer = build_trainer(make_job(**settings))
     collator = evaluation_collator(trainer.job.corpus, attended_padding(trainer.job.settings, trainer.model.encoder))
-    micro_batches, sums = on_meta(trainer), EpochSums(META, 0)
+    micro_batches, sums = on_meta(trainer), EpochTotals()
     for step in list(step_batches(trainer.data, collator, trainer.job.settings, 0))[:2]:
         with Operations() as seen:
             losses = micro_batches.accumulate_gradients(step)
@@ -168,14 +168,15 @@ def test_an_error_in_making_a_step_is_raised_where_it_is_used(make_job: MakeJob)
 
 
 def test_sums_are_the_means_and_tell_what_is_not_finite() -> None:
-    sums = EpochSums(torch.device("cpu"), 2)
+    totals = EpochTotals()
     for number in range(1, 4):
         terms = {"intent": torch.tensor(float(number)), "slot": torch.tensor(2.0)}
-        sums.add(LossTerms(total=torch.tensor(number + 2.0), terms=terms), torch.tensor(0.5))
-        sums.check()
-    expected = {"train_loss_total": 4.0, "train_loss_intent": 2.0, "train_loss_slot": 2.0, "gradient_norm": 0.5}
-    assert sums.means() == expected
+        totals.add(LossTerms(total=torch.tensor(number + 2.0), terms=terms), torch.tensor(0.5))
+        totals.check(3)
+    expected = {"train_loss_total": 4.0, "gradient_norm": 0.5, "train_loss_intent": 2.0, "train_loss_slot": 2.0}
+    assert totals.means(3) == expected
+    again = EpochTotals(steps=totals.steps, sums=totals.sums)
     terms = {"intent": torch.tensor(float("nan")), "slot": torch.tensor(2.0)}
-    sums.add(LossTerms(total=torch.tensor(float("inf")), terms=terms), torch.tensor(0.5))
+    again.add(LossTerms(total=torch.tensor(float("inf")), terms=terms), torch.tensor(0.5))
     with pytest.raises(NonFiniteError, match=r"^train_loss_total, train_loss_intent not finite in epoch 3 by step 4$"):
-        sums.check()
+        again.check(3)
