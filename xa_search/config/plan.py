@@ -41,6 +41,7 @@ EVERYWHERE: dict[str, Any] = {
     "slot_loss": "cross_entropy",
     "label_smoothing": 0.0,
     "heads": "random",
+    "frozen_share": 0.0,
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {

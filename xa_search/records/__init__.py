@@ -4,7 +4,7 @@ data: utterances, translations, encoders. trial: one trial's settings, job and r
 was found; comparisons: what a winner is held against. scheduler: early stopping. registry: what a search may name.
 feedback: the settings and the job of a trial that learns from feedback. stored: records under the names that earlier
 versions gave their fields. whole_files: how a file takes the place of another. torn_files: what could not be read, and
-was gone on without.
+was gone on without. report: all that is told of a search.
 """
 
 from xa_search.records.comparisons import FairBaseline, FloorScore

@@ -97,6 +97,8 @@ class TrialSettings(BaseModel):
     """The heads learn at this multiple of the learning rate: above 1 where they start at random; published is 1."""
     heads: Literal["random", "probe"] = "random"
     """What the heads begin with: drawn weights, or those fitted to the frozen encoder's view of the labelled rows."""
+    frozen_share: float = Field(default=0.0, ge=0, lt=1)
+    """This share of the encoder's layers, the lowest, and its token embeddings stay as they were pretrained."""
     head_seed: int | None = Field(default=None, ge=0)
     """Draws the heads in place of `seed`: the same heads for another order of the data and other dropout."""
     epochs: int = Field(default=10, ge=1)

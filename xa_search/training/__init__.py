@@ -8,4 +8,5 @@ their scores; dev_fit: how logits are read. collapse: when to give up. floors: w
 these, and the winner without
 alignment, at the end of a search. statistics: intervals. checkpoint, progress: files to go on from. final_test,
 transfer, inspection, model_inspection: what a finished model is worth, on its corpus, on another, and inside.
+mistakes: what a model takes for what. outcome_intervals: its test scores with intervals.
 """

@@ -176,9 +176,10 @@ def _decoder(known: SlotDecoder | None, data: TrialData, settings: TrialSettings
 def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
     head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
     heads = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
+    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
     return torch.optim.Adam(
         [
-            {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
+            {"params": encoder, "lr": settings.learning_rate},
             {"params": heads, "lr": head_learning_rate},
         ],
         fused=True,
