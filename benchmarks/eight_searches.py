@@ -94,7 +94,9 @@ def faults_of(found: list[dict[str, Any]]) -> list[str]:
     faults += [f"{one['search']} ended with {one['exit code']}" for one in found if one["exit code"]]
     faults += [f"{one['search']} has the versions {one['versions']}" for one in found if len(one["versions"]) != 1]
     for one in found:
-        faults += [f"{one['search']}: {what} is there {len(of)} times" for what, of in one["runs"].items() if len(of) != 1]
+        faults += [
+            f"{one['search']}: {what} is there {len(of)} times" for what, of in one["runs"].items() if len(of) != 1
+        ]
     shared = [run for run, count in Counter(run for one in found for run in one["run ids"]).items() if count > 1]
     return faults + [f"run {run} is of several searches" for run in shared]
 
