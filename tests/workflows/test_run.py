@@ -30,6 +30,7 @@ from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.report import language_rows
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
+from xa_search.training.floors import CENTRED, FROZEN, MOST_FREQUENT, TURNED
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.workflows.api import Search
@@ -177,7 +178,7 @@ def test_the_winners_settings_were_trained_once_more_without_alignment(finished:
         assert fair.settings == winner.settings.model_copy(update={"method": "zero_shot"})
         assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "hi", "mean")} <= set(fair.test_metrics)
         assert not list((plan.directory / "comparisons").rglob("*.safetensors")), "it cannot win"
-    assert [floor.name for floor in record.floors] == ["the most frequent intent", "the frozen encoder"]
+    assert [floor.name for floor in record.floors] == [MOST_FREQUENT, FROZEN, CENTRED, TURNED]
     assert len(record.trials) == len(reporter.ended) == 4
 
 

@@ -244,10 +244,14 @@ def predict(
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
-    from xa_search.workflows.models import predict_texts
+    from xa_search.workflows.local_models import predict_here
 
-    texts = text or read_lines(sys.stdin.buffer)
-    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True), absolute_or_none(log))
+    asked = absolute(home), model, text or read_lines(sys.stdin.buffer), threshold, partial(echo, err=True)
+    answers = predict_here(*asked, absolute_or_none(log))
+    if answers is None:  # only now: MLflow takes longer to be imported than a model to answer
+        from xa_search.workflows.models import predict_texts
+
+        answers = predict_texts(*asked, absolute_or_none(log))
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]
@@ -262,10 +266,15 @@ def predict(
 def models(home: Home = DEFAULT_HOME, as_json: Json = False, debug: Debug = False) -> None:
     """List the registered models."""
     from xa_search.cli.json_output import print_json
-    from xa_search.cli.tables import print_models
-    from xa_search.workflows.models import registered_models
+    from xa_search.cli.light_tables import print_models
+    from xa_search.tracking.address import tracking_uri
+    from xa_search.tracking.local_registry import versions_here
 
-    found = registered_models(absolute(home))
+    found = versions_here(tracking_uri(absolute(home)))
+    if found is None:
+        from xa_search.workflows.models import registered_models
+
+        found = registered_models(absolute(home))
     if as_json:
         print_json(found)
     else:

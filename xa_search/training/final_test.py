@@ -142,6 +142,8 @@ def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict
     path = job.directory / SCORES
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
+        path = job.directory / OUTCOMES  # claims read it later, when the weights may be gone
+        json.loads(path.read_text(encoding="utf-8"))
         return dict(known["metrics"]) if known["of"] == _of_what(weights, languages) else None
     except FileNotFoundError:
         return None

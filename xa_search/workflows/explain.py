@@ -96,7 +96,7 @@ def _early_stop(trial: TrialRecord) -> str:
         return (
             f"stopped early after {len(trial.scores)} of {trial.settings.epochs} epochs; the cut-off was not recorded"
         )
-    rung = f"stopped early after epoch {stopped.epoch} of {trial.settings.epochs}"
+    rung = f"stopped early after {stopped.where} of {trial.settings.epochs}"
     score = f"its score, {_percent(stopped.score)}, lay below the cut-off, {_percent(stopped.cutoff)}"
     return f"{rung}: {score}: rank {stopped.rank} of {stopped.competitors} trials of its size that had come so far"
 
