@@ -75,7 +75,7 @@ def run_trial(job: TrialJob, plan: Any, prepared: Prepared) -> dict[str, Any]:
     said = predictor.predict(dev)
     rule = selection_rule("label_free")
     scores = {
-        name: rule.score(epoch_metrics(predictor.predict, pairs, job, (dev, said)), job.corpus)
+        name: rule.score(epoch_metrics(lambda _: predictor.predict, pairs, job, (dev, said)), job.corpus)
         for name, pairs in (("clean", held_out_pairs(job.corpus, split)[0]), ("leaky", leaky_pairs(job)))
     }
     tested = score_trial_on_test(plan, prepared, job)

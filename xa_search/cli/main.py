@@ -45,6 +45,7 @@ from xa_search.cli.options import (
     resumable,
 )
 from xa_search.cli.plain import echo, echo_log
+from xa_search.cli.report_commands import report_commands
 from xa_search.cli.search_commands import search_commands
 from xa_search.cli.serving_commands import serving_commands
 
@@ -62,6 +63,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(search_commands)
+app.add_typer(report_commands)
 app.add_typer(finding_commands)
 app.add_typer(machine_commands)
 app.add_typer(serving_commands)
@@ -72,14 +74,19 @@ app.add_typer(cluster_app, name="cluster")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"xa-search {__version__}")
+        from xa_search.config.version import commit
+
+        typer.echo(f"xa-search {__version__} (commit {commit()})")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and its commit, and stop.", callback=_print_version, is_eager=True
+        ),
     ] = False,
     debug: Debug = False,
 ) -> None:

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS
+from xa_search.model.crf import LearnedTransitions
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
@@ -82,6 +83,11 @@ class Trainer:
         """The model that learns."""
         return self.predictor.model
 
+    @property
+    def steps_an_epoch(self) -> int:
+        """The steps of each epoch."""
+        return self.steps // self.job.settings.epochs
+
     def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
         """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
         losses = self.micro_batches.accumulate_gradients(step)
@@ -114,9 +120,7 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
     else:
         token_ids = torch.cat([token_ids, start.token_ids])
         model, kept_ids = continue_model(job.encoder, job.corpus, settings, token_ids, start.weights)
-    if settings.decoding == "viterbi" and job.corpus.has_slots:
-        tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
-        model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
+    model.decoder = _decoder(model.decoder, data, settings)
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(method)) // settings.batch_size)
@@ -148,6 +152,19 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
         steps=steps,
         start_metrics=start_metrics,
     )
+
+
+def _decoder(known: SlotDecoder | None, data: TrialData, settings: TrialSettings) -> SlotDecoder | None:
+    """Return how slot tags are decoded; learned transitions go on from those that the model has already."""
+    corpus = data.corpus
+    if not corpus.has_slots or settings.decoding == "argmax":
+        return known
+    if settings.slot_loss == "crf":
+        learned = LearnedTransitions(corpus.slot_tags)
+        if known is not None:
+            learned.load_state_dict(known.state_dict())
+        return learned
+    return SlotDecoder(transition_scores(*data.source.tag_numbers(data.train, corpus.slot_tags), corpus.slot_tags))
 
 
 def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
