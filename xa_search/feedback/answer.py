@@ -112,7 +112,7 @@ def answer(runs: Runs, reference: Tested, source: str, targets: Sequence[str]) -
 
 def verdict_of(found: Interval, narrow: Interval) -> Verdict:
     """Return the verdict on a difference in points; `narrow` is its interval of the level 0.9."""
-    if -MARGIN < narrow.low and narrow.high < MARGIN:
+    if narrow.low > -MARGIN and narrow.high < MARGIN:
         return "equal within 0.5"
     if found.low > 0:
         return "better"
