@@ -29,12 +29,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SECONDS_A_ROW = 6
 LINES = 3
 NOT_RUN = (None, ["not run for this table"])
+ALL_TESTS = ("-n", "0", "-m", "proof or not proof")
 NOT_PASSED = {"failure", "error", "skipped"}
 
 
 def words_of(case: Case) -> list[str]:
     """Return the words that are typed."""
-    return ["xa-search", *case.command] if case.command else ["pytest", "-n", "0", "-m", "proof or not proof", case.test]
+    return ["xa-search", *case.command] if case.command else ["pytest", *ALL_TESTS, case.test]
 
 
 def typed(case: Case, folder: Path) -> tuple[int, list[str]]:
@@ -54,7 +55,7 @@ def tested(cases: list[Case], folder: Path) -> dict[str, tuple[int, list[str]]]:
         return {}
     report = folder / "tests.xml"
     tests = [case.test for case in cases]
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "proof or not proof", f"--junitxml={report}", *tests]
+    command = [sys.executable, "-m", "pytest", *ALL_TESTS, f"--junitxml={report}", *tests]
     subprocess.run(command, stdout=subprocess.DEVNULL, cwd=REPOSITORY, check=False)
     ends: dict[str, list[bool]] = {test: [] for test in tests}
     for found in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (pytest's own)
