@@ -63,7 +63,7 @@ def run_feedback(asked: FeedbackRun, reporter: ProgressReporter) -> FeedbackResu
         try:
             for wanted in (stage.tuning, stage.trials):
                 part = plan.model_copy(update={"space": plan.space.model_copy(update={"trials": wanted})})
-                run_trials(part, study, makearm_job, callback, train_on_feedback)
+                run_trials(part, study, make_job, callback, train_on_feedback)
         except BaseException:
             tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
             raise
