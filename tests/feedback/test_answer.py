@@ -77,9 +77,7 @@ def test_arms_without_a_common_seed_have_no_answer() -> None:
 
 @given(st.floats(-3, 3), st.floats(0.01, 3))
 def test_a_verdict_follows_from_the_intervals_alone(value: float, half: float) -> None:
-    wide, narrow = (
-        Interval(value=value, low=value - width, high=value + width) for width in (half, 0.84 * half)
-    )
+    wide, narrow = (Interval(value=value, low=value - width, high=value + width) for width in (half, 0.84 * half))
     verdict = verdict_of(wide, narrow)
     if verdict == "equal within 0.5":
         assert abs(value) < 0.5

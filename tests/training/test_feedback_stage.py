@@ -41,7 +41,9 @@ def reference(make_job: MakeJob) -> Reference:
     return Reference(job=job, weights=best_weights(job.directory), name="rooms/1")
 
 
-def learn(reference: Reference, arm: Any, judgements: tuple[Judgement, ...], folder: Path, **changed: Any) -> FeedbackJob:
+def learn(
+    reference: Reference, arm: Any, judgements: tuple[Judgement, ...], folder: Path, **changed: Any
+) -> FeedbackJob:
     """Let the reference learn, and return the job whose folder has the weights."""
     values = {"epochs": 6, "learning_rate": 3e-3, "beta": 1.0, **changed}
     settings = feedback_settings(reference, arm, judgements, len(judgements), **values)

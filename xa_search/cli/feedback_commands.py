@@ -122,7 +122,7 @@ def feedback_run(
     from xa_search.workflows.feedback_run import run_feedback
 
     if (data is None) == (simulate is None):
-        raise UsageError("--data or --simulate: give the feedback of people, or how many utterances a simulation judges")
+        raise UsageError("--data or --simulate: give people's feedback, or how many utterances a simulation judges")
     if unknown := [name for name in arm or () if name not in get_args(Arm)]:
         raise UsageError(f"--arm {unknown[0]}: there is {', '.join(get_args(Arm))}")
     if loss not in ("preference", "sft"):

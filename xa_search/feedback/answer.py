@@ -1,7 +1,7 @@
-"""What the languages of feedback come to. In: what each arm got right, by seed and language. Out: a table of differences.
+"""What the languages of feedback come to. In: what each arm got right, by seed and language. Out: differences.
 
-A score is the mean over languages and seeds, in points. Differences have the intervals of `training/statistics.py`, over
-seeds and utterances, both of which all arms share. Of two arms, one is
+A score is the mean over languages and seeds, in points. Differences have the intervals of `training/statistics.py`,
+over seeds and utterances, both of which all arms share. Of two arms, one is
 
 - `equal within 0.5` where two one-sided tests at 5% each say so: the 90% interval lies within half a point of 0
 - `better` or `worse` where the 95% interval lies above 0 or below
@@ -101,7 +101,9 @@ def answer(runs: Runs, reference: Tested, source: str, targets: Sequence[str]) -
         gains=gains,
         harm={arm: fmean(_harm(runs[arm][seed], reference, targets) for seed in seeds) for arm in runs},
         source_change={
-            arm: fmean(POINTS * (runs[arm][seed][source].intent.mean() - reference[source].intent.mean()) for seed in seeds)
+            arm: fmean(
+                POINTS * (runs[arm][seed][source].intent.mean() - reference[source].intent.mean()) for seed in seeds
+            )
             for arm in runs
         },
         transfer={metric: _transfer(runs, seeds, metric, targets) for metric in metrics},
@@ -110,7 +112,7 @@ def answer(runs: Runs, reference: Tested, source: str, targets: Sequence[str]) -
 
 def verdict_of(found: Interval, narrow: Interval) -> Verdict:
     """Return the verdict on a difference in points; `narrow` is its interval of the level 0.9."""
-    if -MARGIN < narrow.low and narrow.high < MARGIN:
+    if max(-narrow.low, narrow.high) < MARGIN:
         return "equal within 0.5"
     if found.low > 0:
         return "better"
@@ -128,7 +130,9 @@ def _row(
         metric=metric,
         reference=float(seed_values(alone).mean()),
         scores=scores,
-        difference=_difference(runs, seeds, metric, languages, {"multilingual": 1, "english": -1}) if compared else None,
+        difference=_difference(runs, seeds, metric, languages, {"multilingual": 1, "english": -1})
+        if compared
+        else None,
     )
 
 

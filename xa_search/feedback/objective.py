@@ -142,7 +142,7 @@ def _taught(batch: LessonBatch) -> tuple[_Taught, _Taught]:
 def _preferences_learned(
     intents: torch.Tensor, slots: torch.Tensor, batch: LessonBatch, beta: float, shift: RewardShift
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the losses of intents and of slots, both [N]: of pairs by preference, of verdicts alone by their reward."""
+    """Return the losses of intents and slots, both [N]: of pairs by preference, of verdicts alone by their reward."""
     of_intents, of_slots = _taught(batch)
     counts = batch.batch.word_counts
     margins = (

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from xa_search.records.trial import TrialJob, TrialSettings
 
-Arm = Literal["none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"]
+Arm = Literal[
+    "none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"
+]  # fmt: skip
 """Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against each other."""
 
 PEOPLE = "people"

@@ -154,9 +154,7 @@ def is_paused(trial: Entry) -> bool:
     return trial.state.name == "WAITING" and "settings" in trial.user_attrs
 
 
-def open_study(
-    plan: Plan, identity: Mapping[str, str] | None = None, make: "MakeStudy | None" = None
-) -> "SearchStudy":
+def open_study(plan: Plan, identity: Mapping[str, str] | None = None, make: "MakeStudy | None" = None) -> "SearchStudy":
     """Open the study of the plan's search, or begin it; it keeps the identity that it got first.
 
     `make` gives a study of another kind, whose trials are queued otherwise.

@@ -47,7 +47,7 @@ BETAS = (0.03, 1.0)
 
 
 def run_feedback(asked: FeedbackRun, reporter: ProgressReporter) -> FeedbackResult:
-    """Train, test and compare the arms, or go on with that. Raises XaSearchError; StoppedEarly where it is resumable."""
+    """Train, test and compare the arms, or go on with that. Raises XaSearchError, StoppedEarly when resumable."""
     work = _prepare(asked, reporter.note)
     plan = work.plan
     meter = CostMeter(trials_run_here=plan.local)
