@@ -163,8 +163,8 @@ def _preferences_learned(
     before = shift.value.clone()
     found = []
     for taught, margin, reward in zip((of_intents, of_slots), margins, rewards, strict=True):
-        alone = binary_loss(reward, taught.chosen, before)
-        found.append(torch.where(taught.pair, preference_loss(margin, beta), torch.where(taught.alone, alone, 0.0)))
+        by_reward = binary_loss(reward, taught.chosen, before)
+        found.append(torch.where(taught.pair, preference_loss(margin, beta), torch.where(taught.alone, by_reward, 0.0)))
     alone = [one.alone & ~batch.whole for one in (of_intents, of_slots)]
     shift.learn(
         torch.cat([reward.detach()[which] for reward, which in zip(rewards, alone, strict=True)]),

@@ -11,7 +11,7 @@ from xa_search.records.trial import TrialJob, TrialSettings
 Arm = Literal[
     "none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"
 ]  # fmt: skip
-"""Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against each other."""
+"""Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against another."""
 
 PEOPLE = "people"
 """Who judged, where nobody was simulated."""
