@@ -3,8 +3,8 @@
     git worktree add --detach ../before 98ca308
     python benchmarks/driver_before_after.py --before ../before --out benchmarks/results/driver_before_after.json
 
-Each version runs its own soak.py: a search of trials that only report, through Ray, with study, spool and MLflow's SQLite
-file. One after the other, on one machine; what is finished is kept.
+Each version runs its own soak.py: a search of trials that only report, through Ray, with study, spool and MLflow's
+SQLite file. One after the other, on one machine; what is finished is kept.
 """
 
 import argparse

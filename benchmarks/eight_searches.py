@@ -4,8 +4,8 @@
     python benchmarks/eight_searches.py --out benchmarks/results/eight_searches.json
 
 One home, one space with as many seeds, one MLflow server on PostgreSQL (the system's `initdb`, `postgres` and `psql`).
-Each search is a command of its own, `xa-search run … --local`, of two trials of the tiny encoder; all are typed at once.
-Then the books of each are compared with one another, as in faults.py, and the versions of the model with the searches.
+Each search is a command of its own, `xa-search run … --local`, of two trials of the tiny encoder; all are typed at
+once. Then the books of each are compared with one another, as in faults.py, and the versions with the searches.
 """
 
 import argparse
@@ -94,7 +94,9 @@ def faults_of(found: list[dict[str, Any]]) -> list[str]:
     faults += [f"{one['search']} ended with {one['exit code']}" for one in found if one["exit code"]]
     faults += [f"{one['search']} has the versions {one['versions']}" for one in found if len(one["versions"]) != 1]
     for one in found:
-        faults += [f"{one['search']}: {what} is there {len(of)} times" for what, of in one["runs"].items() if len(of) != 1]
+        faults += [
+            f"{one['search']}: {what} is there {len(of)} times" for what, of in one["runs"].items() if len(of) != 1
+        ]
     shared = [run for run, count in Counter(run for one in found for run in one["run ids"]).items() if count > 1]
     return faults + [f"run {run} is of several searches" for run in shared]
 

@@ -1,5 +1,6 @@
 """Does a search survive whatever happens? In: a number of kills, a seed. Out: what was lost, run twice or left running.
 
+    pip install libfaketime==3.0.1                       # for the clock
     python benchmarks/faults.py --kills 100 --seed 2 --out benchmarks/results/faults.json
 
 Searches of small trials run through Ray on this machine and are tracked by a real MLflow server. Processes chosen at

@@ -43,7 +43,11 @@ def test_the_first_two_trials_are_the_baseline_and_the_papers_values(tmp_path: P
 
 def test_the_second_trial_is_named_by_what_it_has(tmp_path: Path) -> None:
     """The whole recipe, the values that a space gives, or none: then nothing is made up."""
-    for changes, role in (({"recipe": "published"}, "published"), ({}, "paper_values"), ({"published": {}}, "searched")):
+    for changes, role in (
+        ({"recipe": "published"}, "published"),
+        ({}, "paper_values"),
+        ({"published": {}}, "searched"),
+    ):
         study = open_study(plan_of(tmp_path / role, **changes))
         assert [study.propose().role for _ in range(2)] == ["baseline", role]
 
@@ -52,8 +56,9 @@ def test_what_an_earlier_version_called_published_is_not_run_again(tmp_path: Pat
     plan = plan_of(tmp_path)
     study = open_study(plan)
     complete(plan, study, study.propose())
-    complete(plan, study, study.propose())
+    second = study.propose()
     study._note(1, role="published")
+    complete(plan, study, second)
     assert [trial.role for trial in open_study(plan).trials()] == ["baseline", "published"]
     assert open_study(plan).propose().role == "searched"
 

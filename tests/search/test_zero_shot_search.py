@@ -1,4 +1,4 @@
-"""Zero-shot's own small search: outside `trials`, drawn apart, stopped early among its like, and what gains are over."""
+"""Zero-shot's own small search: outside `trials`, drawn apart, stopped among its like; what gains are over."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from searches import plan_of
 
+from xa_search.cli.display import print_plan
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, TrialRecord, TrialRole, TrialSettings
 from xa_search.search.early_stopping import EarlyStopping
@@ -26,9 +27,7 @@ def play(study: SearchStudy, trials: int, score: float = 0.5) -> list[TrialRecor
         for epoch in range(1, final + 1):
             study.report(
                 record.number,
-                EpochReport(
-                    epoch=epoch, score=score, best_score=score, best_epoch=1, final=epoch == final, metrics={}
-                ),
+                EpochReport(epoch=epoch, score=score, best_score=score, best_epoch=1, final=epoch == final, metrics={}),
             )
         study.finish(record.number, "COMPLETE")
     return list(study.trials())
@@ -141,8 +140,12 @@ def test_what_cannot_be_is_told(tmp_path: Path, changes: tuple[str, ...], messag
         make_plan("mtop-mini", changes, home=tmp_path)
 
 
-def test_a_space_file_says_it_below_baseline(tmp_path: Path) -> None:
+def test_a_space_file_says_it_below_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = make_plan("mtop-mini", ("baseline.trials=4",), home=tmp_path).space
     assert (space.baseline_trials, space.all_trials) == (4, 23)
     assert "trials" not in space.baseline
     assert space.baseline["learning_rate"] == 2e-4
+    print_plan(make_plan("mtop-mini", ("baseline.trials=4",), home=tmp_path), ())
+    said = capsys.readouterr().out
+    assert "at a time: at most 5 of 23 trials" in said
+    assert "zero-shot: 4 trials, the baseline and 3 drawn for it alone, outside the 20" in said

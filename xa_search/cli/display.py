@@ -17,7 +17,7 @@ from rich.text import Text
 
 from xa_search.cli.plain import visible
 from xa_search.cli.search_log import SearchLog
-from xa_search.records import EpochReport, Plan, TrialRecord, TrialRole, is_weight
+from xa_search.records import FLOOR, EpochReport, Plan, TrialRecord, TrialRole, is_weight
 from xa_search.records.trial import ZERO_SHOT_ROLES
 
 ENDS_BELOW = 3
@@ -128,7 +128,8 @@ class SearchDisplay:
         """Show an epoch's score."""
         self._change(
             trial,
-            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}, "
+            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}"
+            f"{floor_note(report)}, "
             f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}",
         )
 
@@ -137,7 +138,7 @@ class SearchDisplay:
         self._trials[trial.number] = trial
         self._running.pop(trial.number, None)
         ended = f"trial {trial.number} {trial.state}{_reason(trial)}"
-        self.note(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{self._best_so_far()}")
+        self.note(f"{ended}: score {scored(trial)}, {trial.seconds:.0f} s{self._best_so_far()}")
         self._show()
 
     def _change(self, trial: TrialRecord, line: str) -> None:
@@ -155,7 +156,7 @@ class SearchDisplay:
 
     def _best_so_far(self) -> str:
         best = self._best()
-        return "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
+        return "" if best is None else f"; best so far {scored(best)} (trial {best.number})"
 
     def _ended(self) -> int:
         return sum(trial.state not in UNENDED for trial in self._trials.values())
@@ -169,7 +170,7 @@ class SearchDisplay:
     def _now(self) -> Group:
         """Return what runs, the best and the time left: never more lines than the terminal has."""
         best = self._best()
-        found = "none yet" if best is None else f"{percent(best.score)} (trial {best.number}: {describe(best)})"
+        found = "none yet" if best is None else f"{scored(best)} (trial {best.number}: {describe(best)})"
         below = [Text(visible(line), no_wrap=True) for line in (f"best so far: {found}", self._time_left())]
         return Group(self._table(console.height - ENDS_BELOW), *below) if self._running else Group(*below)
 
@@ -182,7 +183,7 @@ class SearchDisplay:
         for column in ("trial", "parameters", "epoch", "score"):
             table.add_column(column, justify="left" if column == "parameters" else "right", no_wrap=True)
         for number, trial in shown:
-            cells = (str(number), describe(trial), f"{len(trial.scores)}/{trial.settings.epochs}", percent(trial.score))
+            cells = (str(number), describe(trial), f"{len(trial.scores)}/{trial.settings.epochs}", scored(trial))
             table.add_row(*(Text(visible(cell), overflow="ellipsis") for cell in cells))
         return table
 
@@ -224,6 +225,16 @@ def describe(trial: TrialRecord) -> str:
     hidden = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
     params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
     return ROLES[trial.role] + params
+
+
+def scored(trial: TrialRecord) -> str:
+    """Return a trial's score in percent, and whether it is no better than what takes no training."""
+    return percent(trial.score) + floor_note(trial)
+
+
+def floor_note(one: TrialRecord | EpochReport) -> str:
+    """Say that a trial is at the floor, and where that lies; empty where it is not, or nobody measured it."""
+    return f" (at the floor, {percent(one.metrics[FLOOR])})" if one.at_floor else ""
 
 
 def percent(value: float | None) -> str:

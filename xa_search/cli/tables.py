@@ -87,7 +87,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
         unused = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
-        score = "-" if trial.score is None else f"{trial.score:.1f}"
+        score = "-" if trial.score is None else f"{trial.score:.1f}{' (floor)' if trial.at_floor else ''}"
         state = trial.failure or trial.state
         shown.append(
             [f"{mark}{trial.number} {trial.role}", params, state, score]
@@ -124,6 +124,8 @@ def _say_findings(record: SearchRecord) -> None:
         say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
     elif record.no_fair_baseline:
         say(record.no_fair_baseline)
+    if record.baseline is not None and record.best_of_baselines:
+        say(f"zero-shot: trial {record.baseline}, {record.best_of_baselines}")
     for floor in record.floors:
         say(f"without training: {floor.name}, selection score {percent(floor.score)}")
     if record.no_baseline:

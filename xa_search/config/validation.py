@@ -38,7 +38,9 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
     for fault in found:
         if fault["type"] == "too_short" and fault["loc"] in within:
             continue  # its items are what is wrong, and are told by themselves
-        key = ".".join(str(part) for part in fault["loc"] if part != "cases").replace("baseline_trials", "baseline.trials")
+        key = ".".join(str(part) for part in fault["loc"] if part != "cases").replace(
+            "baseline_trials", "baseline.trials"
+        )
         if key in RENAMED_KEYS:
             faults.append(f"{path}: {key}: was renamed; write {yaml_line(RENAMED_KEYS[key], fault['input'])}")
         elif fault["type"] == "extra_forbidden":

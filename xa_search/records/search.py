@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.records.comparisons import FairBaseline, FloorScore
 from xa_search.records.stored import with_first_names
-from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
+from xa_search.records.trial import ZERO_SHOT_ROLES, Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
 
 KEEP = 3
 LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
@@ -240,7 +241,15 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "baseline_trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive = {
+            "trials",
+            "baseline_trials",
+            "max_concurrent",
+            "keep",
+            "max_lost",
+            "least_held_out",
+            "check_pairs",
+        }
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
@@ -290,29 +299,6 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FairBaseline:
-    """The winner's settings trained once more, with the same seed and steps, but without alignment.
-
-    What the winner has beyond it comes of alignment alone. `score` is its selection score.
-    """
-
-    settings: TrialSettings
-    score: float
-    best_epoch: int
-    seconds: float
-    test_metrics: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloorScore:
-    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
-
-    name: str
-    score: float
-    test_metrics: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
@@ -342,6 +328,12 @@ class SearchRecord:
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def best_of_baselines(self) -> str:
+        """Say of how many zero-shot trials the baseline is the best; empty where there was no other."""
+        tried = sum(trial.role in ZERO_SHOT_ROLES and trial.state != "FAIL" for trial in self.trials)
+        return f"the best of {tried} zero-shot trials by selection score" if tried > 1 else ""
 
     @property
     def at_floor(self) -> str:

@@ -19,6 +19,8 @@ version called both `published`. `zero_shot` are the trials of the baseline's ow
 learns from judgements, with settings that earlier trials found."""
 ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
 """The roles that align nothing, whatever the space's method."""
+FLOOR = "floor_score"
+"""The metric of an epoch that says what selection score takes no training."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
@@ -200,6 +202,11 @@ class EpochReport:
     torn: tuple[str, ...] = ()
     """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether the best score so far is not above what takes no training; none where that was not measured."""
+        return None if FLOOR not in self.metrics else self.best_score <= self.metrics[FLOOR]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedAt:
@@ -251,3 +258,9 @@ class TrialRecord:
         """The selection score of the epoch whose weights are kept."""
         scores = self.scores[-1:] if self.settings.kept_epoch == "last" else self.scores
         return max(scores, default=None)
+
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether its score is not above what takes no training; none where one of the two is not known."""
+        score = self.score
+        return None if score is None or FLOOR not in self.metrics else score <= self.metrics[FLOOR]

@@ -18,6 +18,7 @@ from xa_search.rehearsal.forecast import (
     TrialGroup,
     epoch_of,
     forecast_size,
+    paper_values_line,
     row_counts,
     trial_groups,
 )
@@ -58,6 +59,7 @@ class SearchForecast:
     """What the real search will take. `unknown` are the model sizes whose steps nobody can time here.
 
     A trial takes `gpus`. There are at most `at_once` of them, none where no cluster is named; an hour costs `price`.
+    `paper_values` says what of the space's values of the paper is not for the steps at hand.
     """
 
     plan: Plan
@@ -68,6 +70,7 @@ class SearchForecast:
     gpus: float
     at_once: int | None
     price: float | None
+    paper_values: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def forecast_search(
         gpus=gpus,
         at_once=at_once,
         price=terms.price,
+        paper_values=paper_values_line(plan, rows),
     )
 
 
@@ -181,7 +185,8 @@ def forecast_lines(outlook: SearchForecast) -> list[str]:
     if {one.size for one in on_cores} == {*_sizes(outlook)}:
         cores = outlook.plan.space.cpus_per_trial
         lines.append(f"without a GPU: {_range(on_cores)}, a trial alone on {cores} core(s) of a machine like this")
-    return [*lines, *width_lines(outlook), *_disk_lines(outlook), *_grounds(outlook)]
+    paper = filter(None, [outlook.paper_values])
+    return [*lines, *width_lines(outlook), *_disk_lines(outlook), *_grounds(outlook), *paper]
 
 
 def width_lines(outlook: SearchForecast) -> list[str]:

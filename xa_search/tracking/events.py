@@ -41,11 +41,12 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochLogged:
-    """A trial finished epoch `step`."""
+    """A trial finished epoch `step`. The tags are what it shows while it runs."""
 
     number: int
     step: int
     metrics: dict[str, float]
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,13 @@ def trial_started(trial: TrialRecord) -> TrialStarted:
 
 def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
     """Return the event of a trial's epoch."""
-    return EpochLogged(number=number, step=report.epoch, metrics={**report.metrics, "selection_score": report.score})
+    metrics = {**report.metrics, "selection_score": report.score}
+    return EpochLogged(number=number, step=report.epoch, metrics=metrics, tags=floor_tag(report))
+
+
+def floor_tag(scored: EpochReport | TrialRecord) -> dict[str, str]:
+    """Return the tag that says whether a trial is at the floor; none where that is not known."""
+    return {} if scored.at_floor is None else {"at_floor": "yes" if scored.at_floor else "no"}
 
 
 def trial_ended(trial: TrialRecord) -> TrialEnded:
@@ -135,7 +142,7 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
 
     Only an end has metrics: those of the best epoch, told between two others, would be a false point of its curves.
     """
-    tags: dict[str, str] = {"state": trial.state}
+    tags: dict[str, str] = {"state": trial.state, **floor_tag(trial)}
     if trial.failure is not None:
         tags |= {"failure_class": trial.failure, "failure_text": trial.failure_text}
     if trial.failure_frame:

@@ -2,8 +2,8 @@
 
 plan: a search space, checked against all that is registered. outlook: the hours that it takes. preflight: everything
 checked and prepared before the first trial. held_out: how much selection has to go by. run: a search from its plan to
-its report. trials: its trials' jobs and news. finalize: its end; end_questions: what that asks of models;
-comparisons: what the winner is held against; end_time: how long it takes. evaluate, inspection, translate, models,
-serve, replay, explain, doctor, rehearse, check_claims: the command of that name. feedback_check, feedback_run: the
-feedback commands; feedback_arms: what the arms learn from; feedback_end: what they come to. maintenance: sync and gc.
+its report. trials: its trials' jobs and news. finalize: its end; end_questions: what that asks of models; comparisons:
+what the winner is held against; end_time: how long it takes. evaluate, inspection, translate, models, replay, explain,
+doctor, rehearse, check_claims, serve: the command of that name. feedback_check, feedback_run: the feedback commands;
+feedback_arms: what the arms learn from; feedback_end: what they come to. maintenance: sync and gc.
 """

@@ -213,7 +213,9 @@ def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: RehearsalS
         lost = [trial for trial in search.trials if trial.state not in ("COMPLETE", "PRUNED")]
         if lost or search.ended != plan.space.all_trials:
             states = ", ".join(f"trial {trial.number} {trial.state} {trial.failure_text}".strip() for trial in lost)
-            raise XaSearchError(f"{search.ended} of {plan.space.all_trials} trials ended well: {states or 'some are lost'}")
+            raise XaSearchError(
+                f"{search.ended} of {plan.space.all_trials} trials ended well: {states or 'some are lost'}"
+            )
         said.append(f"all {search.ended} trials ended")
     with steps.step("early stopping") as said:
         stopped = [(trial.number, trial.stopped_at) for trial in search.trials if trial.stopped_at is not None]
