@@ -160,7 +160,7 @@ def test_the_model_carries_all_it_needs_and_no_pickle(champion: Registration, fo
     assert {"served_model.py", "code/xa_search/tracking/bundle.py", "artifacts/bundle/model.safetensors"} <= files
     assert not [name for name in files if name.endswith((".pkl", ".bin", ".pyc"))]
     needed = (Path(source) / "requirements.txt").read_text().split()
-    assert {line.partition("==")[0] for line in needed} >= {"mlflow", "torch", "transformers", "datasets"}
+    assert {line.partition("==")[0] for line in needed} >= {"mlflow", "torch", "transformers", "seqeval"}
     assert all("==" in line for line in needed)
     with environment({"MLFLOW_TRACKING_URI": found.uri}):
         info = get_model_info("models:/xa-search-happy/1")

@@ -295,22 +295,6 @@ def promote(
 
 
 @app.command()
-def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")],
-    home: Home = DEFAULT_HOME,
-    debug: Debug = False,
-) -> None:
-    """Write a registered model as a folder that answers with torch and transformers alone: python DIR/model.py TEXT."""
-    from xa_search.workflows.models import export_model
-
-    directory = absolute(directory)
-    files = export_model(absolute(home), model, directory)
-    echo(f"{model} in {directory}: {', '.join(path.name for path in files)}")
-    echo(f'ask it: python {directory / "model.py"} "Set an alarm for 7:30 tomorrow morning."')
-
-
-@app.command()
 def ui(
     home: Home = DEFAULT_HOME,
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="The port it listens on.")] = 5000,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file, save_file
+from seqeval.metrics.sequence_labeling import get_entities
 
 from xa_search.corpora.text import SURROGATE, clean_label, is_utf8
 from xa_search.encoding.table import EncodedRow
@@ -35,7 +36,6 @@ from xa_search.training.data import attended_padding, evaluation_collator
 from xa_search.training.device import trial_device, trial_precision
 from xa_search.training.evaluation import Prediction, Predictor
 from xa_search.training.final_test import trained_predictor
-from xa_search.training.metrics import slot_spans
 
 CARD = "bundle.json"
 HEADS = "heads.safetensors"
@@ -100,7 +100,7 @@ def parse_slots(
 ) -> tuple[ParsedSlot, ...]:
     """Return the slots that the tags of a text's words make; `places` says where each word stands in the text."""
     found = []
-    for slot_type, first, last in slot_spans(tags):
+    for slot_type, first, last in get_entities(list(tags)):
         start, end = places[first][0], places[last][1]
         found.append(
             ParsedSlot(

@@ -18,7 +18,7 @@ from xa_search.errors import XaSearchError
 LOAD_SECONDS = 1800
 PROGRAM = """
 import json, sys
-import datasets, mlflow, torch
+import datasets, mlflow, seqeval.metrics, torch
 from transformers import AutoTokenizer, PreTrainedModel
 model, threads, texts, answers = json.loads(sys.stdin.readline())
 torch.set_num_threads(threads)

@@ -34,7 +34,7 @@ from xa_search.tracking.versions import (
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 NEEDED = (
-    *("mlflow", "torch", "transformers", "tokenizers", "safetensors", "datasets"),
+    *("mlflow", "torch", "transformers", "tokenizers", "safetensors", "datasets", "seqeval"),
     *("numpy", "pandas", "pydantic", "filelock", "psutil", "ruamel.yaml"),
 )
 EXAMPLE = ["Set an alarm for 7:30 tomorrow morning.", "Wie wird das Wetter morgen in Berlin?"]

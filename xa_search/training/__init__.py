@@ -5,8 +5,7 @@ epoch: its stretches from report to report; epoch_scores: what a report scored. 
 trainer: model, optimiser, schedule; probe: heads fitted to the frozen encoder. objective, micro_batches: the loss of a
 step, in pieces that fit into memory. device, distributed: where it is computed. evaluation, metrics: predictions and
 their scores; dev_fit: how logits are read. collapse: when to give up. floors: what every model must beat; comparisons:
-these, and the winner without
-alignment, at the end of a search. statistics: intervals. checkpoint, progress: files to go on from. final_test,
-transfer, inspection, model_inspection: what a finished model is worth, on its corpus, on another, and inside.
-mistakes: what a model takes for what. outcome_intervals: its test scores with intervals.
+these, and the winner without alignment, at the end of a search. statistics: intervals. checkpoint, progress: files to
+go on from. final_test, transfer, inspection, model_inspection: what a finished model is worth, on its corpus, on
+another, and inside. mistakes: what a model takes for what. outcome_intervals: its test scores with intervals.
 """

@@ -1,5 +1,8 @@
 """The epochs of a trial. In: a trainer, and how far it came. Out: a stretch of training up to each report.
 
+Nothing is read while steps are taken: on a GPU a read would wait until all that was asked of it is done. Losses are
+summed where they are computed; the sums are copied away now and then, and a copy is looked at when the next is made.
+
 A stretch ends where the trial reports: at a rung within an epoch, or at the epoch's end. What the epoch adds up to is
 kept with the trial's progress, so that a trial that goes on from a rung does and tells what one that ran through does.
 """
@@ -18,10 +21,19 @@ from xa_search.training.collapse import CollapseWatch
 from xa_search.training.device import gpu_utilisation
 from xa_search.training.distributed import own_part
 from xa_search.training.objective import LossTerms
-from xa_search.training.steps import step_batches
+from xa_search.training.steps import made_ahead, step_batches
 from xa_search.training.trainer import Trainer
 
 STEPS_BETWEEN_CHECKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """The sums after so many steps, on their way to the CPU until `arrived`."""
+
+    values: torch.Tensor
+    steps: int
+    arrived: torch.cuda.Event
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,23 +42,47 @@ class EpochTotals:
 
     steps: int = 0
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    _copy: _Copy | None = field(default=None, init=False)
 
     def add(self, losses: LossTerms, norm: torch.Tensor) -> None:
         """Take in a step's losses and the norm of its gradient."""
         self.steps += 1
         told = {"train_loss_total": losses.total, "gradient_norm": norm}
-        for name, value in (told | {f"train_loss_{name}": term for name, term in losses.terms.items()}).items():
-            self.sums[name] = value.detach() + self.sums.get(name, 0.0)
+        told |= {f"train_loss_{name}": term for name, term in losses.terms.items()}
+        values = torch.stack([value.detach() for value in told.values()])
+        if self.sums:
+            values += torch.stack([self.sums[name] for name in told]).to(values.device)
+        self.sums = dict(zip(told, values.unbind(), strict=True))
 
     def check(self, epoch: int) -> None:
-        """Raise NonFiniteError with what is not finite."""
-        broken = [name for name, value in self.sums.items() if not torch.isfinite(value)]
-        if broken:
-            raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch} by step {self.steps}")
+        """Raise NonFiniteError with what is not finite; on a GPU, with what was not at the check before."""
+        values = torch.stack(list(self.sums.values()))
+        if values.device.type != "cuda":
+            self._judge(values, self.steps, epoch)
+            return
+        self._judge_copy(epoch)
+        copied = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+        copied.copy_(values, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+        self._copy = _Copy(copied, self.steps, arrived)
 
-    def means(self) -> dict[str, float]:
-        """Return the mean of each over the steps."""
-        return {name: float(value) / self.steps for name, value in self.sums.items()}
+    def means(self, epoch: int) -> dict[str, float]:
+        """Return the mean of each over the steps, once they are computed. Raises NonFiniteError as `check` does."""
+        self._judge_copy(epoch)
+        values = torch.stack(list(self.sums.values())).cpu()
+        self._judge(values, self.steps, epoch)
+        return {name: value / self.steps for name, value in zip(self.sums, values.tolist(), strict=True)}
+
+    def _judge_copy(self, epoch: int) -> None:
+        if self._copy is not None:
+            self._copy.arrived.synchronize()
+            self._judge(self._copy.values, self._copy.steps, epoch)
+
+    def _judge(self, values: torch.Tensor, steps: int, epoch: int) -> None:
+        broken = [name for name, finite in zip(self.sums, values.isfinite().tolist(), strict=True) if not finite]
+        if broken:
+            raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch} by step {steps}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +112,15 @@ def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int, totals: Epo
     before, utilisation, start = totals.steps, list[float](), time.perf_counter()
 
     def stretch(*, whole: bool) -> Stretch:
-        totals.check(epoch)
-        metrics = totals.means() | ({"gpu_utilisation": fmean(utilisation)} if utilisation else {})
+        metrics = totals.means(epoch) | ({"gpu_utilisation": fmean(utilisation)} if utilisation else {})
         metrics |= {"train_seconds": time.perf_counter() - start, "train_steps": float(totals.steps - before)}
         metrics |= _standing(trainer)
         steps = trainer.schedule.last_epoch
         return Stretch(epoch=epoch, whole=whole, steps=steps, totals=totals, metrics=metrics)
 
     _begin_stretch(trainer, epoch, totals)
-    for step in islice(step_batches(trainer.data, trainer.collator, settings, epoch - 1), totals.steps, None):
+    steps = islice(step_batches(trainer.data, trainer.collator, settings, epoch - 1), totals.steps, None)
+    for step in made_ahead(steps):
         totals.add(*trainer.take_step(step))
         if totals.steps % STEPS_BETWEEN_CHECKS == 0:
             totals.check(epoch)

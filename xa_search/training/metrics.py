@@ -1,19 +1,21 @@
 """The metrics. In: gold and predicted intents and slot tags. Out: fractions between 0 and 1.
 
 Slot F1 is conlleval's (seqeval, IOB2 tags, default mode), micro-averaged over spans; the strict mode, which takes no
-span that starts with I-, and the published one, which merges neighbours of one type, stand beside it. They are computed
-here: seqeval, which a test holds them against, would load scikit-learn in every process, for seconds.
+span that starts with I-, and the published one, which merges neighbours of one type, stand beside it.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from seqeval.metrics import f1_score
+from seqeval.metrics.sequence_labeling import get_entities
+from seqeval.scheme import IOB2
 
 from xa_search.records import OUTSIDE
 
 Tags = Sequence[str]
-Span = tuple[str, int, int]
 CALIBRATION_BINS = 15
 
 
@@ -23,32 +25,10 @@ def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
 
 
 def slot_f1(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
-    """Span F1 as conlleval computes it; 0 where neither side has a span."""
-    return _span_f1(list(map(slot_spans, gold)), list(map(slot_spans, predicted)))
-
-
-def slot_spans(tags: Tags) -> list[Span]:
-    """Return the slot spans of an utterance's IOB2 tags in their order: type, first and last word.
-
-    A span begins at each B-, and at an I- that no tag of its type stands before.
-    """
-    spans: list[Span] = []
-    before = OUTSIDE
-    for place, tag in enumerate(tags):
-        if tag != OUTSIDE:
-            goes_on = tag[0] == "I" and before != OUTSIDE and before[1:] == tag[1:]
-            first = spans.pop()[1] if goes_on else place
-            spans.append((tag[2:], first, place))
-        before = tag
-    return spans
-
-
-def _span_f1(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> float:
-    """Micro F1 of the spans of utterances, in seqeval's own order of operations."""
-    hits = sum(len(set(wanted) & set(found)) for wanted, found in zip(gold, predicted, strict=True))
-    wanted, found = sum(map(len, gold)), sum(map(len, predicted))
-    precision, recall = hits / max(1, found), hits / max(1, wanted)
-    return 2 * precision * recall / (precision + recall) if hits else 0.0
+    """Span F1 as conlleval computes it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(f1_score([list(tags) for tags in gold], [list(tags) for tags in predicted], zero_division=0))
 
 
 def legal_span_f1(gold: np.ndarray, predicted: np.ndarray, word_counts: np.ndarray, slot_tags: Sequence[str]) -> float:
@@ -87,10 +67,17 @@ def expected_calibration_error(probabilities: Sequence[float], right: Sequence[b
 
 def slot_f1_strict(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
     """Span F1 where a span counts only if it is well-formed IOB2."""
-    strict = [
-        [[span for span in slot_spans(tags) if tags[span[1]][0] == "B"] for tags in of] for of in (gold, predicted)
-    ]
-    return _span_f1(*strict)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(
+            f1_score(
+                [list(tags) for tags in gold],
+                [list(tags) for tags in predicted],
+                mode="strict",
+                scheme=IOB2,
+                zero_division=0,
+            )
+        )
 
 
 def slot_f1_merged(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
@@ -112,12 +99,12 @@ def exact_match(
 
 def slot_types(tags: Tags) -> Counter[str]:
     """The multiset of the slot types of an utterance's spans."""
-    return Counter(slot_type for slot_type, _, _ in slot_spans(tags))
+    return Counter(slot_type for slot_type, _, _ in get_entities(list(tags)))
 
 
-def spans_of(tags: Tags) -> set[Span]:
+def spans_of(tags: Tags) -> set[tuple[str, int, int]]:
     """Return the slot spans of an utterance: type, first and last word."""
-    return set(slot_spans(tags))
+    return set(get_entities(list(tags)))
 
 
 def slot_type_f1(gold: Sequence[Counter[str]], predicted: Sequence[Counter[str]]) -> float:

@@ -43,7 +43,7 @@ def save_progress(trainer: Trainer, report: EpochReport, totals: EpochTotals) ->
     state = _state(directory, report)
     if not report.final:
         temporary = state.with_suffix(".partial")
-        sums = {} if report.whole else {f"{EPOCH}{name}": value.cpu() for name, value in totals.sums.items()}
+        sums = {} if report.whole else {f"{EPOCH}{name}": value.cpu().clone() for name, value in totals.sums.items()}
         save_file(_tensors(trainer) | sums, temporary)
         put_in_place(temporary, state)
     rates = tuple(group["lr"] for group in trainer.optimizer.param_groups)

@@ -5,7 +5,8 @@ table, models that answer, the alias `champion` moved, a command to run.
 import shlex
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def predict_texts(
 ) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one, else its candidate.
 
-    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
+    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the
+    place of a text that is not UTF-8 stands its `error`.
     """
     return answers_of(named_bundle(home, model, note), texts, threshold, log)
 
@@ -52,9 +54,16 @@ def export_model(
     home: Path, model: str, directory: Path, note: Callable[[str], None] = lambda _: None
 ) -> tuple[Path, ...]:
     """Write a registered model, named as for `named_bundle`, as a folder that needs no xa-search; return its files."""
+    with named_folder(home, model, note) as bundle:
+        return export_bundle(bundle, directory)
+
+
+@contextmanager
+def named_folder(home: Path, model: str, note: Callable[[str], None] = lambda _: None) -> Iterator[Path]:
+    """Give the folder of a registered model's bundle, for as long as it is looked at."""
     uri = tracking_uri(home)
     with version_bundle(uri, _named_version(uri, model, note)) as bundle:
-        return export_bundle(bundle, directory)
+        yield bundle
 
 
 def _named_version(uri: str, model: str | None, note: Callable[[str], None]) -> RegisteredVersion:
