@@ -11,6 +11,7 @@ from xa_search.rehearsal.forecast import RowCounts, paper_values_line
 from xa_search.workflows.plan import make_plan
 
 ROWS = {
+    "mtop-mini": (1_100, 180),
     "mtod-small": (30_521, 0),
     "mtop": (15_667, 2_235),
     "mtod": (30_521, 0),
@@ -49,20 +50,6 @@ def test_the_spaces_give_a_rate_for_their_steps(space: str) -> None:
 
 
 def test_a_rate_for_other_steps_is_told_with_what_to_type() -> None:
-<<<<<<< HEAD
-    plan = make_plan("mtod-small", ("published.learning_rate=5.0e-6",), home=Path("/nowhere"))
-    line = paper_values_line(plan, rows_of("mtod-small", plan.space.targets))
-    assert line.startswith("paper's values: published.learning_rate is 5e-06; for about 228 steps")
-    assert line.endswith("its rate is 4.1e-05: --set published.learning_rate=4.1e-05")
-    changed = make_plan("mtod-small", ("published.learning_rate=4.1e-05",), home=Path("/nowhere"))
-    assert paper_values_line(changed, rows_of("mtod-small", plan.space.targets)) == ""
-
-
-def test_the_whole_recipe_keeps_the_papers_rate() -> None:
-    plan = make_plan("mtod-small", ("recipe=published",), home=Path("/nowhere"))
-    assert plan.space.fixed_roles == ("baseline", "published")
-    assert paper_values_line(plan, rows_of("mtod-small", plan.space.targets)) == ""
-=======
     plan = make_plan("mtop-mini", ("published.learning_rate=8.0e-4",), home=Path("/nowhere"))
     line = paper_values_line(plan, rows_of("mtop-mini", plan.space.targets))
     assert line.startswith("paper's values: published.learning_rate is 0.0008; for about 138 steps")
@@ -75,5 +62,4 @@ def test_the_whole_recipe_keeps_the_papers_rate() -> None:
     plan = make_plan("mtop", ("recipe=published",), home=Path("/nowhere"))
     assert plan.space.fixed_roles == ("baseline", "published")
     assert paper_values_line(plan, rows_of("mtop", plan.space.targets)) == ""
->>>>>>> main
     assert NEAR_ENOUGH > 1
