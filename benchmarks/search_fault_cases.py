@@ -98,8 +98,6 @@ CASES = (
         row="S14",
         what="`ui` with an MLflow server failed; a password stood in the process list",
         test="tests/cli/test_options.py::test_the_page_of_a_server_is_printed_without_its_password",
-        command=("ui",),
-        environment={"MLFLOW_TRACKING_URI": "http://ann:secret@127.0.0.1:5000"},
     ),
     Case(
         row="S15",

@@ -54,7 +54,7 @@ def tested(cases: list[Case], folder: Path) -> dict[str, tuple[int, list[str]]]:
     command = [sys.executable, "-m", "pytest", "-n", "0", f"--junitxml={report}", *tests]
     subprocess.run(command, stdout=subprocess.DEVNULL, cwd=REPOSITORY, check=False)
     ends: dict[str, list[bool]] = {test: [] for test in tests}
-    for found in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (pytest's own)
+    for found in ElementTree.parse(report).iter("testcase"):
         place = found.get("classname", "").replace(".", "/") + ".py::" + found.get("name", "").partition("[")[0]
         ends[place].append(not {child.tag for child in found} & NOT_PASSED)
     return {test: (int(not (of and all(of))), [told_of(of)]) for test, of in ends.items()}
@@ -95,6 +95,17 @@ def as_markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(out: Path, cases: list[dict[str, Any]]) -> None:
+    """Write down the rows that are known."""
+    result = {
+        "command": command_line(), "xa-search": version("xa-search"), "commit": commit(),
+        "python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}",
+        "cases": cases,
+    }  # fmt: skip
+    write_json(out.with_suffix(".json"), result)
+    out.write_text(as_markdown(result), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=RESULT)
@@ -111,13 +122,7 @@ def main() -> None:
         for case in asked:
             found[case.row] = row_of(case, typed(case, folder) if case.command else by_test[case.test])
             print(case.row, found[case.row]["exit_code"], *found[case.row]["printed"], flush=True)
-    result = {
-        "command": command_line(), "xa-search": version("xa-search"), "commit": commit(),
-        "python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}",
-        "cases": [found[one.row] for one in CASES if one.row in found],
-    }  # fmt: skip
-    write_json(record, result)
-    options.out.write_text(as_markdown(result), encoding="utf-8")
+            write(options.out, [found[one.row] for one in CASES if one.row in found])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rooms import RoomCorpus
 from xa_search.encoding.store import encode_split
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import FLOOR, TrialJob
+from xa_search.records.torn_files import take_torn
 from xa_search.training.evaluation import labelled_metrics
 from xa_search.training.floors import (
     CENTRED,
@@ -78,6 +79,10 @@ def test_floors_have_the_metrics_of_an_epoch_and_scores_of_their_own(
     (kept,) = tmp_path.glob("floor-*.json")
     kept.write_text(json.dumps({FLOOR: 0.125}), encoding="utf-8")
     assert known_floor(of_search) == {FLOOR: 0.125}, "measured once a search"
+    kept.write_text("{", encoding="utf-8")
+    assert known_floor(of_search) == {FLOOR: higher}
+    assert "the floors are measured again" in take_torn()[0]
+    kept.write_text(json.dumps({FLOOR: 0.125}), encoding="utf-8")
     other = replace(of_search, settings=job.settings.model_copy(update={"learning_rate": 0.5, "seed": 9}))
     assert known_floor(other) == {FLOOR: 0.125}, "what a floor does not read makes no other one"
     metrics = floor_on_test(frequent, job, ("en", "de", "th"))

@@ -26,6 +26,7 @@ from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
 from xa_search.model.language_maps import LanguageMap, centring, procrustes
 from xa_search.records import FLOOR, OUTSIDE, EncodedCorpus, TrialJob
+from xa_search.records.torn_files import tell_torn
 from xa_search.training.data import (
     TaskRows,
     attended_padding,
@@ -121,10 +122,14 @@ def known_floor(job: TrialJob) -> dict[str, float]:
     path = job.search / f"floor-{key}.json"
     job.search.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(path.with_suffix(".lock")):
-        if not path.exists():
-            score = max(floor.score(job.selection, job.corpus) for floor in measure_floors(job, moved=False))
-            write_whole(path, lambda place: place.write_text(json.dumps({FLOOR: score}), encoding="utf-8"))
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return {FLOOR: float(json.loads(path.read_text(encoding="utf-8"))[FLOOR])}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not isinstance(error, FileNotFoundError):
+                tell_torn(path, error, "the floors are measured again")
+        score = max(floor.score(job.selection, job.corpus) for floor in measure_floors(job, moved=False))
+        write_whole(path, lambda place: place.write_text(json.dumps({FLOOR: score}), encoding="utf-8"))
+        return {FLOOR: score}
 
 
 def measure_floors(job: TrialJob, *, moved: bool = True) -> tuple[Floor, ...]:

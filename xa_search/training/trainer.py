@@ -109,12 +109,8 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
     method = method_of(settings)
     torch.set_num_threads(job.threads)
     set_determinism(wanted=job.deterministic)
-    token_ids, labelled = _token_ids(job), None
-    if method.labelled_translations:
-        rows = trial_split(job.corpus, settings).of_training
-        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
-    torch.manual_seed(settings.seed)
-    data = load_trial_data(job.corpus, settings, labelled)
+    token_ids = _token_ids(job)
+    data = _trial_data(job, token_ids, device)
     if start is None:
         model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
     else:
@@ -152,6 +148,16 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
         steps=steps,
         start_metrics=start_metrics,
     )
+
+
+def _trial_data(job: TrialJob, token_ids: torch.Tensor, device: torch.device) -> TrialData:
+    """Return the trial's data, with labelled translations where the method learns from such; then draws begin anew."""
+    labelled = None
+    if method_of(job.settings).labelled_translations:
+        rows = trial_split(job.corpus, job.settings).of_training
+        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
+    torch.manual_seed(job.settings.seed)
+    return load_trial_data(job.corpus, job.settings, labelled)
 
 
 def _decoder(known: SlotDecoder | None, data: TrialData, settings: TrialSettings) -> SlotDecoder | None:

@@ -34,7 +34,8 @@ def predict_texts(
 ) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one, else its candidate.
 
-    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
+    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the
+    place of a text that is not UTF-8 stands its `error`.
     """
     return answers_of(named_bundle(home, model, note), texts, threshold, log)
 
