@@ -11,7 +11,8 @@ from xa_search.feedback.answer import answer_table
 from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.records.feedback import FeedbackSettings
 from xa_search.search.history import find_search
-from xa_search.tracking.registry import CHAMPION, list_models
+from xa_search.tracking.registry import list_models
+from xa_search.tracking.versions import CHAMPION
 from xa_search.workflows.feedback_arms import Simulation
 from xa_search.workflows.feedback_end import FeedbackRun
 from xa_search.workflows.feedback_run import run_feedback

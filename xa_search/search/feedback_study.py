@@ -10,7 +10,8 @@ from typing import Any
 
 from xa_search.records import TrialRecord, TrialRole, TrialSettings
 from xa_search.records.feedback import Arm, FeedbackSettings
-from xa_search.search.study import Notes, SearchStudy
+from xa_search.search.study import SearchStudy
+from xa_search.search.trial_notes import Notes
 
 TUNING_ARM: Arm = "english"
 TUNING_SEED = 0

@@ -24,10 +24,6 @@ from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
 from xa_search.tracking.model_card import CARD, model_card
 from xa_search.tracking.registry import (
-    CANDIDATE,
-    CHAMPION,
-    PREFIX,
-    RegisteredVersion,
     alias_holder,
     create_version,
     find_version,
@@ -40,6 +36,7 @@ from xa_search.tracking.registry import (
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
+from xa_search.tracking.versions import CANDIDATE, CHAMPION, PREFIX, RegisteredVersion
 from xa_search.training.registry import is_zero_shot, learns_from_target_labels, selection_rule
 
 PROBABILITY_SLACK = 1e-3

@@ -18,6 +18,7 @@ import numpy as np
 from xa_search.encoding.files import write_whole
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob, Utterance
+from xa_search.records.report import Mistakes
 from xa_search.records.torn_files import tell_torn
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
@@ -30,6 +31,7 @@ from xa_search.training.evaluation import (
     mean_over_targets,
 )
 from xa_search.training.metrics import spans_of
+from xa_search.training.mistakes import mistakes_of, write_mistakes
 
 OUTCOMES = "test_outcomes.json"
 SCORES = "test_scores.json"
@@ -112,10 +114,11 @@ def ask_model(job: TrialJob, weights: Path, questions: Sequence[Callable[[Predic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageTest:
-    """What the test split of a language came to: its scores by name, and what was right of each utterance."""
+    """What the test split of a language came to: its scores by name, what was right of each utterance, what was not."""
 
     metrics: dict[str, float]
     outcomes: Outcomes
+    mistakes: Mistakes
 
 
 def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTest:
@@ -127,7 +130,11 @@ def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTe
     metrics |= calibration_metrics(rows, predictions, "test", lang, "", has_slots=has_slots)
     uncalibrated = predictor.read(rows, found, calibrated=False)
     metrics |= calibration_metrics(rows, uncalibrated, "test", lang, "raw_", has_slots=has_slots)
-    return LanguageTest(metrics=metrics, outcomes=outcomes_of(rows, predictions))
+    return LanguageTest(
+        metrics=metrics,
+        outcomes=outcomes_of(rows, predictions),
+        mistakes=mistakes_of(rows, predictions, has_slots=has_slots),
+    )
 
 
 def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
@@ -135,6 +142,8 @@ def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict
     path = job.directory / SCORES
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
+        path = job.directory / OUTCOMES  # claims read it later, when the weights may be gone
+        json.loads(path.read_text(encoding="utf-8"))
         return dict(known["metrics"]) if known["of"] == _of_what(weights, languages) else None
     except FileNotFoundError:
         return None
@@ -154,11 +163,13 @@ def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]
 def keep_outcomes(tested: Mapping[str, LanguageTest], targets: Sequence[str], directory: Path) -> dict[str, float]:
     """Return the scores of all languages, and the means over the targets among them.
 
-    What was right of each utterance is written into the folder: it stays when the weights go.
+    What was right of each utterance, and what was taken for what, is written into the folder: it stays when the weights
+    go.
     """
     metrics = {name: value for one in tested.values() for name, value in one.metrics.items()}
     metrics |= mean_over_targets(metrics, "test", [lang for lang in tested if lang in targets])
     write_outcomes({lang: one.outcomes for lang, one in tested.items()}, directory)
+    write_mistakes({lang: one.mistakes for lang, one in tested.items()}, directory)
     return metrics
 
 

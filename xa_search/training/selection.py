@@ -16,12 +16,15 @@ from xa_search.records import EncodedCorpus
 class SelectionRule:
     """`score` takes the metrics of an epoch, by their flat names, and the corpus; the highest wins.
 
-    With `reads_target_labels` the targets' labelled dev splits are scored too, and the search is not zero-shot.
+    With `reads_target_labels` the targets' labelled dev splits are scored too, and the search is not zero-shot. At a
+    rung within an epoch nothing is measured that a rule says it does not read.
     """
 
     name: str
     score: Callable[[Mapping[str, float], EncodedCorpus], float]
     reads_target_labels: bool = False
+    reads_held_out: bool = True
+    reads_source_dev: bool = True
 
 
 def label_free_names(corpus: EncodedCorpus, lang: str) -> list[str]:
@@ -47,6 +50,8 @@ def _target_dev(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
     return fmean(metrics[name] for lang in corpus.targets for name in dev_names(corpus, lang))
 
 
-LABEL_FREE = SelectionRule(name="label_free", score=_label_free)
-SOURCE_DEV = SelectionRule(name="source_dev", score=_source_dev)
-TARGET_DEV = SelectionRule(name="target_dev", score=_target_dev, reads_target_labels=True)
+LABEL_FREE = SelectionRule(name="label_free", score=_label_free, reads_source_dev=False)
+SOURCE_DEV = SelectionRule(name="source_dev", score=_source_dev, reads_held_out=False)
+TARGET_DEV = SelectionRule(
+    name="target_dev", score=_target_dev, reads_target_labels=True, reads_held_out=False, reads_source_dev=False
+)

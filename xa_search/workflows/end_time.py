@@ -52,7 +52,7 @@ class EndTime:
         asked = max(LEAST_MODELS, len(models))
         waves = math.ceil(asked * self._plan.models_a_trial / slots)
         loads = median(_loading(trial) for trial in models)
-        asked_for, fair = waves * max(each), kinds[0].seconds
+        asked_for, fair = waves * max(each), _fair_seconds(kinds[0], complete)
         end = (max(asked_for, fair) if slots > 1 else asked_for + fair) + 2 * loads + REGISTRATION_SECONDS
         if not self._is_told:
             self._is_told = True
@@ -74,6 +74,18 @@ class EndTime:
         test = _limited(TEST_OVER_DEV * dev, settings.test_limit) * len(self._plan.space.tested_languages)
         looked_at = 2 * min(held_out, MOST_PAIRS) * (1 + len(corpus.aligned) + len(self._plan.space.unseen_languages))
         return dev + pairs + targets, test + looked_at
+
+
+def _fair_seconds(winner: TrialRecord, complete: Sequence[TrialRecord]) -> float:
+    """Return how long the winner's settings take without alignment: as long as a zero-shot trial of the same steps."""
+    steps = ("model_size", "epochs", "batch_size", "frozen_share")
+    alike = [
+        trial.seconds
+        for trial in complete
+        if trial.role == "baseline"
+        and all(getattr(trial.settings, name) == getattr(winner.settings, name) for name in steps)
+    ]
+    return min([winner.seconds, *alike])
 
 
 def _limited(rows: int, limit: int | None) -> int:

@@ -18,7 +18,8 @@ from xa_search.feedback.given import given_arm
 from xa_search.feedback.judgements import Judgement
 from xa_search.feedback.stage import train_on_feedback
 from xa_search.records.feedback import PEOPLE, Arm, FeedbackSettings
-from xa_search.records.search import Parameter, Scheduler, trial_directory
+from xa_search.records.scheduler import Scheduler
+from xa_search.records.search import Parameter, trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.feedback_study import FeedbackStudy, Stage
 from xa_search.search.runner import run_trials
