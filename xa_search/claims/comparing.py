@@ -15,7 +15,7 @@ import numpy as np
 
 from xa_search.claims.evidence import Evidence
 from xa_search.claims.statements import Claim, Comparison, System
-from xa_search.training.final_test import Outcomes
+from xa_search.training.final_test import outcome_columns
 from xa_search.training.statistics import Interval, Sample, interval, seed_values
 
 POINTS = 100
@@ -78,28 +78,10 @@ def _sample(part: CorpusTests, metric: str, signs: Mapping[System, int], scale: 
         columns = []
         for system in signs:
             for lang in part.languages:
-                columns += _columns(part.systems[system][place].outcomes[lang], metric, utterances[lang], ids)
+                columns += outcome_columns(part.systems[system][place].outcomes[lang], metric, utterances[lang], ids)
         counts.append(np.stack(columns, axis=1))
     weights = np.repeat(np.array(list(signs.values()), dtype=np.float64), len(part.languages))
     return Sample(counts=counts, weights=weights * scale / len(part.languages))
-
-
-def _columns(outcomes: Outcomes, metric: str, shared: frozenset[str], ids: Mapping[str, int]) -> list[np.ndarray]:
-    """Return what each utterance adds to the score's numerator and to its denominator, both [ids]."""
-    chosen = [number for number, name in enumerate(outcomes.ids) if name in shared]
-    places = [ids[outcomes.ids[number]] for number in chosen]
-    columns = []
-    for counts in _counts(outcomes, metric):
-        column = np.zeros(len(ids))
-        np.add.at(column, places, counts[chosen])
-        columns.append(column)
-    return columns
-
-
-def _counts(outcomes: Outcomes, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    if metric == "slots":
-        return 2 * outcomes.correct, outcomes.found + outcomes.gold
-    return outcomes.intent.astype(np.int64), np.ones(len(outcomes.ids), dtype=np.int64)
 
 
 def closer_than(part: CorpusTests, system: System, other: System) -> Interval:

@@ -119,6 +119,8 @@ def _print_languages(record: SearchRecord) -> None:
 
 
 def _say_findings(record: SearchRecord) -> None:
+    for sentence in () if record.confirmation is None else record.confirmation.sentences:
+        say(sentence)
     if record.fair_baseline is not None:
         say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
     elif record.no_fair_baseline:
@@ -177,6 +179,9 @@ def print_models(models: Sequence["RegisteredVersion"]) -> None:
             + [*map(percent, tests), model.search_id, str(model.trial)]
         )
     print_table("Registered models, scores in percent", columns, rows)
+    for model in models:
+        if model.aliases and model.verdict:
+            say(f"{model.name} version {model.version}, {' and '.join(model.aliases)}: {model.verdict}")
 
 
 def print_corpus_check(check: "CorpusCheck") -> None:

@@ -1,8 +1,8 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. registry: what a search may name. stored: records under the names that earlier versions gave their fields.
-whole_files: how a file takes the place of another.
+was found. evidence, confirmation: what is shown of a winner. registry: what a search may name. stored: records under
+the names that earlier versions gave their fields. whole_files: how a file takes the place of another.
 """
 
 from xa_search.records.data import (

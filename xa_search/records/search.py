@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.records.confirmation import Confirm, Confirmation
+from xa_search.records.evidence import KeptDifference
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
@@ -147,6 +149,10 @@ class SearchSpace(Frozen):
     check_pairs: bool = True
     """Whether pairs that agree no better than by chance are refused; false takes them, and says so."""
     scheduler: Scheduler = Scheduler()
+    confirm: Confirm | None = None
+    """Whether the best settings run again with fresh seeds before one is chosen; none: the best trial is."""
+    audit: Literal["none", "picks", "all"] = "none"
+    """Which complete trials are tested once the winner is chosen, to tell how well each selection rule picks."""
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
     """The GPUs, or the share of one, that a trial takes where the cluster has any; none: as much as is measured."""
@@ -217,6 +223,7 @@ class Plan(Frozen):
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
         not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive |= {"confirm", "audit"}
         not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
@@ -277,6 +284,8 @@ class FairBaseline:
     best_epoch: int
     seconds: float
     test_metrics: dict[str, float]
+    seeds: tuple[int, ...] = ()
+    """The fresh seeds that its scores are means over; empty where it was trained once, with the winner's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,18 +323,37 @@ class SearchRecord:
     no_fair_baseline: str = ""
     """Why there is no fair baseline, in one line."""
     floors: tuple[FloorScore, ...] = ()
+    shown: tuple[KeptDifference, ...] = ()
+    """What the winner has beyond the zero-shot trial and the floors on the rows that selected no trial."""
+    confirmation: Confirmation | None = None
+    """What came of the best settings with fresh seeds; none where nobody asked."""
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
 
     @property
+    def winner_tests(self) -> Mapping[str, float]:
+        """The test scores of the winner; where it was confirmed, their means over the fresh seeds."""
+        return self.test_metrics[self.winner] if self.confirmation is None else self.confirmation.winner.test_metrics
+
+    @property
+    def baseline_tests(self) -> Mapping[str, float]:
+        """The same of the zero-shot trial; empty where there is none."""
+        if self.confirmation is not None:
+            return {} if self.confirmation.zero_shot is None else self.confirmation.zero_shot.test_metrics
+        return {} if self.baseline is None else self.test_metrics[self.baseline]
+
+    @property
+    def winner_score(self) -> float:
+        """The selection score of the winner; where it was confirmed, the mean over the fresh seeds."""
+        return (self.trial(self.winner).score or 0.0) if self.confirmation is None else self.confirmation.winner.mean
+
+    @property
     def at_floor(self) -> str:
         """Why the winner is no champion: it is not above what takes no training; empty where it is."""
-        score, highest = (
-            self.trial(self.winner).score or 0.0,
-            max(self.floors, key=lambda floor: floor.score, default=None),
-        )
+        score = self.winner_score
+        highest = max(self.floors, key=lambda floor: floor.score, default=None)
         if highest is None or score > highest.score:
             return ""
         return (

@@ -13,7 +13,8 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "searched"]
+TrialRole = Literal["baseline", "published", "searched", "confirmed", "fair_baseline"]
+"""The last two are of runs outside the trials: settings that run again, and these without alignment."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
@@ -114,8 +115,9 @@ class TrialSettings(BaseModel):
     """Dropout before the heads; the published recipe has none there."""
     padding: Literal["none", "attended"] = "none"
     """`attended` pads every utterance to `max_tokens` and lets attention see that, as the published code does."""
-    kept_epoch: Literal["best", "last"] = "best"
-    """The epoch whose weights and score count: the best by the selection rule, or as published the last."""
+    kept_epoch: Literal["best", "last", "average"] = "best"
+    """The epoch whose weights and score count: the best by the selection rule, as published the last, or in its place
+    the mean of the weights after each epoch of the second half, whose score is that of the last epoch."""
     decoding: Literal["viterbi", "argmax"] = "viterbi"
     """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
     published, each word its best tag."""
@@ -240,5 +242,5 @@ class TrialRecord:
     @property
     def score(self) -> float | None:
         """The selection score of the epoch whose weights are kept."""
-        scores = self.scores[-1:] if self.settings.kept_epoch == "last" else self.scores
+        scores = self.scores if self.settings.kept_epoch == "best" else self.scores[-1:]
         return max(scores, default=None)

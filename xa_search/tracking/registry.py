@@ -10,6 +10,7 @@ while there is no champion. Only these spellings exist.
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,7 @@ MODELS = "models:/"
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 CHECKED_TAG = "loaded_back"
+CHALLENGED_TAG, VERDICT_TAG = "challenged", "verdict"
 OUR_TAGS = {
     *("search_id", "trial", "corpus", "corpus_fingerprint", "selection", "selection_score", "tokenizer_fingerprint"),
 }
@@ -146,6 +148,11 @@ class RegisteredVersion:
     selection_score: float
     tokenizer_fingerprint: str
     test_metrics: dict[str, float]
+    challenged: str = ""
+    """The version that was the champion when this one was held against it; empty where an earlier version registered
+    it."""
+    verdict: str = ""
+    """Why it became the champion, or did not."""
 
 
 def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
@@ -198,10 +205,17 @@ def set_alias(uri: str, name: str, alias: str, version: int) -> None:
         connect(uri).set_registered_model_alias(name, alias, str(version))
 
 
+def set_tags(uri: str, name: str, version: int, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    with plainly(uri):
+        client = connect(uri)
+        for tag, value in tags.items():
+            client.set_model_version_tag(name, str(version), tag, value)
+
+
 def mark_checked(uri: str, name: str, version: int) -> None:
     """Note that a version was loaded in a fresh process and gave the same answers there."""
-    with plainly(uri):
-        connect(uri).set_model_version_tag(name, str(version), CHECKED_TAG, "yes")
+    set_tags(uri, name, version, {CHECKED_TAG: "yes"})
 
 
 def missing_files(uri: str, name: str, version: int) -> set[str]:
@@ -262,6 +276,8 @@ def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVers
         selection_score=score,
         tokenizer_fingerprint=tags["tokenizer_fingerprint"],
         test_metrics={name: value for name, value in tests.items() if value is not None},
+        challenged=tags.get(CHALLENGED_TAG, ""),
+        verdict=tags.get(VERDICT_TAG, ""),
     )
 
 

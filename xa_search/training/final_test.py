@@ -8,7 +8,7 @@ Runs after the winner is chosen, with the encoder's full vocabulary.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,27 @@ def outcomes_of(rows: Sequence[Utterance | EncodedRow], predictions: Sequence[Pr
         found=np.array([len(found) for _, found in spans], dtype=np.int64),
         gold=np.array([len(wanted) for wanted, _ in spans], dtype=np.int64),
     )
+
+
+def outcome_columns(
+    outcomes: Outcomes, metric: str, shared: Collection[str], ids: Mapping[str, int]
+) -> list[np.ndarray]:
+    """Return what each utterance adds to a score's numerator and to its denominator, both [ids].
+
+    `metric` is "slots" for slot F1, or anything else for intent accuracy; only `shared` utterances count.
+    """
+    chosen = [number for number, name in enumerate(outcomes.ids) if name in shared]
+    places = [ids[outcomes.ids[number]] for number in chosen]
+    if metric == "slots":
+        both = 2 * outcomes.correct, outcomes.found + outcomes.gold
+    else:
+        both = outcomes.intent.astype(np.int64), np.ones(len(outcomes.ids), dtype=np.int64)
+    columns = []
+    for counts in both:
+        column = np.zeros(len(ids))
+        np.add.at(column, places, counts[chosen])
+        columns.append(column)
+    return columns
 
 
 def write_outcomes(outcomes: Mapping[str, Outcomes], directory: Path) -> None:
@@ -130,10 +151,15 @@ def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTe
 
 
 def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
-    """Return what a trial was found to score before, with the same weights, in the same languages; else none."""
+    """Return what a trial was found to score before, with the same weights, in the same languages; else none.
+
+    Weights that are gone are those of then.
+    """
     path = job.directory / SCORES
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(known["metrics"]) if known.get("of") == _of_what(weights, languages) else None
+    of = known.get("of", {})
+    now = _of_what(weights, languages) if weights.exists() else {**of, "languages": list(languages)}
+    return dict(known["metrics"]) if known and of == now else None
 
 
 def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]) -> dict[str, float]:

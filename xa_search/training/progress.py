@@ -21,7 +21,7 @@ from xa_search.training.trainer import Trainer
 PROGRESS = "progress.json"
 BEST_WEIGHTS = "best.safetensors"
 STATES = "last-*.safetensors"
-MODEL, OPTIMIZER, RANDOM, WEIGHTS = "model.", "optimizer.", "random.", "weights."
+MODEL, OPTIMIZER, RANDOM, WEIGHTS, AVERAGE = "model.", "optimizer.", "random.", "weights.", "average."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,7 @@ def restore_progress(trainer: Trainer, progress: Progress) -> None:
     tensors = load_file(_state(trainer.job.directory, progress), device=str(trainer.predictor.device))
     trainer.model.load_state_dict({TEMPERATURES: trainer.model.temperatures, **_below(tensors, MODEL)})
     trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
+    trainer.average.restore(_below(tensors, AVERAGE))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():
         number, name = key.split(".")
@@ -139,6 +140,7 @@ def _state(directory: Path, progress: Progress) -> Path:
 def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     tensors = {f"{MODEL}{name}": tensor for name, tensor in trainer.model.state_dict().items()}
     tensors |= {f"{WEIGHTS}{name}": tensor for name, tensor in trainer.micro_batches.weights.state_dict().items()}
+    tensors |= {f"{AVERAGE}{name}": tensor for name, tensor in trainer.average.state().items()}
     for number, parts in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{number}.{name}": tensor for name, tensor in parts.items()}
     tensors[f"{RANDOM}cpu"] = torch.get_rng_state()

@@ -66,26 +66,30 @@ def interval(samples: Sequence[Sample], *, shares: bool = True) -> Interval:
 
     With `shares` every numerator lies between 0 and its denominator. Raises ValueError without a seed.
     """
-    seeds = min(len(sample.counts) for sample in samples)
-    if seeds == 0:
-        raise ValueError("a sample has no seed")
-    value = float(sum(_values(sample).mean() for sample in samples))
-    widened = [_with_both_outcomes(sample) for sample in samples] if shares else list(samples)
-    middle = float(sum(_values(sample).mean() for sample in widened))
-    parts = [_of_utterances(sample) for sample in widened]
-    if seeds >= ENOUGH_SEEDS:
-        parts += [_of_seeds(sample) for sample in samples]
-    if sum(variance for variance, _ in parts) <= 0:
-        return Interval(value=value, low=middle, high=middle, seeds=seeds)
-    half = float(half_width(parts))
+    value, middle, parts, seeds = _estimate(samples, shares=shares)
+    half = float(half_width(parts)) if sum(variance for variance, _ in parts) > 0 else 0.0
     return Interval(value=value, low=middle - half, high=middle + half, seeds=seeds)
 
 
-def half_width(parts: Sequence[tuple[Any, int]]) -> Any:
-    """Return half the width of an interval, of its variance's parts with their degrees of freedom; also arrays."""
+def lower_bound(samples: Sequence[Sample], level: float) -> float:
+    """Return what the sum of the samples' values is above, but for this share of cases: the one-sided bound.
+
+    It is made as `interval` is, with one tail of `level` in place of two of 2.5% each. Raises ValueError without a
+    seed.
+    """
+    _, middle, parts, _ = _estimate(samples, shares=True)
+    half = float(half_width(parts, 1 - level)) if sum(variance for variance, _ in parts) > 0 else 0.0
+    return middle - half
+
+
+def half_width(parts: Sequence[tuple[Any, int]], quantile: float = (1 + LEVEL) / 2) -> Any:
+    """Return how far a bound lies from the middle, of its variance's parts with their degrees of freedom; also arrays.
+
+    Without a quantile it is half the width of the two-sided interval.
+    """
     squared = sum(variance for variance, _ in parts)
     freedom = squared / sum(variance / degrees for variance, degrees in parts if degrees > 0)
-    return student.ppf((1 + LEVEL) / 2, freedom) * squared**0.5
+    return student.ppf(quantile, freedom) * squared**0.5
 
 
 def share_interval(hits: np.ndarray) -> Interval:
@@ -96,6 +100,14 @@ def share_interval(hits: np.ndarray) -> Interval:
 def f1_interval(correct: np.ndarray, predicted: np.ndarray, gold: np.ndarray) -> Interval:
     """Micro F1 of spans; each array is [utterances], how many spans an utterance has. 0 where there are none."""
     return _one_score(np.stack([2 * correct, predicted + gold], axis=1).astype(np.float64))
+
+
+def seeds_half_width(values: Sequence[float]) -> float | None:
+    """Return half the width of the 95% interval of a mean over seeds, by Student's t; none of fewer than three."""
+    if len(values) < ENOUGH_SEEDS:
+        return None
+    quantile = float(student.ppf((1 + LEVEL) / 2, len(values) - 1))
+    return quantile * float(np.std(values, ddof=1)) / float(len(values) ** 0.5)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> Interval:
@@ -114,6 +126,20 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> Interval:
 def seed_values(sample: Sample) -> np.ndarray:
     """Return the value of each seed, [seeds]."""
     return _values(sample)
+
+
+def _estimate(samples: Sequence[Sample], *, shares: bool) -> tuple[float, float, list[tuple[float, int]], int]:
+    """Return the value, the middle of its interval, the parts of its variance with their degrees, and the seeds."""
+    seeds = min(len(sample.counts) for sample in samples)
+    if seeds == 0:
+        raise ValueError("a sample has no seed")
+    value = float(sum(_values(sample).mean() for sample in samples))
+    widened = [_with_both_outcomes(sample) for sample in samples] if shares else list(samples)
+    middle = float(sum(_values(sample).mean() for sample in widened))
+    parts = [_of_utterances(sample) for sample in widened]
+    if seeds >= ENOUGH_SEEDS:
+        parts += [_of_seeds(sample) for sample in samples]
+    return value, middle, parts, seeds
 
 
 def _one_score(counts: np.ndarray) -> Interval:

@@ -14,6 +14,7 @@ from xa_search.model.labelled_translations import project_translations
 from xa_search.model.losses import LossWeights
 from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
+from xa_search.training.averaging import WeightAverage
 from xa_search.training.checkpoint import build_model
 from xa_search.training.data import (
     TrialData,
@@ -64,6 +65,8 @@ class Trainer:
     """The steps of all epochs: the trial's full budget."""
     start_metrics: dict[str, float]
     """What is told of the heads that it begins with."""
+    average: WeightAverage
+    """The mean of the weights of the second half's epochs, where `kept_epoch` asks for it."""
 
     @property
     def model(self) -> JointModel:
@@ -125,6 +128,7 @@ def build_trainer(job: TrialJob) -> Trainer:
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
         steps=steps,
         start_metrics=start_metrics,
+        average=WeightAverage(),
     )
 
 

@@ -24,6 +24,7 @@ import torch
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
+from xa_search.training.averaging import counts_in_average
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
@@ -45,6 +46,7 @@ from xa_search.training.progress import (
     save_report,
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
+from xa_search.training.selection import GATE, ROWS
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
@@ -116,7 +118,8 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
 def train_trial(job: TrialJob) -> Iterator[EpochReport]:
     """Train a trial's model, or its model for each target, for the settings' epochs.
 
-    The weights of the best epoch under the selection rule, or of the last one, are kept, for each model its own.
+    The weights of the best epoch under the selection rule, of the last one, or the mean of those of the second half's
+    epochs are kept, for each model its own.
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
@@ -152,7 +155,9 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             torch.manual_seed(int(np.random.default_rng([job.settings.seed, epoch, number]).integers(2**62)))
             _train_epoch(trainer, watch, epoch - 1)
             continue
-        metrics = _train_epoch(trainer, watch, epoch - 1) | _evaluate(trainer)
+        trained = _train_epoch(trainer, watch, epoch - 1)
+        _average(trainer, epoch)
+        metrics = trained | _evaluate(trainer)
         begin = time.perf_counter()
         report = _judge(trainer, epoch, metrics, report)
         if report.best_epoch == epoch:
@@ -167,11 +172,23 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         yield replace(report, metrics=report.metrics | seconds)
 
 
+def _average(trainer: Trainer, epoch: int) -> None:
+    """Take the weights of an epoch of the second half into their mean, which is the model after the last one."""
+    settings = trainer.job.settings
+    if settings.kept_epoch == "average" and counts_in_average(epoch, settings.epochs):
+        trainer.average.add(trainer.model)
+        if epoch == settings.epochs:
+            trainer.average.put_into(trainer.model)
+
+
 def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
     """Return the report of an epoch: its selection score, and which epoch is the best now."""
     job = trainer.job
-    score = selection_rule(job.selection).score(metrics, job.corpus)
-    is_best = before is None or score > before.best_score or job.settings.kept_epoch == "last"
+    rule = selection_rule(job.selection)
+    score = rule.score(metrics, job.corpus)
+    if rule.gate is not None:
+        metrics = metrics | {GATE: rule.gate(metrics, job.corpus)}
+    is_best = before is None or score > before.best_score or job.settings.kept_epoch != "best"
     return EpochReport(
         epoch=epoch,
         score=score,
@@ -255,7 +272,7 @@ def epoch_metrics(
     The targets' dev splits are scored only if the selection rule reads them.
     """
     corpus = job.corpus
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = {ROWS: float(len(selecting.rows))}
     for lang in corpus.aligned:
         sources, translations = selecting.read(lang)
         metrics |= label_free_metrics(sources, predict(translations), lang, has_slots=corpus.has_slots)
