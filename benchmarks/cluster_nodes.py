@@ -54,6 +54,9 @@ class Teller:
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """Say nothing."""
 
+    def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
+        """Do nothing."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         """Say it."""
         print(f"ended {record.number}", flush=True)

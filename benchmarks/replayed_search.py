@@ -159,6 +159,9 @@ class Ledger:
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """Do nothing: an epoch counts when it begins."""
 
+    def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
+        """Do nothing."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         """Note the score of a complete trial if none was better."""
         if record.state == "COMPLETE" and record.score is not None and record.score > self.best:

@@ -58,6 +58,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.placements: list[str] = []
+        self.torn: list[str] = []
         self.started: list[int] = []
         self.epochs: dict[int, list[int]] = {}
         self.ended: list[TrialRecord] = []
@@ -71,6 +72,9 @@ class Recorder:
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         assert record.scores[-1] == report.score
         self.epochs.setdefault(record.number, []).append(report.epoch)
+
+    def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
+        self.torn += [f"trial {record.number}: {line}" for line in lines]
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.ended.append(record)

@@ -46,6 +46,7 @@ from xa_search.cli.options import (
 )
 from xa_search.cli.plain import echo, echo_log
 from xa_search.cli.search_commands import search_commands
+from xa_search.cli.serving_commands import serving_commands
 
 if TYPE_CHECKING:
     from xa_search.records import Plan
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.add_typer(search_commands)
 app.add_typer(finding_commands)
 app.add_typer(machine_commands)
+app.add_typer(serving_commands)
 app.add_typer(data_commands, name="data")
 app.add_typer(cluster_app, name="cluster")
 

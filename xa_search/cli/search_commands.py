@@ -82,6 +82,7 @@ def sync(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = Fa
     from xa_search.cli.json_output import print_json, synced_object
     from xa_search.cli.search_tables import print_synced
     from xa_search.errors import XaSearchError
+    from xa_search.records.torn_files import take_torn
     from xa_search.search.history import find_search, searches_in
     from xa_search.tracking.address import tracking_uri
     from xa_search.workflows.maintenance import sync_search
@@ -92,6 +93,8 @@ def sync(search: AnySearch = None, home: Home = DEFAULT_HOME, as_json: Json = Fa
             echo(f"{found.search_id}: process {found.driver} runs it, and logs to MLflow itself", err=as_json)
             continue
         synced = sync_search(found, tracking_uri(home))
+        for line in take_torn():
+            to_stderr(line)
         objects.append(synced_object(found, synced))
         if not as_json:
             print_synced(found, synced)
@@ -127,13 +130,14 @@ def gc(
     from xa_search.errors import UsageError
     from xa_search.search.history import find_search, searches_in
     from xa_search.tracking.address import tracking_uri
-    from xa_search.workflows.maintenance import clean_deleted_runs, clean_search, clean_shared
+    from xa_search.workflows.maintenance import clean_deleted_runs, clean_left_behind, clean_search, clean_shared
 
     if everything and search is not None:
         raise UsageError(f"--all: looks at all searches of the home; leave {search} out, or --all")
     home = absolute(home)
     searches = searches_in(home) if search is None else (find_search(home, search),)
     cleaned = [clean_search(one, keep, rehearse=dry_run) for one in searches]
+    cleaned.append(clean_left_behind(rehearse=dry_run))
     if everything:
         cleaned += [clean_deleted_runs(one, tracking_uri(home), rehearse=dry_run) for one in searches]
         cleaned.append(clean_shared(home, searches, rehearse=dry_run))

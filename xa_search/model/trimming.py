@@ -32,6 +32,7 @@ from xa_search.model.encoder import load_encoder, load_encoder_config
 from xa_search.model.hub import quiet_transformers
 from xa_search.model.materialise import WITH_POOLER, stamp
 from xa_search.records import EncodedCorpus, EncoderFiles
+from xa_search.records.torn_files import tell_torn
 from xa_search.records.whole_files import put_in_place
 
 TOKEN_IDS = "token_ids"
@@ -87,7 +88,9 @@ def distinct_token_ids(corpus: EncodedCorpus, tables: Sequence[tuple[str, str]])
     stored = corpus.directory / f"token-ids-{content_key(states)}.safetensors"
     try:
         return _read(stored)[TOKEN_IDS]
-    except (OSError, SafetensorError):  # not there yet, or damaged
+    except (OSError, SafetensorError) as error:  # not there yet, or damaged
+        if stored.exists():
+            tell_torn(stored, error, "the token ids are read from the tables again")
         token_ids = torch.from_numpy(np.unique(np.concatenate([EncodedTable(path).token_ids() for path in paths])))
         _write({TOKEN_IDS: token_ids}, stored)
         return token_ids
@@ -108,7 +111,9 @@ def load_trimmed_encoder(
     path = directory / f"encoder-{content_key(identity)}.safetensors"
     try:
         _fill(encoder, path)
-    except (OSError, SafetensorError, RuntimeError):  # not there yet, damaged, or with another version's names
+    except (OSError, SafetensorError, RuntimeError) as error:  # not there yet, damaged, or with other names
+        if path.exists():
+            tell_torn(path, error, "the rows are taken from the whole encoder again")
         pretrained = load_encoder(files)
         trim_vocabulary(pretrained, kept_ids, [])
         _write(pretrained.state_dict(), path)

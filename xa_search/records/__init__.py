@@ -2,7 +2,8 @@
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
 was found. evidence, confirmation: what is shown of a winner. registry: what a search may name. stored: records under
-the names that earlier versions gave their fields. whole_files: how a file takes the place of another.
+the names that earlier versions gave their fields. whole_files: how a file takes the place of another. torn_files:
+what could not be read, and was gone on without.
 """
 
 from xa_search.records.data import (

@@ -194,6 +194,8 @@ class EpochReport:
     best_epoch: int
     final: bool
     metrics: dict[str, float]
+    torn: tuple[str, ...] = ()
+    """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,8 @@ class TrialRecord:
     """The batch that a deterministic search proposed it in."""
     seconds: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
+    torn: tuple[str, ...] = ()
+    """The files that it could not read, and what that set back."""
 
     @property
     def score(self) -> float | None:

@@ -8,8 +8,6 @@ other user may enter. Ray's own place for them, /tmp/ray, is open to all.
 import logging
 import os
 import secrets
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import ray
 
+from xa_search.encoding.private_folders import OF_RAY, PLACE, place_of_ray, private_folder
 from xa_search.errors import InfeasibleError
 from xa_search.search.driver import own_signals
 from xa_search.search.node_check import check_address, remedy_of_refusal
@@ -24,7 +23,6 @@ from xa_search.search.resources import cpus_here
 
 TOKEN = "RAY_AUTH_TOKEN"
 TOKEN_BYTES = 32
-PLACE = "RAY_TMPDIR"
 STANDS_IN = "empty"
 
 
@@ -57,14 +55,12 @@ def connected(address: str | None, **more: Any) -> Iterator[None]:
 def _private_folder(*, keep: bool) -> Iterator[Path]:
     """Give a folder for this user alone; unless Ray's own is to be kept, Ray's files are in it, and go with it."""
     before = os.environ.get(PLACE)
-    # A socket's path has room for some 100 characters; macOS has temporary files at the end of a longer one.
-    within = before or ("/tmp" if sys.platform == "darwin" else None)
-    with tempfile.TemporaryDirectory(prefix="xa-ray-", dir=within, ignore_cleanup_errors=True) as folder:
-        (Path(folder) / STANDS_IN).mkdir()
+    with private_folder(OF_RAY, place_of_ray()) as folder:
+        (folder / STANDS_IN).mkdir()
         if not keep:
-            os.environ[PLACE] = folder
+            os.environ[PLACE] = str(folder)
         try:
-            yield Path(folder)
+            yield folder
         finally:
             if before is None:
                 os.environ.pop(PLACE, None)

@@ -41,6 +41,9 @@ class SearchCallback(Protocol):
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """The trial ended an epoch; `record` already holds its score."""
 
+    def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
+        """The trial could not read some of its files, or is set back."""
+
     def trial_ended(self, record: TrialRecord) -> None:
         """The trial is COMPLETE, PRUNED or FAIL, or it is PAUSED and goes on in a later run."""
 
@@ -129,6 +132,7 @@ class SearchController:
         self._running: dict[int, TrialRecord] = {}
         self._seconds_before: dict[int, float] = {}
         self._started: set[int] = set()
+        self._set_back: set[int] = set()
         self._outcomes: list[Outcome] = []
         self._held: TrialRecord | None = None
         self._no_room = ""
@@ -203,6 +207,7 @@ class SearchController:
         """Enter that a worker took the trial up; again after a lost worker, which is not news."""
         if number not in self._running:
             return
+        self._set_back.discard(number)
         if number in self._started:
             self._seconds_before[number] = self._running[number].seconds
             return
@@ -270,6 +275,7 @@ class SearchController:
         return None if self._study.remaining(wanted) <= len(self._running) else self._study.propose()
 
     def _reported(self, number: int, report: EpochReport, seconds: float) -> bool:
+        self._tell_torn(number, report)
         record = self._running[number]
         stopped = None if report.final else self._early_stopping.verdict(record, report.epoch, report.score)
         if self._study.report(number, report, seconds, stopped):
@@ -282,6 +288,17 @@ class SearchController:
         if report.final or stopped is not None:
             self._end(number, "COMPLETE" if report.final else "PRUNED")
         return not report.final and stopped is None
+
+    def _tell_torn(self, number: int, report: EpochReport) -> None:
+        """Say what a trial could not read, and once for each time that a worker takes it up, how far it is set back."""
+        lines, known = list(report.torn), len(self._running[number].scores)
+        if report.epoch < known and number not in self._set_back:
+            self._set_back.add(number)
+            lines.append(f"it had reported {known} epochs, and goes on with epoch {report.epoch} again")
+        if lines:
+            self._study.note_torn(number, lines)
+            self._running[number] = self._study.trial(number)
+            self._callback.trial_torn(self._running[number], lines)
 
     def _end(
         self, number: int, state: TrialState, failure: Failure | None = None, seconds: float | None = None

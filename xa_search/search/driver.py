@@ -15,6 +15,7 @@ from typing import IO, BinaryIO
 
 from xa_search.encoding.locks import holder_of, note_holder, try_lock, wait_for_lock
 from xa_search.errors import XaSearchError
+from xa_search.records.torn_files import tell_torn
 
 DRIVER_LOCK = "driver.lock"
 DRIVER_GATE = "driver.gate"
@@ -69,7 +70,8 @@ class JournalLock:
         """Wait for the lock and take it."""
         self._held = self._journal.open("r+b")
         wait_for_lock(self._held)
-        _cut_half_line(self._held)
+        if _cut_half_line(self._held):
+            tell_torn(self._journal, "its last line has no end", "that line is cut off, and what it told is lost")
         return True
 
     def release(self) -> None:
@@ -79,15 +81,17 @@ class JournalLock:
             self._held = None
 
 
-def _cut_half_line(journal: BinaryIO) -> None:
+def _cut_half_line(journal: BinaryIO) -> bool:
+    """Cut off a last line that has no end, and tell whether there was one."""
     size = journal.seek(0, os.SEEK_END)
     if size == 0:
-        return
+        return False
     journal.seek(size - 1)
     if journal.read(1) == b"\n":
-        return
+        return False
     journal.seek(0)
     journal.truncate(journal.read().rfind(b"\n") + 1)
+    return True
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Ray runs trials and keeps no truth: nothing of the search is in its snapshots, a
 
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -58,7 +59,7 @@ from xa_search.search.trial_events import TrainFunction, trial_events, with_watc
 
 LOST_WORKER_RETRIES = 3
 BETWEEN_LOOKS = 1.0
-LAST_WORD_SECONDS = 5.0
+LAST_WORD_SECONDS = 60.0
 WORKERS_STARTED_AT_ONCE = 16
 Trainable = Callable[[dict[str, Any]], None]
 
@@ -173,10 +174,10 @@ def _run_tune(tuner: tune.Tuner, bridge: TuneBridge, capacity: CapacityRequest |
         except BaseException as error:
             errors.append(error)
 
+    head = ray.get_runtime_context().gcs_address
     thread = threading.Thread(target=fit, name="tune", daemon=True)
     thread.start()
     try:
-        head = ray.get_runtime_context().gcs_address
         # The head of a cluster may come back; nobody starts this machine's own again.
         while thread.is_alive() and (not own or is_reachable(head)):
             if capacity is not None:
@@ -186,9 +187,19 @@ def _run_tune(tuner: tune.Tuner, bridge: TuneBridge, capacity: CapacityRequest |
             bridge.controller.stop("Ray stopped running")
     finally:
         bridge.abandon()
-        thread.join(LAST_WORD_SECONDS)
+        _wait_for_last_word(thread, head)
     if errors:
         raise errors[0]
+
+
+def _wait_for_last_word(thread: threading.Thread, head: str) -> None:
+    """Wait until Tune has left Ray alone: Ray ends a process of which a thread calls it after its shutdown, with 1."""
+    given_up = time.monotonic() + LAST_WORD_SECONDS
+    while thread.is_alive() and time.monotonic() < given_up:
+        thread.join(BETWEEN_LOOKS)
+        if not is_reachable(head):
+            thread.join(BETWEEN_LOOKS)
+            return
 
 
 def _tuner(plan: Plan, bridge: TuneBridge, trainable: Trainable) -> tune.Tuner:

@@ -94,6 +94,7 @@ def record_of(trial: Entry) -> TrialRecord | None:
         batch=notes.get("batch"),
         seconds=notes.get("seconds", 0.0),
         spent=notes.get("spent", {}),
+        torn=tuple(notes.get("torn", ())),
     )
 
 
@@ -304,6 +305,10 @@ class SearchStudy:
         if key not in self._study.user_attrs:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs[key]
+
+    def note_torn(self, number: int, lines: Collection[str]) -> None:
+        """Keep which files a trial could not read."""
+        self._note(number, torn=[*self._get(number).user_attrs.get("torn", ()), *lines])
 
     def measured(self) -> dict[str, Any]:
         """Return what was measured for the search, by key."""

@@ -5,9 +5,10 @@ drains it. news: what of an event is new. writer: events become runs. datasets: 
 moved_home: artifacts found where they lie now. reconcile: MLflow and the study brought together. bundle: a model in a
 folder. registry: the door to the model registry. registration: the winner's way there; champion: whether it becomes
 that; registration_report: what became of it; isolated_process: where it is loaded back. model_card: what the winner
-says of itself. served_model: what MLflow runs to answer. export: a model for people without this program. standalone:
-what answers there. inspection_report: a look into a model. calibration_report: how sure it says it is.
-comparison_report: what it is held against. failure_regions: where settings failed.
+says of itself. served_model: what MLflow runs to answer. service: a model over HTTP; batching, served_requests: what
+it is asked, and how much at a time. export: a model for people without this program. standalone: what answers there.
+inspection_report: a look into a model. calibration_report: how sure it says it is. comparison_report: what it is held
+against. failure_regions: where settings failed.
 
 MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;
 what the user has set stays.

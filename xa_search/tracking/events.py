@@ -142,6 +142,8 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
         tags["failure_frame"] = trial.failure_frame
     if trial.interruptions:
         tags |= {"interruptions": str(trial.interruptions), "interruption": trial.interruption}
+    if trial.torn:
+        tags["torn_files"] = "; ".join(trial.torn)
     metrics = {} if trial.state == "PAUSED" else _last_metrics(trial)
     return TrialEnded(number=trial.number, status=STATUSES[trial.state], metrics=metrics, tags=tags)
 

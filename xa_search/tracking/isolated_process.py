@@ -7,12 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Protocol
 
+from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import XaSearchError
 
 LOAD_SECONDS = 1800
@@ -41,10 +41,11 @@ class IsolatedProcess:
     """Answers once, from an empty folder and with the code that the model carries."""
 
     def __init__(self, uri: str) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._open = ExitStack()
+        self._folder = self._open.enter_context(private_folder())
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", PROGRAM],
-            cwd=self._folder.name,
+            cwd=self._folder,
             env={**os.environ, "MLFLOW_TRACKING_URI": uri, "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -61,11 +62,11 @@ class IsolatedProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
-        self._folder.cleanup()
+        self._open.close()
 
     def predict(self, model: str, texts: Sequence[str], threads: int) -> list[dict[str, Any]]:
         """Load a registered model and return its answers. Raises XaSearchError where it cannot be loaded there."""
-        asked, answers = (Path(self._folder.name) / name for name in ("texts.json", "answers.json"))
+        asked, answers = (self._folder / name for name in ("texts.json", "answers.json"))
         asked.write_text(json.dumps(list(texts)), encoding="utf-8")
         question = json.dumps([model, threads, str(asked), str(answers)])
         _, errors = self._process.communicate(question + "\n", timeout=LOAD_SECONDS)
@@ -78,5 +79,5 @@ class IsolatedProcess:
 
 def answer_isolated(model: str, texts: Sequence[str], threads: int) -> list[dict[str, Any]]:
     """Return what a model in a folder answers in a fresh process, which needs no tracker."""
-    with tempfile.TemporaryDirectory() as folder, IsolatedProcess(f"sqlite:///{folder}/none.db") as process:
+    with private_folder() as folder, IsolatedProcess(f"sqlite:///{folder}/none.db") as process:
         return process.predict(model, texts, threads)

@@ -47,6 +47,10 @@ class Told:
         """Whether the search itself was told to be finished, and has not begun again."""
         return self._accounts[None].status == "FINISHED"
 
+    def knows(self, number: int) -> bool:
+        """Tell whether a trial was told of."""
+        return number in self._accounts
+
     def news(self, event: Event) -> Event | None:
         """Return an event with what is new in it; none where nothing is."""
         if isinstance(event, EpochLogged):

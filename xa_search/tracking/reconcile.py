@@ -33,6 +33,9 @@ def reconcile(tracker: Tracker, trials: Collection[TrialRecord], directory_of: C
 
     `directory_of` gives a trial's folder, where its traceback lies.
     """
+    for event in (event for trial in trials if tracker.knows(trial.number) for event in events_of_record(trial)):
+        if isinstance(event, EpochLogged):  # what a torn spool has lost of a trial; of the rest nothing is news
+            tracker.note(event)
     runs = tracker.runs() if trials else None
     if runs is None:
         return 0

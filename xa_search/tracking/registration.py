@@ -17,6 +17,7 @@ import torch
 from mlflow.exceptions import MlflowException
 
 from xa_search.encoding.locks import one_at_a_time
+from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import ModelError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.records.confirmation import confirmed_of
@@ -159,10 +160,10 @@ def load_version(uri: str, chosen: RegisteredVersion) -> Bundle:
 @contextmanager
 def version_bundle(uri: str, chosen: RegisteredVersion) -> Iterator[Path]:
     """Give the folder of a version's bundle."""
-    with tempfile.TemporaryDirectory() as folder:
+    with private_folder() as folder:
         with plainly(uri):
             source = connect(uri).get_model_version_download_uri(chosen.name, str(chosen.version))
-            bundle = download(uri, f"{source}/artifacts/bundle", Path(folder))
+            bundle = download(uri, f"{source}/artifacts/bundle", folder)
         yield bundle
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xa_search.errors import XaSearchError
+from xa_search.records.torn_files import tell_torn
 from xa_search.records.whole_files import put_in_place
 from xa_search.tracking.address import database_of
 from xa_search.tracking.events import (
@@ -46,7 +47,10 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
         events = self.read()
-        self._end = self.path.read_bytes().rfind(b"\n") + 1 if self.path.exists() else 0
+        text = self.path.read_bytes() if self.path.exists() else b""
+        self._end = text.rfind(b"\n") + 1
+        if self._end < len(text):
+            tell_torn(self.path, "its last line has no end", "that line is left out, and what it told is told again")
         self._sequence = events[-1].sequence if events else 0
         self._time = events[-1].time if events else 0
 
@@ -57,6 +61,11 @@ class Spool:
         whole, _, _ = self.path.read_bytes().rpartition(b"\n")
         lines = whole.split(b"\n") if whole else []
         return [self._parse(number, line) for number, line in enumerate(lines, start=1)]
+
+    @property
+    def last(self) -> int:
+        """The number of the last event; 0 where there is none."""
+        return self._sequence
 
     def append(self, event: Event) -> SpooledEvent:
         """Write an event through to the disk and return it; no two events share a time."""
@@ -131,7 +140,10 @@ class Progress:
         try:
             values = json.loads(self._path.read_text(encoding="utf-8"))
             return {str(key): int(value) for key, value in values.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            tell_torn(self._path, error, "MLflow is told again what it knows, which changes nothing")
             return {}
 
 

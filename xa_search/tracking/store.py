@@ -101,6 +101,11 @@ class StoredRun:
     metrics: dict[str, float]
     deleted: bool
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was written to it since it was created."""
+        return self.status == "RUNNING" and not self.params and not self.metrics
+
 
 def connect(uri: str) -> Any:
     """Return an MLflow client that keeps quiet; the SQLite file and its tables are made where they are missing.
@@ -153,7 +158,15 @@ def find_runs(client: Any, experiment: str, search_id: str, study_id: str = "") 
     They are found by the random id that was made with the study. A search that an earlier version began has none: its
     runs are those of its name without such an id.
     """
-    runs: dict[int | None, StoredRun] = {}
+    return {number: twins[0] for number, twins in find_twins(client, experiment, search_id, study_id).items()}
+
+
+def find_twins(client: Any, experiment: str, search_id: str, study_id: str = "") -> dict[int | None, list[StoredRun]]:
+    """Return what `find_runs` does, with all runs of a number: several where the answer to a creation came too late.
+
+    Of several, the one that something was written to comes first, then the oldest.
+    """
+    runs: dict[int | None, list[StoredRun]] = {}
     token: str | None = ""
     mark = (STUDY_TAG, study_id) if study_id else (SEARCH_TAG, search_id)
     while token is not None:
@@ -162,14 +175,16 @@ def find_runs(client: Any, experiment: str, search_id: str, study_id: str = "") 
             f"tags.`{mark[0]}` = '{mark[1]}'",
             ViewType.ALL,
             max_results=1000,
-            order_by=["attributes.start_time DESC"],
+            order_by=["attributes.start_time ASC"],
             page_token=token or None,
         )
-        for run in page:  # the oldest comes last and wins
+        for run in page:
             stored = _stored(run)
             if stored is not None and stored.tags.get(STUDY_TAG, "") == study_id:
-                runs[stored.trial] = stored
+                runs.setdefault(stored.trial, []).append(stored)
         token = page.token or None
+    for twins in runs.values():
+        twins.sort(key=lambda run: (run.is_untouched, run.is_untouched and run.deleted))
     return runs
 
 
@@ -202,7 +217,23 @@ class RunStore:
         self._client = connect(uri)
         self._experiment = open_experiment(self._client)
         self._marks = {SEARCH_TAG: search_id} | ({STUDY_TAG: study_id} if study_id else {})
-        self.runs = find_runs(self._client, self._experiment, search_id, study_id)
+        self._search = search_id, study_id
+        self.runs = find_runs(self._client, self._experiment, *self._search)
+
+    def remove_twins(self) -> int:
+        """Delete the runs that were created twice, as the answer of a slow server came too late; return how many.
+
+        One that anybody has written to stays, and so does that which this store writes to.
+        """
+        count = 0
+        for number, twins in find_twins(self._client, self._experiment, *self._search).items():
+            own = self.runs.get(number, twins[0]).run_id
+            for run in twins:
+                if run.run_id != own and run.is_untouched and not run.deleted:
+                    if not self._client.list_artifacts(run.run_id):
+                        self._client.delete_run(run.run_id)
+                        count += 1
+        return count
 
     def create(self, trial: int | None, name: str, tags: dict[str, str], time: int) -> StoredRun:
         """Create the run of a trial, below the run of the search, or the run of the search itself."""

@@ -7,10 +7,12 @@ event waits for the disk alone.
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock, Thread
 
+from xa_search.records.torn_files import tell_torn
 from xa_search.tracking.address import without_password
 from xa_search.tracking.events import Event, FileLogged, SearchEnded, SearchStarted
 from xa_search.tracking.news import Told, file_digest
@@ -71,13 +73,18 @@ class Tracker:
         self._timeout = SHORTEST_TIMEOUT
         self._pause, self._next_try = 0.0, 0.0
         self._away, self._refused = "", ""
+        self._may_have_twins = False
         self._applied, self._given, self._spool_state = 0, 0, SpoolState()
         self._pending: deque[SpooledEvent] = deque()
         self._told = Told()
         self._resumption: SearchStarted | None = None
         self.has_news = False
         """Whether this process told anything new."""
-        for spooled in self._rewind(self._progress.read()):
+        applied = self._progress.read()
+        if applied > spool.last:
+            tell_torn(spool.path, f"it ends with event {spool.last}", f"MLflow has {applied}, and is told all again")
+            applied = 0
+        for spooled in self._rewind(applied):
             self._told.listen(spooled.event)
 
     def note(self, event: Event) -> None:
@@ -112,10 +119,18 @@ class Tracker:
             self._tell(event)
         self._begin_to_drain()
 
+    def knows(self, number: int) -> bool:
+        """Tell whether the spool tells anything of a trial."""
+        return self._told.knows(number)
+
     def sync(self) -> SyncState:
         """Give MLflow everything that waits, now, and tell what is left."""
         with self._writing:
             self._drain()
+            if self._may_have_twins and not self._pending and self._writer is not None:
+                with suppress(Exception):  # what MLflow has got is whole; the next to look tries again
+                    self._writer.store.remove_twins()
+                    self._may_have_twins = False
         return self.state
 
     def runs(self) -> dict[int | None, StoredRun] | None:
@@ -123,8 +138,10 @@ class Tracker:
         self.sync()
         with self._writing:
             self._writer = None
+            self._may_have_twins = True
             self._drain()
-            return None if self._writer is None or self._pending else self._writer.store.runs
+        self.sync()
+        return None if self._writer is None or self._pending else self._writer.store.runs
 
     @property
     def reported(self) -> SpoolState:
@@ -183,6 +200,7 @@ class Tracker:
             fails = f"fails ({first_line(error)}); run this command again when it is back"
             self._away = f"{where} {reason}, then run this command again" if reason else f"{where} {fails}"
             self._writer = None
+            self._may_have_twins = True
             self._timeout = min(LONGEST_TIMEOUT, 2 * self._timeout)
             self._pause = min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * self._pause))
             self._next_try = time.monotonic() + self._pause

@@ -21,6 +21,7 @@ from torch import nn
 
 from xa_search.errors import GpuBusyError
 from xa_search.records import GpuShare, TrialJob
+from xa_search.records.torn_files import tell_torn
 from xa_search.records.whole_files import put_in_place
 
 NEEDED_SPEED_UP = 1.15
@@ -77,7 +78,7 @@ class PrecisionProbe:
 def choose_precision(device: torch.device, threads: int, folder: Path, block: FeedForward) -> PrecisionProbe:
     """Return the choice that a folder keeps for such a block, or measure and keep it; the first to keep it wins."""
     path = folder / f"precision-{block.hidden}x{block.inner}.json"
-    if not path.exists():
+    if (kept := _kept(path)) is None:
         probe = measure_precision(device, threads, block)
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{platform.node()}-{os.getpid()}")
@@ -89,7 +90,20 @@ def choose_precision(device: torch.device, threads: int, folder: Path, block: Fe
         except OSError:  # a file system without links
             put_in_place(temporary, path)
         temporary.unlink(missing_ok=True)
-    return PrecisionProbe(**json.loads(path.read_text(encoding="utf-8")))
+        kept = _kept(path) or probe
+    return kept
+
+
+def _kept(path: Path) -> PrecisionProbe | None:
+    """Return the choice in a file; none where there is none, or one that cannot be read, which is removed."""
+    try:
+        return PrecisionProbe(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        tell_torn(path, error, "the precision is measured again")
+        path.unlink(missing_ok=True)
+        return None
 
 
 def resolve_precision(wanted: str, device: torch.device, threads: int, folder: Path, config: Any) -> str:

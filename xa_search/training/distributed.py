@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import tempfile
 import threading
 import time
 import traceback
@@ -26,6 +25,7 @@ import psutil
 import torch
 from torch import distributed, nn
 
+from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import LostProcessError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.training.objective import LossTerms
@@ -100,11 +100,11 @@ def train_in_processes(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     """Train in the job's number of processes. Raises what one of them raised, LostProcessError when one is killed."""
     context = multiprocessing.get_context("spawn")
     processes, pipes = [], []
-    with tempfile.TemporaryDirectory() as folder:
+    with private_folder() as folder:
         try:
             for rank in range(job.processes):
                 here, there = context.Pipe()
-                arguments = (rank, job, train, Path(folder) / "meeting", there)
+                arguments = (rank, job, train, folder / "meeting", there)
                 process = context.Process(target=_train_as, args=arguments, daemon=True)
                 process.start()
                 there.close()

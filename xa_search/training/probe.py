@@ -19,6 +19,7 @@ from xa_search.encoding.table import EncodedRow
 from xa_search.model.linear_heads import FittedHead, Labelled, fit_head
 from xa_search.model.trimming import content_key
 from xa_search.records import EncoderFiles
+from xa_search.records.torn_files import tell_torn
 from xa_search.training.data import TaskRows
 from xa_search.training.evaluation import TOKENS_A_BATCH, Predictor
 
@@ -62,7 +63,9 @@ def probed_heads(
     path = directory / f"heads-{_key(predictor, files, labelled, dev)}.safetensors"
     try:
         return _heads_of(load_file(path, backend="pread"))
-    except (OSError, SafetensorError, KeyError):  # not there yet, or damaged
+    except (OSError, SafetensorError, KeyError) as error:  # not there yet, or damaged
+        if path.exists():
+            tell_torn(path, error, "the heads are fitted again")
         heads = _fit(predictor, labelled, dev)
         tensors = {
             f"{name}.{part}": tensor.contiguous().cpu()

@@ -15,12 +15,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from xa_search.model.joint import TEMPERATURES
 from xa_search.records import EpochReport
+from xa_search.records.torn_files import tell_torn
 from xa_search.records.whole_files import put_in_place
 from xa_search.training.trainer import Trainer
 
 PROGRESS = "progress.json"
 BEST_WEIGHTS = "best.safetensors"
 STATES = "last-*.safetensors"
+ANEW = "training begins again with the first epoch"
 MODEL, OPTIMIZER, RANDOM, WEIGHTS, AVERAGE = "model.", "optimizer.", "random.", "weights.", "average."
 
 
@@ -65,22 +67,26 @@ def load_progress(directory: Path) -> Progress | None:
     """Return how far the trial of this directory came; none where it has to begin anew.
 
     It has to where a file that it would go on from, or its best weights, is missing or torn: a disk that was full, a
-    machine that lost its power.
+    machine that lost its power. That is told (`torn_files`).
     """
     progress = _read(directory)
     if progress is None:
         return None
     needed = [directory / BEST_WEIGHTS] + ([] if progress.report.final else [_state(directory, progress)])
-    return progress if all(is_whole(path) for path in needed) else None
+    for path in needed:
+        if fault := fault_of(path):
+            tell_torn(path, fault, f"{progress.report.epoch} epochs are lost, {ANEW}")
+            return None
+    return progress
 
 
-def is_whole(weights: Path) -> bool:
-    """Tell whether a file of weights has all the bytes that its head speaks of."""
+def fault_of(weights: Path) -> str:
+    """Return why a file of weights has not all the bytes that its head speaks of; empty where it has."""
     try:
         with safe_open(weights, framework="pt"):
-            return True
-    except (OSError, SafetensorError):
-        return False
+            return ""
+    except (OSError, SafetensorError) as error:
+        return str(error) if weights.exists() else "it is gone"
 
 
 def _write(directory: Path, progress: Progress) -> None:
@@ -93,11 +99,14 @@ def _read(directory: Path) -> Progress | None:
     try:
         found = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
         return Progress(
-            report=EpochReport(**found["report"]),
+            report=EpochReport(**found["report"] | {"torn": ()}),  # told already
             steps=found["steps"],
             learning_rates=tuple(found["learning_rates"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        tell_torn(directory / PROGRESS, f"{type(error).__name__}: {error}", ANEW)
         return None
 
 

@@ -24,6 +24,7 @@ import torch
 from xa_search.encoding.table import EncodedRow
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
+from xa_search.records.torn_files import take_torn
 from xa_search.training.averaging import counts_in_average
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
@@ -77,6 +78,7 @@ def train_per_target(job: TrialJob, train: Train) -> Iterator[EpochReport]:
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         found = {one.corpus.targets[0]: _report_of(train(one), epoch) for one in jobs_per_target(job)}
         report = _joined(found, report)
+        report = replace(report, torn=(*report.torn, *take_torn()))
         save_report(job.directory, report)
         yield report
 
@@ -112,6 +114,7 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
         best_epoch=one.epoch if improved or before is None else before.best_epoch,
         final=one.final,
         metrics=metrics,
+        torn=tuple(line for report in reports.values() for line in report.torn),
     )
 
 
@@ -169,7 +172,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             "cpu_seconds": time.process_time() - cpu,
         }
         begin = time.perf_counter()
-        yield replace(report, metrics=report.metrics | seconds)
+        yield replace(report, metrics=report.metrics | seconds, torn=take_torn())
 
 
 def _average(trainer: Trainer, epoch: int) -> None:

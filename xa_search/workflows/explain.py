@@ -54,6 +54,7 @@ def explain(search: SearchHistory, number: int) -> Explanation:
         lines.append(f"[{trial.failure}] {MEANINGS[trial.failure]}")
     if trial.interruptions and trial.state != "PAUSED":
         lines.append(f"interrupted {_times(trial.interruptions)} before; the last time: {trial.interruption}")
+    lines += trial.torn
     traceback = trial_directory(search.directory, number) / TRACEBACK
     return Explanation(
         trial=trial,

@@ -3,10 +3,8 @@
 The counts of a plan are made from the raw files, without a tokenizer, by the keys that the encoded tables have.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from xa_search.corpora.corpus import find_translations
 from xa_search.corpora.dev_translations import dev_translations
 from xa_search.corpora.opening import place_at_hand
 from xa_search.encoding.held_out import HeldOutCounts, HeldOutSplit, SplitKeys, split_rows_held_out
+from xa_search.encoding.private_folders import private_folder
 from xa_search.encoding.store import RowIndex, held_out_counts
 from xa_search.encoding.template import template_key, text_key
 from xa_search.errors import DataError
@@ -41,8 +40,8 @@ def planned_held_out(plan: Plan) -> str:
     """Say what a search would hold out, before anything is encoded. Raises DataError where that is too little."""
     generate = CATALOGUE[plan.space.corpus].generate
     if generate is not None and plan.data is None:
-        with tempfile.TemporaryDirectory() as folder:  # a plan writes nothing into the home
-            return planned_held_out(plan.model_copy(update={"data": generate(Path(folder) / plan.space.corpus)}))
+        with private_folder() as folder:  # a plan writes nothing into the home
+            return planned_held_out(plan.model_copy(update={"data": generate(folder / plan.space.corpus)}))
     if plan.data is None and place_at_hand(plan.space.corpus, plan.home) is None:
         return NOT_AT_HAND
     if is_large(plan):

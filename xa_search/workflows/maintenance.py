@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from xa_search.encoding.private_folders import abandoned_folders, remove_abandoned
 from xa_search.errors import XaSearchError
 from xa_search.records import Plan, TrialRecord
 from xa_search.records.search import RAY, trial_directory
@@ -133,6 +134,15 @@ def clean_deleted_runs(search: SearchHistory, uri: str, *, rehearse: bool) -> Cl
         if not rehearse:
             remove_for_good(uri, run)
     return Cleaned(place=search.search_id, garbage=tuple(garbage))
+
+
+def clean_left_behind(*, rehearse: bool) -> Cleaned:
+    """Remove what killed processes left among this machine's temporary files."""
+    found = abandoned_folders()
+    garbage = tuple(_garbage(one.path, "folder of a killed process") for one in found)
+    for one in () if rehearse else found:
+        remove_abandoned(one)
+    return Cleaned(place="temporary files", garbage=garbage)
 
 
 def folders_read(home: Path, folders: Iterable[Path]) -> list[str]:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
+from xa_search.encoding.private_folders import abandoned_folders, remove_abandoned
 from xa_search.errors import StoppedEarly
 from xa_search.model.encoder import load_encoder_config
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.records.search import trial_directory
+from xa_search.records.torn_files import take_torn
 from xa_search.search.driver import only_driver
 from xa_search.search.end_tasks import TasksHere, TasksOnRay
 from xa_search.search.history import changed_code, check_resumable, check_same_search
@@ -84,7 +86,9 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
         tracker = Tracker(spool, tracking_uri(plan.home), plan.search_id, study.study_id)
         with _mark_end(tracker):
             _begin(plan, prepared, study, tracker, reporter, meter)
+            _tell_torn(reporter)
             budget, record, registrations = _search(plan, prepared, study, tracker, reporter, meter)
+            _tell_torn(reporter)
         remove_weights(plan.directory, record.trials, plan.space.keep)
         cost = meter.cost(plan.space.cpus_per_trial)
         if tracker.has_news:  # else this run found the search finished: what it took is no cost of the search
@@ -149,6 +153,9 @@ def _begin(
         # A store that is made takes seconds, in which the first trials can start: MLflow hears of both together.
         tracker.note(_search_started(plan, prepared))
         tracker.note(_splits_read(plan, prepared))
+        for left in abandoned_folders():
+            remove_abandoned(left)
+            reporter.note(f"removed {left.path}: {left.owner}, was killed and left it")
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         reconcile(tracker, study.trials(), partial(trial_directory, plan.directory))
@@ -156,6 +163,12 @@ def _begin(
         if earlier := study.trials():
             reporter.resumed(earlier)
         _note_precision(plan, prepared, reporter)
+
+
+def _tell_torn(reporter: ProgressReporter) -> None:
+    """Say what this process could not read."""
+    for line in take_torn():
+        reporter.note(line)
 
 
 @contextmanager

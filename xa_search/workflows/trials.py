@@ -169,6 +169,11 @@ class TrackingCallback:
         self._tracker.record(epoch_logged(record.number, report))
         self._reporter.epoch_reported(record, report)
 
+    def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
+        """Hand on what a trial could not read; MLflow hears of it with the trial's end."""
+        for line in lines:
+            self._reporter.note(f"trial {record.number}: {line}")
+
     def trial_ended(self, record: TrialRecord) -> None:
         """Hand on how a trial ended, and drop what only one that goes on or may win still needs."""
         folder = trial_directory(self._directory, record.number)
