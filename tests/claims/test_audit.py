@@ -8,8 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xa_search.claims.audit import GUARDED, LABEL_FREE, ORACLE, RANDOM, SOURCE_DEV, Candidate, audit, picks
-from xa_search.claims.audit import TestScores as Scores
+from xa_search.claims.audit import (
+    GUARDED,
+    LABEL_FREE,
+    ORACLE,
+    RANDOM,
+    SOURCE_DEV,
+    Candidate,
+    TargetScores,
+    audit,
+    picks,
+)
 from xa_search.claims.audit_report import paired_difference, pool, read_audit, write_audit, write_pooled
 from xa_search.errors import UsageError
 from xa_search.records import TrialRecord, TrialSettings
@@ -17,12 +26,12 @@ from xa_search.search.winner import choose_winner, complete_trials, in_gate, wit
 from xa_search.training.final_test import Outcomes
 from xa_search.training.selection import GATE, ROWS
 
-IDS = tuple(str(number) for number in range(100))
+IDS = tuple(str(number) for number in range(4000))
 TARGETS = ("de", "th")
 
 
 def outcomes(right: float, seed: int = 0) -> dict[str, Outcomes]:
-    hits = np.random.default_rng(seed).permutation(len(IDS)) < round(right * len(IDS))
+    hits = np.random.default_rng(seed).random(len(IDS)) < right
     ones = np.ones(len(IDS), dtype=np.int64)
     one = Outcomes(ids=IDS, intent=hits, exact=hits, correct=hits.astype(np.int64), found=ones, gold=ones)
     return dict.fromkeys(TARGETS, one)
@@ -88,14 +97,14 @@ def test_regret_is_told_against_a_cross_fitted_oracle() -> None:
     rows = {row.rule: row for row in found.rows}
     assert rows.keys() == {LABEL_FREE, SOURCE_DEV, GUARDED, "atc", RANDOM, ORACLE}
     assert [rows[rule].pick for rule in (LABEL_FREE, SOURCE_DEV, GUARDED)] == [1, 3, 2]
-    assert rows[GUARDED].score.value == pytest.approx(75.0)
-    assert rows[ORACLE].score.value <= 75.0 + 1.5, "it is no maximum over noise"
+    assert rows[GUARDED].score.value == pytest.approx(75.0, abs=1.5)
+    assert rows[ORACLE].score.value == pytest.approx(75.0, abs=1.5)
     for row in rows.values():
         assert row.regret.value == pytest.approx(
             0.0 if row.rule == ORACLE else rows[ORACLE].score.value - row.score.value
         )
-    assert rows[SOURCE_DEV].regret.low > 0, "fifteen points are more than a hundred utterances leave open"
-    assert rows[RANDOM].score.value == pytest.approx((70 + 75 + 60) / 3)
+    assert rows[SOURCE_DEV].regret.low > 0, "fifteen points are more than so many utterances leave open"
+    assert rows[RANDOM].score.value == pytest.approx((70 + 75 + 60) / 3, abs=1.5)
     assert rows[LABEL_FREE].correlation is not None
     assert rows[LABEL_FREE].correlation.value == pytest.approx(0.5), "ranks 3 2 1 against 2 3 1"
     assert found.with_zero_shot[SOURCE_DEV] == 0
@@ -107,10 +116,9 @@ def test_equal_trials_have_no_regret_though_one_of_them_tests_best() -> None:
     found = audit("s", LABEL_FREE, equal, TARGETS)
     oracle = found.row(ORACLE)
     assert oracle is not None
-    assert oracle.score.value == pytest.approx(70.0, abs=2.5)
-    noisy = Scores([outcomes(0.7, seed) for seed in range(12)], TARGETS)
-    half = noisy.of(np.arange(100) < 50)
-    assert 100 * half.max() > oracle.score.value + 3, "the best on a half would have been believed"
+    scores = TargetScores.of_tests([outcomes(0.7, number) for number in range(12)], TARGETS)
+    assert oracle.score.value == pytest.approx(70.0, abs=1.0)
+    assert 100 * scores.of().max() > oracle.score.value + 0.5, "the best of them would have been believed"
 
 
 def test_only_what_was_tested_is_audited_and_a_soup_is_a_row_that_no_rule_picks() -> None:
@@ -120,7 +128,7 @@ def test_only_what_was_tested_is_audited_and_a_soup_is_a_row_that_no_rule_picks(
     assert found.row(SOURCE_DEV) is None, "its pick was not tested"
     soup = found.row("soup")
     assert soup is not None
-    assert soup.score.value == pytest.approx(90.0)
+    assert soup.score.value == pytest.approx(90.0, abs=1.5)
     assert soup.regret.value < -10
     with pytest.raises(ValueError, match="no aligned trial"):
         audit("s", LABEL_FREE, [TRIALS[0]], TARGETS)
@@ -142,7 +150,7 @@ def test_an_audit_is_written_read_and_pooled(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))["searches"] == ["s", "s", "s"]
     rows = {row.rule: row for row in pooled.rows}
     assert (rows[GUARDED].wins, rows[SOURCE_DEV].wins) == (3, 0)
-    assert rows[LABEL_FREE].regret == pytest.approx(rows[GUARDED].regret + 5)
+    assert rows[LABEL_FREE].regret == pytest.approx(rows[GUARDED].regret + 5, abs=2)
     assert pooled.verdict == "guarded has less regret than source_dev: shown on 3 searches"
 
 
@@ -157,6 +165,6 @@ def test_a_paired_difference_over_searches_by_hand() -> None:
 
 def test_other_scores_are_means_over_targets_of_both_kinds() -> None:
     first: Mapping[str, Outcomes] = {"de": outcomes(0.8)["de"], "th": outcomes(0.6)["th"]}
-    scores = Scores([first, outcomes(0.5)], TARGETS)
-    assert scores.of().tolist() == pytest.approx([0.7, 0.5])
-    assert scores.interval(0).low < 0.7 < scores.interval(0).high
+    scores = TargetScores.of_tests([first, outcomes(0.5)], TARGETS)
+    assert scores.of().tolist() == pytest.approx([0.7, 0.5], abs=0.02)
+    assert scores.interval(0).low < scores.of()[0] < scores.interval(0).high

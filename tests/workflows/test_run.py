@@ -21,11 +21,14 @@ from xa_search.cli.tables import print_result
 from xa_search.errors import XaSearchError
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
+from xa_search.search import winner
 from xa_search.search.driver import only_driver
 from xa_search.search.history import find_search
 from xa_search.search.winner import best_of_each_kind
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
+from xa_search.training import soup
+from xa_search.training.estimates import ESTIMATES
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
@@ -416,7 +419,7 @@ def again(finished: Finished) -> Again:
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
     reporter = again[1]
     folder = trial_directory(finished[0].directory, reporter.number)
-    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES, SCORES}
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, ESTIMATES, OUTCOMES, SCORES}
     assert reporter.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 
@@ -584,3 +587,26 @@ def test_a_second_driver_is_refused_and_leaves_the_first_ones_runs_alone(finishe
     with only_driver(plan.directory), pytest.raises(XaSearchError, match="is already run by process"):
         run_search(plan, ProgressReporter())
     assert (plan.directory / "spool.jsonl").read_bytes() == spool
+
+
+@pytest.mark.proof
+def test_a_soup_of_trials_is_a_candidate_that_must_win_by_the_rule(
+    tmp_path: Path, with_tables: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("NARROWEST", "WIDEST"):
+        monkeypatch.setattr(winner, bound, 1.0)
+    monkeypatch.setattr(soup, "BARRIER", 1.0)
+    plan = tiny_plan(with_tables(tmp_path), "trials=4", "scheduler={}", "soup=true", "audit=picks", local=True)
+    result = run_search(plan, ProgressReporter())
+    found = result.record.soup
+    assert found is not None
+    assert (found.refused, len(found.members), found.members[0]) == ("", 3, result.record.winner)
+    (registration,) = result.registrations
+    assert registration.version.trial == (found.number if found.wins else result.record.winner)
+    assert found.wins == (found.score > (result.record.trial(result.record.winner).score or 0.0))
+    audited = json.loads((plan.directory / "report" / "selection_audit.json").read_text(encoding="utf-8"))
+    assert "soup" in {row["rule"] for row in audited["rows"]}
+    assert found.sentence[1:] in (plan.directory / "report" / "report.md").read_text(encoding="utf-8")
+    client = connect(tracking_uri(plan.home))
+    (run,) = client.search_runs([open_experiment(client)], "tags.role = 'soup'")
+    assert "test_slot_f1_mean" in run.data.metrics

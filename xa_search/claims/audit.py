@@ -73,30 +73,31 @@ class SelectionAudit:
         return next((row for row in self.rows if row.rule == rule), None)
 
 
-class TestScores:
-    """The test scores of T trials by utterance: counts [T, ids, 2 k] and the weights [k] of their ratios."""
+@dataclass(frozen=True, slots=True)
+class TargetScores:
+    """The test scores of T models by utterance: `counts` [T, ids, 2 k] and the `weights` [k] of their ratios."""
 
-    def __init__(self, tests: Sequence[Mapping[str, Outcomes]], targets: Sequence[str]) -> None:
+    counts: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of_tests(cls, tests: Sequence[Mapping[str, Outcomes]], targets: Sequence[str]) -> "TargetScores":
+        """Take in what was right of each utterance that all models were tested on, in the targets that all have."""
         languages = [lang for lang in targets if all(lang in test for test in tests)]
         shared = {lang: frozenset.intersection(*(frozenset(test[lang].ids) for test in tests)) for lang in languages}
         has_slots = any(test[lang].gold.any() for test in tests for lang in languages)
         kinds = ("intent", "slots") if has_slots else ("intent",)
         ids = {name: place for place, name in enumerate(sorted(frozenset().union(*shared.values())))}
-        self.counts = np.stack(
-            [
-                np.stack(
-                    [
-                        column
-                        for lang in languages
-                        for kind in kinds
-                        for column in outcome_columns(test[lang], kind, shared[lang], ids)
-                    ],
-                    axis=1,
-                )
-                for test in tests
-            ]
-        )
-        self.weights = np.full(len(languages) * len(kinds), 1 / (len(languages) * len(kinds)))
+        parts = [(lang, kind) for lang in languages for kind in kinds]
+        counts = [
+            np.stack([c for lang, kind in parts for c in outcome_columns(test[lang], kind, shared[lang], ids)], axis=1)
+            for test in tests
+        ]
+        return cls(np.stack(counts), np.full(len(parts), 1 / len(parts)))
+
+    def first(self, count: int) -> "TargetScores":
+        """Return the scores of the first of them."""
+        return TargetScores(self.counts[:count], self.weights)
 
     def of(self, drawn: np.ndarray | None = None) -> np.ndarray:
         """Return the score of each trial, [T], 0 to 1; `drawn` [ids] says how often each utterance counts."""
@@ -153,7 +154,7 @@ def audit(
     if not tested:
         raise ValueError("no aligned trial was tested")
     others = others or {}
-    tests = TestScores([one.outcomes for one in tested if one.outcomes] + list(others.values()), targets)
+    tests = TargetScores.of_tests([one.outcomes for one in tested if one.outcomes] + list(others.values()), targets)
     found = _Regrets(tests, len(tested))
     places = {one.number: place for place, one in enumerate(tested)}
     rows = []
@@ -180,9 +181,9 @@ def audit(
 class _Regrets:
     """The cross-fitted oracle among the first `pickable` trials, and regrets, with what utterances drawn again give."""
 
-    def __init__(self, tests: TestScores, pickable: int) -> None:
+    def __init__(self, tests: TargetScores, pickable: int) -> None:
         random = np.random.default_rng(AUDIT_SEED)
-        own = _first(tests, pickable)
+        own = tests.first(pickable)
         self.oracle = own.oracle(SPLITS, random)
         drawn_oracles, drawn_scores = [], []
         ids = tests.counts.shape[1]
@@ -201,14 +202,8 @@ class _Regrets:
         return _percent(Interval(value=self.oracle - score, low=float(low), high=float(high)))
 
 
-def _first(tests: TestScores, count: int) -> TestScores:
-    own = TestScores.__new__(TestScores)
-    own.counts, own.weights = tests.counts[:count], tests.weights
-    return own
-
-
 def _row(
-    rule: str, number: int, place: int, tests: TestScores, found: _Regrets, tested: Sequence[Candidate]
+    rule: str, number: int, place: int, tests: TargetScores, found: _Regrets, tested: Sequence[Candidate]
 ) -> AuditRow:
     score = tests.interval(place)
     scored = [(one.scores[rule], value) for one, value in zip(tested, tests.of(), strict=False) if rule in one.scores]
@@ -223,7 +218,7 @@ def _row(
     )
 
 
-def _named(name: str, places: Sequence[int], tests: TestScores, found: _Regrets) -> AuditRow:
+def _named(name: str, places: Sequence[int], tests: TargetScores, found: _Regrets) -> AuditRow:
     value = float(tests.of()[list(places)].mean())
     score = tests.interval(places[0]) if len(places) == 1 else Interval(value=value, low=value, high=value)
     return AuditRow(rule=name, pick=None, score=_percent(score), regret=found.of(places, value))

@@ -1,9 +1,9 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. evidence, confirmation: what is shown of a winner. registry: what a search may name. stored: records under
-the names that earlier versions gave their fields. whole_files: how a file takes the place of another. torn_files:
-what could not be read, and was gone on without.
+was found. evidence, confirmation, soup: what is shown of a winner. registry: what a search may name. stored: records
+under the names that earlier versions gave their fields. whole_files: how a file takes the place of another.
+torn_files: what could not be read, and was gone on without.
 """
 
 from xa_search.records.data import (
@@ -18,12 +18,11 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
+from xa_search.records.evidence import FairBaseline, FloorScore
 from xa_search.records.registry import Vocabulary, look_up, registered, unknown
 from xa_search.records.search import (
     KEEP,
     Asha,
-    FairBaseline,
-    FloorScore,
     Parameter,
     Plan,
     Scheduler,

@@ -22,6 +22,11 @@ class Confirm(BaseModel):
     top: int = Field(default=3, ge=1)
     seeds: int = Field(default=3, ge=2, le=100)
 
+    @property
+    def runs(self) -> int:
+        """How many runs that is at most, with the zero-shot trial's settings and the winner's without alignment."""
+        return (self.top + 2) * self.seeds
+
 
 def confirmed_number(trial: int, seed: int, *, fair: bool = False) -> int:
     """Return the number, among those of trials, of a trial's settings with a fresh seed, or of these without alignment.

@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.confirmation import Confirm, Confirmation
-from xa_search.records.evidence import KeptDifference
+from xa_search.records.evidence import FairBaseline, FloorScore, KeptDifference
+from xa_search.records.soup import Soup
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
 
@@ -151,6 +152,8 @@ class SearchSpace(Frozen):
     scheduler: Scheduler = Scheduler()
     confirm: Confirm | None = None
     """Whether the best settings run again with fresh seeds before one is chosen; none: the best trial is."""
+    soup: bool = False
+    """Whether the mean of the best trials' weights is a candidate, too, unless the winner is confirmed."""
     audit: Literal["none", "picks", "all"] = "none"
     """Which complete trials are tested once the winner is chosen, to tell how well each selection rule picks."""
     cpus_per_trial: int = Field(default=1, ge=1)
@@ -223,8 +226,7 @@ class Plan(Frozen):
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
         not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
-        not_decisive |= {"confirm", "audit"}
-        not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive |= {"confirm", "audit", "soup", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {"repeat": self.repeat} if self.repeat else {}
@@ -273,31 +275,6 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FairBaseline:
-    """The winner's settings trained once more, with the same seed and steps, but without alignment.
-
-    What the winner has beyond it comes of alignment alone. `score` is its selection score.
-    """
-
-    settings: TrialSettings
-    score: float
-    best_epoch: int
-    seconds: float
-    test_metrics: dict[str, float]
-    seeds: tuple[int, ...] = ()
-    """The fresh seeds that its scores are means over; empty where it was trained once, with the winner's own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloorScore:
-    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
-
-    name: str
-    score: float
-    test_metrics: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
@@ -326,7 +303,7 @@ class SearchRecord:
     shown: tuple[KeptDifference, ...] = ()
     """What the winner has beyond the zero-shot trial and the floors on the rows that selected no trial."""
     confirmation: Confirmation | None = None
-    """What came of the best settings with fresh seeds; none where nobody asked."""
+    soup: Soup | None = None
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
@@ -335,19 +312,23 @@ class SearchRecord:
     @property
     def winner_tests(self) -> Mapping[str, float]:
         """The test scores of the winner; where it was confirmed, their means over the fresh seeds."""
-        return self.test_metrics[self.winner] if self.confirmation is None else self.confirmation.winner.test_metrics
+        if self.confirmation is not None:
+            return self.confirmation.winner.test_metrics
+        return self.test_metrics[self.winner if self.soup is None or not self.soup.wins else self.soup.number]
 
     @property
     def baseline_tests(self) -> Mapping[str, float]:
         """The same of the zero-shot trial; empty where there is none."""
-        if self.confirmation is not None:
-            return {} if self.confirmation.zero_shot is None else self.confirmation.zero_shot.test_metrics
-        return {} if self.baseline is None else self.test_metrics[self.baseline]
+        if self.confirmation is None:
+            return {} if self.baseline is None else self.test_metrics[self.baseline]
+        return {} if self.confirmation.zero_shot is None else self.confirmation.zero_shot.test_metrics
 
     @property
     def winner_score(self) -> float:
         """The selection score of the winner; where it was confirmed, the mean over the fresh seeds."""
-        return (self.trial(self.winner).score or 0.0) if self.confirmation is None else self.confirmation.winner.mean
+        if self.confirmation is not None:
+            return self.confirmation.winner.mean
+        return self.soup.score if self.soup is not None and self.soup.wins else self.trial(self.winner).score or 0.0
 
     @property
     def at_floor(self) -> str:

@@ -13,8 +13,8 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "searched", "confirmed", "fair_baseline"]
-"""The last two are of runs outside the trials: settings that run again, and these without alignment."""
+TrialRole = Literal["baseline", "published", "searched", "confirmed", "fair_baseline", "soup"]
+"""The last three are of runs outside the trials: settings that run again, these without alignment, a mean of trials."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 

@@ -8,7 +8,7 @@ that; registration_report: what became of it; isolated_process: where it is load
 says of itself. served_model: what MLflow runs to answer. service: a model over HTTP; batching, served_requests: what
 it is asked, and how much at a time. export: a model for people without this program. standalone: what answers there.
 inspection_report: a look into a model. calibration_report: how sure it says it is. comparison_report: what it is held
-against. failure_regions: where settings failed.
+against; confirmation_report: by fresh seeds. failure_regions: where settings failed.
 
 MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;
 what the user has set stays.

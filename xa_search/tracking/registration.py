@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mlflow.exceptions import MlflowException
 
 from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.private_folders import private_folder
-from xa_search.errors import ModelError, XaSearchError
+from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob
 from xa_search.records.confirmation import confirmed_of
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
@@ -102,15 +101,7 @@ def register_winner(
         if mine is not None and mine.checked and not is_lost:
             reason = "registered and checked before, its files are there; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
-        winner = Winner(
-            record=record,
-            job=job,
-            weights=weights,
-            name=name,
-            corpus=corpus,
-            data=corpus_fingerprint,
-            evidence=kept.winner,
-        )
+        winner = Winner(record, job, weights, name, corpus, corpus_fingerprint, kept.winner)
         if mine is None or is_lost:
             number = _upload(winner, uri, None if mine is None else mine.version)
         else:
@@ -207,20 +198,22 @@ def _held_against_champion(uri: str, name: str, number: int, kept: KeptScores) -
 
 def _evidence_of(uri: str, version: RegisteredVersion) -> Evidence | None:
     """Return what a version was found to get right of kept rows; none where nobody looked."""
-    with plainly(uri), tempfile.TemporaryDirectory() as folder:
-        source = connect(uri).get_model_version_download_uri(version.name, str(version.version))
-        try:
+    try:
+        with plainly(uri), tempfile.TemporaryDirectory() as folder:
+            source = connect(uri).get_model_version_download_uri(version.name, str(version.version))
             found = download(uri, f"{source}/artifacts/bundle/{KEPT}", Path(folder))
             return Evidence.from_json(found.read_text(encoding="utf-8"))
-        except (OSError, ValueError, MlflowException):
-            return None
+    except TrackerAwayError:
+        raise
+    except (OSError, ValueError, XaSearchError):
+        return None
 
 
 def _versions(uri: str, name: str) -> list[RegisteredVersion]:
     return [version for version in list_models(uri) if version.name == name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Winner:
     """A model to register: `data` is the fingerprint of what it learned from, `name` what it is registered as.
 
@@ -286,7 +279,9 @@ def _origin(winner: Winner, score: float | None) -> dict[str, str]:
 
 
 def _confirms(record: SearchRecord) -> dict[str, str]:
-    """Return of which trial's settings, and with which fresh seed, a confirmed run is."""
+    """Return of which trial's settings, and with which fresh seed, a confirmed run is, or of which trials a soup."""
+    if record.soup is not None and record.winner == record.soup.number:
+        return {"soup": ", ".join(map(str, record.soup.members))}
     if record.confirmation is None:
         return {}
     trial, seed = confirmed_of(record.winner)

@@ -248,6 +248,7 @@ def _summary(record: SearchRecord) -> dict[str, Any]:
         "no_fair_baseline": record.no_fair_baseline,
         "floors": [asdict(floor) for floor in record.floors],
         "at_floor": record.at_floor,
+        "soup": None if record.soup is None else asdict(record.soup),
         "confirmation": confirmation_object(record.confirmation),
         "shown": [{**asdict(one), "is_shown": one.is_shown} for one in record.shown],
         "languages": [{**asdict(row), "gain": row.gain, "fair_gain": row.fair_gain} for row in language_rows(record)],
@@ -277,7 +278,7 @@ def _confirmation(record: SearchRecord) -> str:
     """Tell what came of the best settings with fresh seeds; nothing where nobody asked."""
     found = record.confirmation
     if found is None:
-        return ""
+        return "" if record.soup is None else f"{record.soup.sentence[:1].upper()}{record.soup.sentence[1:]}.\n\n"
     lines = "".join(f"- {line}\n" for line in found.sentences)
     gains = as_markdown(*gain_cells(found)) if found.gains else ""
     return f"## Confirmed\n\n{lines}\n{as_markdown(*repeated_cells(found))}\n{gains}\n"

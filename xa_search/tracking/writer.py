@@ -134,6 +134,8 @@ class Writer:
         self._search_run(state.tags, stamp)
         role = tags.get("role", "searched")
         name = f"trial-{number:03}" + ("" if role == "searched" else f"-{role}")
+        if role == "soup":
+            name = f"soup-of-trial-{number % 10**9:03}"
         if "confirms" in tags:
             trial, seed = confirmed_of(number)
             name = f"trial-{trial:03}-{role}-seed-{seed}"

@@ -3,7 +3,7 @@
 plan: a search space, checked against all that is registered. outlook: the hours that it takes. preflight: everything
 checked and prepared before the first trial. held_out: how much selection has to go by. run: a search from its plan to
 its report. trials: its trials' jobs and news. finalize: its end; end_questions: what that asks of models;
-comparisons: what the winner is held against; confirmation: its settings with fresh seeds; audit: what each selection
-rule would have picked; end_time: how long it takes. evaluate, inspection, translate, models, serve, replay, explain,
-doctor, rehearse, check_claims: the command of that name. maintenance: sync and gc.
+comparisons: what the winner is held against; confirmation: its settings with fresh seeds; soup: the mean of trials;
+audit: what each selection rule would have picked; end_time: how long it takes. evaluate, inspection, translate,
+models, serve, replay, explain, doctor, rehearse, check_claims: the command of that name. maintenance: sync and gc.
 """

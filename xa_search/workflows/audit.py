@@ -72,9 +72,13 @@ def audit_selection(
         )
         for one in candidates
     ]
-    left_out = len(complete) - len(there)
+    left_out, soups = len(complete) - len(there), {}
+    if record.soup is not None and not record.soup.refused:
+        soups = {"soup": read_outcomes(trial_directory(plan.directory, record.soup.number))}
     noise = _noise(record)
-    return audit(record.search_id, record.selection, found, record.targets, left_out=left_out, noise=noise)
+    return audit(
+        record.search_id, record.selection, found, record.targets, left_out=left_out, noise=noise, others=soups
+    )
 
 
 def pooled_audit(searches: Sequence[SearchHistory]) -> PooledAudit:

@@ -339,8 +339,10 @@ def kept_scores(
     """
     found = record.confirmation
     if found is None:
-        winner = asked[record.winner].evidence()
-        zero_shot = None if record.baseline in (None, record.winner) else asked[record.baseline].evidence()
+        soup = record.soup if record.soup is not None and record.soup.wins else None
+        winner = asked[record.winner if soup is None else soup.number].evidence()
+        is_itself = record.baseline in (None, record.winner)
+        zero_shot = None if record.baseline is None or is_itself else asked[record.baseline].evidence()
     else:
         winner = _over_seeds(found.winner, asked, found.registered_seed)
         ran = found.zero_shot if found.zero_shot is not None and found.zero_shot.numbers else None

@@ -80,7 +80,7 @@ class EndTime:
 def _confirming(plan: Plan) -> tuple[int, int]:
     """Return how many runs are trained at the end, and how many of them are tested beside the trials."""
     confirm = plan.space.confirm
-    return (1, 0) if confirm is None else ((confirm.top + 2) * confirm.seeds, 3 * confirm.seeds)
+    return (1, 0) if confirm is None else (confirm.runs, 3 * confirm.seeds)
 
 
 def _told_runs(runs: int) -> str:

@@ -47,6 +47,7 @@ from xa_search.workflows.confirmation import (
 from xa_search.workflows.end_questions import AskedTrial, answers_of, ask_trials, texts_to_compare
 from xa_search.workflows.inspection import trial_inspection
 from xa_search.workflows.preflight import Prepared, check_test_splits, told_data
+from xa_search.workflows.soup import Cooked, cook
 from xa_search.workflows.trials import CostMeter, ProgressReporter
 
 LOADED_BACK = "loaded-back.partial"
@@ -82,8 +83,7 @@ def finalize_search(
             record = found.record
             findings = {number: _look_inside(plan, one, reporter) for number, one in found.asked.items()}
         with meter.stage("tracking"):
-            runs = () if found.confirmed is None else tuple(found.confirmed.runs.values())
-            reconcile(tracker, runs, partial(trial_directory, plan.directory))
+            reconcile(tracker, found.runs, partial(trial_directory, plan.directory))
             tracker.record(found.tests)
             tracker.record(FileLogged(path=str(plan.directory / TEST_CHECK)))
             if found.audit is not None:
@@ -92,7 +92,7 @@ def finalize_search(
             for number, paths in findings.items():
                 for path in paths:
                     tracker.record(FileLogged(path=str(path), folder="inspection", number=number))
-            if _publish(end, record, runs, tracker).left:
+            if _publish(end, record, found.runs, tracker).left:
                 return record, ()
             try:
                 registrations = _register(end, found, reporter, first)
@@ -115,33 +115,46 @@ class Conclusion:
     kept: KeptScores
     tests: DatasetsLogged
     confirmed: Confirmed | None
+    cooked: Cooked | None
     audit: SelectionAudit | None
 
     @property
+    def runs(self) -> tuple[TrialRecord, ...]:
+        """What was trained or made besides the trials."""
+        if self.confirmed is not None:
+            return tuple(self.confirmed.runs.values())
+        return () if self.cooked is None or self.cooked.soup.refused else (self.cooked.run,)
+
+    @property
     def registered(self) -> tuple[SearchRecord, AskedTrial]:
-        """The record as the registry has it, whose winner is a confirmed run where there are any, and that model."""
+        """The record as the registry has it, and its model: a confirmed run or a soup where it is one of these."""
         record = self.record
-        if self.confirmed is None:
+        if self.confirmed is not None:
+            run = self.confirmed.registered
+        elif self.cooked is not None and self.cooked.soup.wins:
+            run = self.cooked.run
+        else:
             return record, self.asked[record.winner]
-        run = self.confirmed.registered
         return replace(record, winner=run.number, trials=(*record.trials, run)), self.asked[run.number]
 
 
 def _conclude(end: EndOf, reporter: ProgressReporter) -> Conclusion:
     """Choose the winner; only then open the test splits, for it and for what it is compared with."""
     plan, trials = end.plan, end.study.trials()
-    confirmed = None
+    confirmed, cooked = None, None
     winner = choose_winner(trials)
     if plan.space.confirm is not None:
         confirmed = confirm_settings(plan, end.prepared, trials, end.tasks, reporter.note)
         winner = confirmed.winner
+    elif plan.space.soup:
+        cooked = cook(plan, end.prepared, trials, winner, end.tasks, reporter.note)
     baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), None)
     compared = {trial.number: trial for trial in (winner, baseline) if trial is not None}
     others = _others_to_test(plan, trials, set(compared))
     _note_winner(winner, baseline, others, reporter)
     check = check_test_splits(plan, end.prepared.corpus, reporter.note)
     plan.directory.joinpath(TEST_CHECK).write_text(check_as_markdown(check), encoding="utf-8")
-    asked, comparisons = _ask(end, confirmed, [*compared.values(), *others], winner)
+    asked, comparisons = _ask(end, confirmed, cooked, [*compared.values(), *others], winner)
     test_metrics = {number: one.scores() for number, one in asked.items()}
     fair, floors = _fair_baseline(confirmed, comparisons, test_metrics, reporter), comparisons.floors()
     record = SearchRecord(
@@ -162,12 +175,15 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> Conclusion:
         no_fair_baseline=fair if isinstance(fair, str) else "",
         floors=tuple(floor for floor, _ in floors),
         confirmation=None if confirmed is None else with_tests(confirmed, plan, test_metrics),
+        soup=None if cooked is None else cooked.soup,
     )
     kept = kept_scores(record, asked, {floor.name: outcomes for floor, outcomes in floors})
     record = replace(record, shown=shown_over(kept.winner, kept.rivals))
     tests = tests_read(end.prepared.corpus, check, plan.space.tested_languages)
     audit = audit_selection(plan, end.prepared, record, end.tasks, reporter.note)
-    return Conclusion(record=record, asked=asked, kept=kept, tests=tests, confirmed=confirmed, audit=audit)
+    return Conclusion(
+        record=record, asked=asked, kept=kept, tests=tests, confirmed=confirmed, cooked=cooked, audit=audit
+    )
 
 
 def _note_winner(
@@ -180,7 +196,11 @@ def _note_winner(
 
 
 def _ask(
-    end: EndOf, confirmed: Confirmed | None, trials: Sequence[TrialRecord], winner: TrialRecord
+    end: EndOf,
+    confirmed: Confirmed | None,
+    cooked: Cooked | None,
+    trials: Sequence[TrialRecord],
+    winner: TrialRecord,
 ) -> tuple[dict[int, AskedTrial], Comparisons]:
     """Ask for tests, looks inside and kept rows; first the model that will be registered."""
     plan = end.plan
@@ -188,7 +208,11 @@ def _ask(
     runs = [] if confirmed is None else confirmed.tested_runs()
     on_kept = {trial.number for trial in (runs or there)}
     inspected = _inspected(winner, there)
-    asked = ask_trials(plan, end.prepared, [*runs, *there], inspected, on_kept, end.tasks)
+    tested = [*runs, *there]
+    if cooked is not None and not cooked.soup.refused:
+        tested.insert(0 if cooked.soup.wins else len(tested), cooked.run)
+        on_kept |= {cooked.run.number}
+    asked = ask_trials(plan, end.prepared, tested, inspected, on_kept, end.tasks)
     return asked, ask_comparisons(plan, end.prepared, winner, end.tasks, with_fair_baseline=confirmed is None)
 
 
