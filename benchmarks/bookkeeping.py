@@ -58,9 +58,10 @@ class EndedTrials:
         self._directory = directory
         self._seen: dict[int, State] = {}
 
-    def look(self) -> list[Difference]:
-        """Compare with the last look; call it only while nobody runs the search."""
-        search = read_search(self._directory)
+    def look(self, directory: Path) -> list[Difference]:
+        """Compare with the last look, wherever the search lies now; call it only while nobody runs the search."""
+        self._directory = directory
+        search = read_search(directory)
         found = {} if search is None else {trial.number: self._state(trial) for trial in search.trials if _ended(trial)}
         lost = [
             Difference(kind="lost", text=f"trial {number} had ended, and has no more")

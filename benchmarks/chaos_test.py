@@ -1,22 +1,24 @@
 """Searches whose processes are killed. In: what to kill, and a seed. Out: what was hit, and what the books say then.
 
-Whatever ended a run, the same command is typed again until the search has finished; then the next search begins.
+Whatever ended a run, the same command is typed again until the search has finished; then the next search begins. After
+an accident it is typed for the home where that lies then, and with the clock that there is then.
 """
 
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 
+from accidents import SmallDisk, clock_set_back, tear
 from bookkeeping import Difference, EndedTrials, compare
 from driver_run import Clock, DriverRun
-from mlflow_server import MlflowServer
+from mlflow_server import Server
 from process_killer import Hit, ProcessKiller, Target
 
 from xa_search.records import Plan
 from xa_search.rehearsal.driver import kill_session, processes_of
+from xa_search.search.history import read_search
 from xa_search.workflows.plan import make_plan
 
 HUNG_SECONDS = 240.0
@@ -42,6 +44,8 @@ class Run:
     exit_code: int
     last_line: str
     hung: bool
+    told: tuple[str, ...] = ()
+    """The lines on what could not be read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,50 +54,49 @@ class Outcome:
 
     runs: list[Run] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    accidents: list[str] = field(default_factory=list)
 
 
 class ChaosTest:
-    """Runs searches of `trials` trials until all targets were hit and the last search has finished."""
+    """Runs searches of `trials` trials on a disk, and hits one target after the other meanwhile.
+
+    `options` are more words of the command; the server is somebody else's to start and to end.
+    """
 
     def __init__(
         self,
-        home: Path,
+        disk: SmallDisk,
+        server: Server,
         targets: Sequence[Target],
-        seed: int,
+        chance: str,
         trials: int,
         say: Callable[[str], None],
         changes: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
-        self._home, self._say = home, say
+        self._disk, self._server, self._say = disk, server, say
+        self._home = disk.folder / "home-0"
+        self._homes = 0
         self._changes = (*CHANGES, f"trials={trials}", *changes)
+        self._options = options
         self._clock = Clock()
-        self._server = MlflowServer(home / "server")
-        self._killer = ProcessKiller(targets, Random(seed), self._clock, self._server)
+        self._random = Random(f"accidents {chance}")
+        self._killer = ProcessKiller(targets, Random(chance), self._clock, server, disk)
         self._sessions: list[int] = []
+        self._faked: dict[str, str] = {}
         self._outcome = Outcome()
 
-    def run(self) -> Outcome:
-        """Return what came of it."""
-        self._server.start()
-        seed = 0
-        try:
-            while not self._killer.is_done:
-                seed += 1
-                self._search(seed)
-        finally:
-            self._server.kill()
-        return self._outcome
-
-    def _search(self, seed: int) -> None:
-        """Type the same command until the search has finished, then compare its books."""
-        plan = make_plan(SPACE, self._changes, home=self._home, seed=seed)
-        command = [sys.executable, "-c", "from xa_search.cli.main import main; main()", "run", SPACE]
-        command += ["--home", str(self._home), "--seed", str(seed)]
-        command += [word for change in self._changes for word in ("--set", change)]
+    def search(self, seed: int) -> Outcome:
+        """Type the same command until the search has finished, then compare its books; return what came of it."""
+        self._outcome, self._faked = Outcome(), {}
+        self._home.mkdir(parents=True, exist_ok=True)
+        plan = self._plan(seed)
         ended = EndedTrials(plan.directory)
         for _ in range(MOST_RUNS):
-            has_finished = self._run(command, plan)
-            self._note(ended.look())
+            has_finished = self._run(plan)
+            self._befall(plan)
+            plan = self._plan(seed)
+            self._note(ended.look(plan.directory))
             if has_finished:
                 break
         else:
@@ -101,11 +104,18 @@ class ChaosTest:
         self._await_last_process()
         self._await_server()
         self._note(compare(plan.directory, self._server.uri))
+        return self._outcome
 
-    def _run(self, command: list[str], plan: Plan) -> bool:
+    def _plan(self, seed: int) -> Plan:
+        return make_plan(SPACE, self._changes, home=self._home, seed=seed)
+
+    def _run(self, plan: Plan) -> bool:
         """Type the command once, and kill meanwhile; tell whether the search has finished."""
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": self._server.uri, "HF_HUB_OFFLINE": "1"}
-        driver = DriverRun(command, environment, self._home / f"run-{len(self._outcome.runs) + 1}.txt", plan.directory)
+        command = [sys.executable, "-P", "-c", "from xa_search.cli.main import main; main()", "run", SPACE]
+        command += ["--home", str(self._home), "--seed", str(plan.seed), *self._options]
+        command += [word for change in self._changes for word in ("--set", change)]
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": self._server.uri, "HF_HUB_OFFLINE": "1", **self._faked}
+        driver = DriverRun(command, environment, self._disk.folder.with_suffix(".said"), plan.directory)
         hits, hung = [], False
         sign, moved = driver.sign_of_life, self._clock.seconds
         while (exit_code := driver.exit_code) is None:
@@ -117,16 +127,47 @@ class ChaosTest:
                 driver.abort()
             elif (hit := self._killer.look(driver)) is not None:
                 hits.append(hit)
-                self._say(f"{plan.search_id}, {hit.phase}: {hit.process} killed")
+                self._say(f"{plan.search_id}, {hit.phase}: {hit.process} hit")
         self._killer.run_ended()
+        self._disk.free()
         self._sessions.append(driver.session)
         said = driver.said.decode(errors="replace")
         lines = [line for line in said.replace(str(self._home), "HOME").splitlines() if line.strip()] or [""]
         self._say(f"{plan.search_id} ended with {exit_code}: {said[-8000:] if hung else lines[-1]}")
+        told = tuple(line for line in lines if " is torn (" in line or "had reported" in line)
         self._outcome.runs.append(
-            Run(search_id=plan.search_id, hits=tuple(hits), exit_code=exit_code, last_line=lines[-1], hung=hung)
+            Run(
+                search_id=plan.search_id,
+                hits=tuple(hits),
+                exit_code=exit_code,
+                last_line=lines[-1],
+                hung=hung,
+                told=told,
+            )
         )
         return exit_code == 0 and any(line.startswith("registered: ") for line in lines)
+
+    def _befall(self, plan: Plan) -> None:
+        """Let happen what the driver's death was only the beginning of, once all its processes have ended."""
+        for hit in self._outcome.runs[-1].hits:
+            if hit.target not in ("torn", "moved", "clock"):
+                continue
+            self._await_last_process()
+            if hit.target == "torn":
+                trials = read_search(plan.directory)
+                over = {
+                    str(t.number) for t in (trials.trials if trials else ()) if t.state not in ("RUNNING", "PAUSED")
+                }
+                what = tear(plan.directory, over, self._random)
+            elif hit.target == "moved":
+                self._homes += 1
+                self._home = self._home.rename(self._disk.folder / f"home-{self._homes}")
+                what = f"the home lies in {self._home.name}"
+            else:
+                hours, self._faked = clock_set_back(self._random)
+                what = f"the clock goes back by {hours:.1f} hours"
+            self._outcome.accidents.append(what)
+            self._say(f"{plan.search_id}: {what}")
 
     def _await_last_process(self) -> None:
         """Wait for all that the runs started to end; what does not is killed."""

@@ -6,6 +6,48 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
+
+
+class Server(Protocol):
+    """Who keeps the runs, and may be away."""
+
+    @property
+    def session(self) -> int | None:
+        """The session of its processes; none while it is away."""
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+
+    def start(self) -> None:
+        """Start it."""
+
+    def answers(self) -> bool:
+        """Tell whether it can be asked."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
+class MlflowFile:
+    """A SQLite file in place of a server: it is always there."""
+
+    session: int | None = -1
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def answers(self) -> bool:
+        """Tell that it is there."""
+        return True
+
+    def kill(self) -> None:
+        """Do nothing."""
 
 
 class MlflowServer:

@@ -1,5 +1,7 @@
 """Who dies when. In: the kinds of processes to kill, and chance. Out: each kill, once a run has come so far.
 
+An accident takes the driver with it, but for a full disk, which the driver lives to see.
+
 A kind, a phase of the run and a moment in it are drawn. Where there is no such process then, the killer waits for one;
 where the phase passes without one, it draws the phase again.
 """
@@ -13,18 +15,24 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, get_args
 
+from accidents import ACCIDENTS, Accident, SmallDisk
 from driver_run import PHASES, Clock, DriverRun, Phase
-from mlflow_server import MlflowServer
+from mlflow_server import Server
 
 from xa_search.rehearsal.driver import Process, processes_of
 
-Target = Literal["driver", "worker", "daemon", "server"]
-TARGETS: tuple[Target, ...] = get_args(Target)
+Victim = Literal["driver", "worker", "daemon", "server"]
+Target = Victim | Accident
+TARGETS: tuple[Target, ...] = (*get_args(Victim), *ACCIDENTS)
 REACH: dict[Target, tuple[Phase, ...]] = {
     "driver": PHASES,
     "worker": ("trials",),
     "daemon": ("start", "trials"),
     "server": PHASES,
+    "disk": ("trials", "conclusion"),
+    "torn": PHASES,
+    "moved": PHASES,
+    "clock": PHASES,
 }
 """The phases in which there may be such a process."""
 LONGEST_WAIT: dict[Phase, float] = {"start": 20.0, "trials": 8.0, "conclusion": 12.0}
@@ -53,9 +61,11 @@ class Aim:
 class ProcessKiller:
     """Kills one process after the other; a server that it killed is started again some seconds later."""
 
-    def __init__(self, targets: Iterable[Target], random: Random, clock: Clock, server: MlflowServer) -> None:
+    def __init__(
+        self, targets: Iterable[Target], random: Random, clock: Clock, server: Server, disk: SmallDisk
+    ) -> None:
         self._targets = deque(targets)
-        self._random, self._clock, self._server = random, clock, server
+        self._random, self._clock, self._server, self._disk = random, clock, server, disk
         self._server_returns = 0.0
         self._aim: Aim | None = None
 
@@ -105,16 +115,19 @@ class ProcessKiller:
             self._server.kill()
             self._server_returns = self._clock.seconds + self._random.uniform(*SERVER_AWAY_SECONDS)
             return "mlflow server"
+        if target == "disk":
+            self._disk.fill()
+            return "full disk"
         victim = self._victim(target, run.session)
         if victim is None:
             return None
         with suppress(ProcessLookupError):
             os.kill(victim.pid, signal.SIGKILL)
-        return victim.daemon or target
+        return f"driver ({target})" if target in ACCIDENTS else victim.daemon or target
 
     def _victim(self, target: Target, session: int) -> Process | None:
         living = processes_of(session)
-        if target == "driver":
+        if target == "driver" or target in ACCIDENTS:
             return next((process for process in living if process.pid == session), None)
         if target == "worker":
             workers = [process for process in living if process.is_worker]

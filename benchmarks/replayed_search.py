@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from recorded_trials import Curve, Pool, events_of, point_of
 
-from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord
+from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord, TrialRole
 from xa_search.search.controller import SearchController
 from xa_search.search.sampler import MOST_RANDOM_TRIALS
 from xa_search.search.study import SearchStudy
@@ -123,8 +123,8 @@ class ReplayedStudy(SearchStudy):
         tops[[place for number, place in enumerate(self._used) if number not in running]] = -math.inf
         return float(tops.max())
 
-    def _sampler(self, trials: list[FrozenTrial]) -> Any:
-        sampler = super()._sampler(trials)
+    def _sampler(self, trials: list[FrozenTrial], role: TrialRole) -> Any:
+        sampler = super()._sampler(trials, role)
         ended = sum(trial.state.is_finished() for trial in trials)
         by_tpe = sampler.knows_enough and not self._at_random and not (self._waits and ended < MOST_RANDOM_TRIALS)
         self.proposed_by_tpe += by_tpe

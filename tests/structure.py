@@ -14,8 +14,8 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "xa_search"
 ORDER = (
-    "errors", "records", "config", "corpora", "encoding", "model", "training", "search", "tracking", "claims",
-    "cluster", "rehearsal", "workflows", "cli", "__init__", "__main__",
+    "errors", "records", "config", "corpora", "encoding", "model", "training", "feedback", "search", "tracking",
+    "claims", "cluster", "rehearsal", "workflows", "cli", "__init__", "__main__",
 )  # fmt: skip
 """The packages and the top modules, in the order in which imports may flow."""
 

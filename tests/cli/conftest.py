@@ -1,6 +1,7 @@
 """Shared by the tests of the command line: a command that is run in this process, in a search home of its own."""
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def command(
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["xa-search", *arguments])
         monkeypatch.setenv("XA_SEARCH_HOME", str(home))
+        if arguments[:1] == ("gc",):  # what killed processes of others left on this machine is not looked at
+            monkeypatch.setattr(tempfile, "tempdir", str(home.parent))
         code = 0
         try:
             cli.main()

@@ -79,7 +79,7 @@ def test_the_same_code_error_in_the_first_three_trials_ends_the_search(tmp_path:
         run(plan_of(tmp_path), fake_trainers.always_raising)
     study = open_study(plan_of(tmp_path))
     assert states(study) == {"FAIL": 3}
-    assert [trial.role for trial in study.trials()] == ["baseline", "baseline", "published"]
+    assert [trial.role for trial in study.trials()] == ["baseline", "baseline", "paper_values"]
     assert study.remaining(8) == 6  # the baseline's second chance is not charged
 
 

@@ -22,7 +22,7 @@ def test_states_tell_finished_from_stopped(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, local=False, trials=16, scheduler=ASHA)
     study, recorder = run(plan, fake_trainers.rising)
     trials = study.trials()
-    assert [trial.role for trial in trials[:3]] == ["baseline", "published", "searched"]
+    assert [trial.role for trial in trials[:3]] == ["baseline", "paper_values", "searched"]
     assert states(study) == {
         "COMPLETE": sum(len(trial.scores) == 4 for trial in trials),
         "PRUNED": sum(len(trial.scores) < 4 for trial in trials),

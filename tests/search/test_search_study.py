@@ -28,17 +28,39 @@ def complete(plan: Plan, study: SearchStudy, record: TrialRecord) -> None:
     study.finish(record.number, "COMPLETE")
 
 
-def test_the_first_two_trials_are_the_baseline_and_the_published_recipe(tmp_path: Path) -> None:
+def test_the_first_two_trials_are_the_baseline_and_the_papers_values(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, baseline={"learning_rate": 1e-3})
     study = open_study(plan)
-    baseline, published, searched = study.propose(), study.propose(), study.propose()
-    assert [one.role for one in (baseline, published, searched)] == ["baseline", "published", "searched"]
+    baseline, paper, searched = study.propose(), study.propose(), study.propose()
+    assert [one.role for one in (baseline, paper, searched)] == ["baseline", "paper_values", "searched"]
     assert baseline.settings.method == "zero_shot"
     assert baseline.params == {"learning_rate": 1e-3, "model_size": "tiny"}
-    assert published.settings.method == searched.settings.method == "xeroalign"
-    assert published.params == {"align_weight": 1, "learning_rate": 2e-5, "model_size": "tiny"}
-    assert published.settings.epochs == 4
-    assert study.trials() == (baseline, published, searched)
+    assert paper.settings.method == searched.settings.method == "xeroalign"
+    assert paper.params == {"align_weight": 1, "learning_rate": 2e-5, "model_size": "tiny"}
+    assert paper.settings.epochs == 4
+    assert study.trials() == (baseline, paper, searched)
+
+
+def test_the_second_trial_is_named_by_what_it_has(tmp_path: Path) -> None:
+    """The whole recipe, the values that a space gives, or none: then nothing is made up."""
+    for changes, role in (
+        ({"recipe": "published"}, "published"),
+        ({}, "paper_values"),
+        ({"published": {}}, "searched"),
+    ):
+        study = open_study(plan_of(tmp_path / role, **changes))
+        assert [study.propose().role for _ in range(2)] == ["baseline", role]
+
+
+def test_what_an_earlier_version_called_published_is_not_run_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    study = open_study(plan)
+    complete(plan, study, study.propose())
+    second = study.propose()
+    study._note(1, role="published")
+    complete(plan, study, second)
+    assert [trial.role for trial in open_study(plan).trials()] == ["baseline", "published"]
+    assert open_study(plan).propose().role == "searched"
 
 
 @pytest.mark.parametrize("choices", [["xeroalign", "target"], ["target", "zero_shot"]])
@@ -76,12 +98,12 @@ def test_what_no_recipe_gives_is_the_middle_of_the_range(tmp_path: Path) -> None
         "align_distance": {"choices": ["cosine", "mse"]},
         "clip_norm": {"low": 0.5, "high": 1.5},
     }
-    study = open_study(plan_of(tmp_path, params=params, published={}))
+    study = open_study(plan_of(tmp_path, params=params, published={"batch_size": 20}))
     study.propose()
-    published = study.propose()
-    assert published.params.pop("align_weight") == pytest.approx(1)
-    assert published.params.pop("learning_rate") == pytest.approx(1e-4)
-    assert published.params == {"model_size": "tiny", "batch_size": 20, "align_distance": "cosine", "clip_norm": 1.0}
+    paper = study.propose()
+    assert paper.params.pop("align_weight") == pytest.approx(1)
+    assert paper.params.pop("learning_rate") == pytest.approx(1e-4)
+    assert paper.params == {"model_size": "tiny", "batch_size": 20, "align_distance": "cosine", "clip_norm": 1.0}
 
 
 def test_sixteen_proposals_in_flight_are_distinct(tmp_path: Path) -> None:
@@ -210,7 +232,7 @@ def test_a_fixed_recipe_that_failed_has_another_chance_in_the_next_run(tmp_path:
     study.propose()
     study.finish(1, "FAIL", Failure(failure="code", line="a bug"))
     assert [study.propose().role, study.propose().role] == ["searched", "searched"]
-    assert open_study(plan).propose().role == "published"
+    assert open_study(plan).propose().role == "paper_values"
 
 
 def test_a_failed_baseline_has_a_second_chance_at_once_that_is_not_charged(tmp_path: Path) -> None:
@@ -220,7 +242,7 @@ def test_a_failed_baseline_has_a_second_chance_at_once_that_is_not_charged(tmp_p
         assert study.propose().role == "baseline"
         study.finish(number, "FAIL", Failure(failure="code", line="a bug"))
     assert study.trial(0).params == study.trial(1).params
-    assert [study.propose().role, study.propose().role] == ["published", "searched"]
+    assert [study.propose().role, study.propose().role] == ["paper_values", "searched"]
     assert study.remaining(8) == 7
     assert open_study(plan).propose().role == "baseline"
 
@@ -313,7 +335,7 @@ def test_a_trial_that_lost_its_workers_is_not_charged_and_is_proposed_once_again
     assert study.remaining(8) == 8
     repeat = study.propose()
     assert (repeat.number, repeat.role, repeat.params) == (1, "baseline", first.params)
-    assert [study.propose().role for _ in range(2)] == ["published", "searched"]
+    assert [study.propose().role for _ in range(2)] == ["paper_values", "searched"]
     assert [trial.number for trial in charged(study)] == [1, 2, 3]
     assert states(study) == {"FAIL": 1, "RUNNING": 3}
 

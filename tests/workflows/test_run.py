@@ -142,9 +142,9 @@ def finished(
 Finished = tuple[Plan, SearchResult, SpyingAudience]
 
 
-def test_the_first_two_trials_are_the_baseline_and_the_published_recipe(finished: Finished) -> None:
+def test_the_first_two_trials_are_the_baseline_and_the_papers_values(finished: Finished) -> None:
     trials = finished[1].record.trials
-    assert [trial.role for trial in trials] == ["baseline", "published", "searched", "searched"]
+    assert [trial.role for trial in trials] == ["baseline", "paper_values", "searched", "searched"]
     assert trials[0].settings.method == "zero_shot"
     assert trials[1].params["align_weight"] == 1
     assert trials[1].params["learning_rate"] == 2e-5

@@ -17,13 +17,23 @@ from rich.text import Text
 
 from xa_search.cli.plain import visible
 from xa_search.cli.search_log import SearchLog
-from xa_search.records import EpochReport, Plan, TrialRecord, is_weight
+from xa_search.records import FLOOR, EpochReport, Plan, TrialRecord, TrialRole, is_weight
+from xa_search.records.trial import ZERO_SHOT_ROLES
 
 ENDS_BELOW = 3
 """Lines below the table: the best so far, the time left, and the one that the cursor is in."""
 AROUND_ROWS = 5
 """Lines of the table that are no rows: its title, its head, and the lines around them."""
 UNENDED = ("RUNNING", "PAUSED")
+ROLES: dict[TrialRole, str] = {
+    "baseline": "zero-shot ",
+    "zero_shot": "zero-shot ",
+    "published": "published ",
+    "paper_values": "paper's values ",
+    "searched": "",
+    "arm": "arm ",
+}
+"""What a trial is called by its role; one whose settings were drawn needs no name."""
 
 console = Console(highlight=False, emoji=False, soft_wrap=True)
 
@@ -107,7 +117,7 @@ class SearchDisplay:
         """Say from where a search is resumed."""
         self._trials = {trial.number: trial for trial in earlier}
         self._ended_before = self._ended()
-        self.note(f"resumes: {ended_of(self._ended_before, self._plan.space.trials)}{self._best_so_far()}")
+        self.note(f"resumes: {ended_of(self._ended_before, self._plan.space.all_trials)}{self._best_so_far()}")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """Show a trial that starts."""
@@ -118,7 +128,8 @@ class SearchDisplay:
         """Show an epoch's score."""
         self._change(
             trial,
-            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}, "
+            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}"
+            f"{floor_note(report)}, "
             f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}",
         )
 
@@ -127,7 +138,7 @@ class SearchDisplay:
         self._trials[trial.number] = trial
         self._running.pop(trial.number, None)
         ended = f"trial {trial.number} {trial.state}{_reason(trial)}"
-        self.note(f"{ended}: score {percent(trial.score)}, {trial.seconds:.0f} s{self._best_so_far()}")
+        self.note(f"{ended}: score {scored(trial)}, {trial.seconds:.0f} s{self._best_so_far()}")
         self._show()
 
     def _change(self, trial: TrialRecord, line: str) -> None:
@@ -145,7 +156,7 @@ class SearchDisplay:
 
     def _best_so_far(self) -> str:
         best = self._best()
-        return "" if best is None else f"; best so far {percent(best.score)} (trial {best.number})"
+        return "" if best is None else f"; best so far {scored(best)} (trial {best.number})"
 
     def _ended(self) -> int:
         return sum(trial.state not in UNENDED for trial in self._trials.values())
@@ -159,7 +170,7 @@ class SearchDisplay:
     def _now(self) -> Group:
         """Return what runs, the best and the time left: never more lines than the terminal has."""
         best = self._best()
-        found = "none yet" if best is None else f"{percent(best.score)} (trial {best.number}: {describe(best)})"
+        found = "none yet" if best is None else f"{scored(best)} (trial {best.number}: {describe(best)})"
         below = [Text(visible(line), no_wrap=True) for line in (f"best so far: {found}", self._time_left())]
         return Group(self._table(console.height - ENDS_BELOW), *below) if self._running else Group(*below)
 
@@ -172,7 +183,7 @@ class SearchDisplay:
         for column in ("trial", "parameters", "epoch", "score"):
             table.add_column(column, justify="left" if column == "parameters" else "right", no_wrap=True)
         for number, trial in shown:
-            cells = (str(number), describe(trial), f"{len(trial.scores)}/{trial.settings.epochs}", percent(trial.score))
+            cells = (str(number), describe(trial), f"{len(trial.scores)}/{trial.settings.epochs}", scored(trial))
             table.add_row(*(Text(visible(cell), overflow="ellipsis") for cell in cells))
         return table
 
@@ -180,10 +191,10 @@ class SearchDisplay:
         done = self._ended()
         here = done - self._ended_before
         spent = time.monotonic() - (self._first_trial or time.monotonic())
-        left = "" if not here else f", about {_clock(spent / here * max(0, self._plan.space.trials - done))} left"
+        left = "" if not here else f", about {_clock(spent / here * max(0, self._plan.space.all_trials - done))} left"
         failed = sum(trial.state == "FAIL" for trial in self._trials.values())
         wrong = f", {failed} of them failed" if failed else ""
-        return f"{ended_of(done, self._plan.space.trials)}{wrong}; {_clock(spent)} so far{left}"
+        return f"{ended_of(done, self._plan.space.all_trials)}{wrong}; {_clock(spent)} so far{left}"
 
     def _stop_download(self) -> None:
         if self._download is not None:
@@ -211,9 +222,19 @@ def ended_of(ended: int, wanted: int) -> str:
 
 def describe(trial: TrialRecord) -> str:
     """Name a trial's role and its searched settings."""
-    role = {"baseline": "zero-shot ", "published": "published ", "searched": ""}[trial.role]
-    hidden = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
-    return role + " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
+    hidden = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
+    params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in hidden)
+    return ROLES[trial.role] + params
+
+
+def scored(trial: TrialRecord) -> str:
+    """Return a trial's score in percent, and whether it is no better than what takes no training."""
+    return percent(trial.score) + floor_note(trial)
+
+
+def floor_note(one: TrialRecord | EpochReport) -> str:
+    """Say that a trial is at the floor, and where that lies; empty where it is not, or nobody measured it."""
+    return f" (at the floor, {percent(one.metrics[FLOOR])})" if one.at_floor else ""
 
 
 def percent(value: float | None) -> str:
@@ -238,7 +259,11 @@ def print_plan(plan: Plan, outlook: Sequence[str]) -> None:
         else:
             say(f"{key}: {json.dumps(value)}")
     say(f"seed: {plan.seed}")
-    say(f"at a time: at most {min(plan.space.concurrency, plan.space.trials)} of {plan.space.trials} trials")
+    together = plan.space.all_trials
+    say(f"at a time: at most {min(plan.space.concurrency, together)} of {together} trials")
+    if plan.space.baseline_trials > 1:
+        own = plan.space.baseline_trials
+        say(f"zero-shot: {own} trials, the baseline and {own - 1} drawn for it alone, outside the {plan.space.trials}")
     for line in outlook:
         say(line)
 

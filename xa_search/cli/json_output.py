@@ -58,15 +58,15 @@ def search_object(search: "SearchHistory") -> dict[str, Any]:
         "wanted": search.wanted,
         "ended": search.ended,
         "by_state": Counter(trial.state for trial in search.trials),
-        "best": None if best is None else {"trial": best.number, "score": best.score},
+        "best": None if best is None else {"trial": best.number, "score": best.score, "at_floor": best.at_floor},
         "spent": search.spent,
         "changed": datetime.fromtimestamp(search.changed, UTC).isoformat(timespec="seconds"),
     }
 
 
 def trial_object(trial: TrialRecord) -> dict[str, Any]:
-    """Return a trial's record, with its score."""
-    return {**as_json(trial), "score": trial.score}
+    """Return a trial's record, with its score, and whether that is not above what takes no training (null: unknown)."""
+    return {**as_json(trial), "score": trial.score, "at_floor": trial.at_floor}
 
 
 def searched_object(search: "SearchHistory", waiting: int | None) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a running search prints with `--json`. In: its events. Out: one JSON object a line, for a program that follows.
 
 Each has `event` and `seconds` since the start. note: `text`. reading, download: `done`, `total`. resumed: `ended`,
-`wanted`. trial_started, trial_ended: `trial`, a record as `status --json` has it. epoch: `trial`, its number, and
-`report`. result, the last of a search that was concluded: its record, and what was registered.
+`wanted`. trial_started, trial_ended: `trial`, a record as `status --json` has it. epoch: `trial`, its number, `report`,
+and `at_floor`, whether its best score is not above what takes no training (null where that is not known). result, the
+last of a search that was concluded: its record, and what was registered.
 """
 
 import json
@@ -24,7 +25,7 @@ class JsonProgress:
     """Prints a running search: the callback of its trials, and of what happens around them."""
 
     def __init__(self, plan: Plan) -> None:
-        self._wanted = plan.space.trials
+        self._wanted = plan.space.all_trials
         self._log = SearchLog(plan.directory)
         self._started = time.monotonic()
 
@@ -66,7 +67,7 @@ class JsonProgress:
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
         """Print an epoch's report."""
-        self._print("epoch", trial=record.number, report=report)
+        self._print("epoch", trial=record.number, report=report, at_floor=report.at_floor)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Print how a trial ended."""

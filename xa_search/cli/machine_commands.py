@@ -116,7 +116,7 @@ def rehearse(
     except KeyboardInterrupt:
         echo(f"stopped; nothing is left running{'' if keep else ' or on disk'}", err=True)
         raise typer.Exit(XaSearchError.exit_code) from None
-    name, trials = outlook.plan.name, outlook.plan.space.trials
+    name, trials = outlook.plan.name, outlook.plan.space.all_trials
     print_table(f"Forecast of {name}: {trials} trials", COLUMNS, forecast_rows(outlook), TEXTS)
     for line in forecast_lines(outlook):
         echo(line)

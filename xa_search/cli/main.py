@@ -15,6 +15,7 @@ import typer
 
 from xa_search import __version__
 from xa_search.cli.data_commands import data_commands
+from xa_search.cli.feedback_commands import feedback_commands
 from xa_search.cli.finding_commands import finding_commands
 from xa_search.cli.machine_commands import cluster_app, machine_commands
 from xa_search.cli.options import (
@@ -66,6 +67,7 @@ app.add_typer(finding_commands)
 app.add_typer(machine_commands)
 app.add_typer(serving_commands)
 app.add_typer(data_commands, name="data")
+app.add_typer(feedback_commands, name="feedback")
 app.add_typer(cluster_app, name="cluster")
 
 
@@ -244,6 +246,10 @@ def predict(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, metavar="SHARE", help="Below this probability the intent is null.")
     ] = 0.0,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add each answer to this file, to be judged: feedback.LANG.jsonl."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     debug: Debug = False,
 ) -> None:
@@ -258,7 +264,7 @@ def predict(
     from xa_search.workflows.models import predict_texts
 
     texts = text or read_lines(sys.stdin.buffer)
-    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True))
+    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True), absolute_or_none(log))
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]

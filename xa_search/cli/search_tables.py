@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xa_search.cli.display import describe, ended_of, percent, say, short
+from xa_search.cli.display import describe, ended_of, say, scored, short
 from xa_search.cli.tables import print_table
 from xa_search.records import TrialRecord
 from xa_search.search.budgets import format_bytes
@@ -50,7 +50,7 @@ def print_search(search: "SearchHistory", waiting: int | None) -> None:
     """Print the trials of a search and its results so far; `waiting` events are still to go to MLflow."""
     rows = [
         [str(trial.number), describe(trial), trial.state, f"{len(trial.scores)}/{trial.settings.epochs}"]
-        + [percent(trial.score), f"{trial.seconds:.0f}"]
+        + [scored(trial), f"{trial.seconds:.0f}"]
         for trial in search.trials
     ]
     columns = ["trial", "parameters", "state", "epochs", "score", "seconds"]
@@ -82,7 +82,7 @@ def print_explanation(search: "SearchHistory", explanation: "Explanation") -> No
         say("no trial scored better" if trial.score is not None else "no trial has a score to compare it with")
         return
     other = near.trial
-    say(f"the nearest better trial: {other.number} ({describe(other)}), {other.state}, score {percent(other.score)}")
+    say(f"the nearest better trial: {other.number} ({describe(other)}), {other.state}, score {scored(other)}")
     say(f"they differ most in {near.setting}: {short(near.own)} here, {short(near.theirs)} there")
 
 
@@ -196,7 +196,7 @@ def _by_state(trials: Sequence[TrialRecord]) -> str:
 
 
 def _best(search: "SearchHistory") -> str:
-    return "-" if search.best is None else f"{percent(search.best.score)} (trial {search.best.number})"
+    return "-" if search.best is None else f"{scored(search.best)} (trial {search.best.number})"
 
 
 def _failures(trials: Sequence[TrialRecord]) -> list[str]:

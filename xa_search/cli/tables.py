@@ -15,6 +15,7 @@ from xa_search.cli.plain import visible
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
+from xa_search.records.trial import ZERO_SHOT_ROLES
 from xa_search.tracking.failure_regions import failure_regions
 from xa_search.tracking.report import (
     COST_COLUMNS,
@@ -83,10 +84,10 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     trial_columns = ["trial", "parameters", "state", "score", "best epoch", "epochs", "seconds"]
     shown = []
     for trial in trial_rows(record):
-        unused = {"method", *filter(is_weight, trial.params)} if trial.role == "baseline" else set()
+        unused = {"method", *filter(is_weight, trial.params)} if trial.role in ZERO_SHOT_ROLES else set()
         params = " ".join(f"{key}={short(value)}" for key, value in trial.params.items() if key not in unused)
         mark = "* " if trial.is_winner else ""
-        score = "-" if trial.score is None else f"{trial.score:.1f}"
+        score = "-" if trial.score is None else f"{trial.score:.1f}{' (floor)' if trial.at_floor else ''}"
         state = trial.failure or trial.state
         shown.append(
             [f"{mark}{trial.number} {trial.role}", params, state, score]
@@ -99,7 +100,7 @@ def print_result(plan: Plan, result: "SearchResult") -> None:
     _say_registration(plan, result)
     if result.budget:
         ended = sum(trial.state in ENDED for trial in record.trials)
-        say(f"concluded after {ended} of {plan.space.trials} trials: {result.budget}")
+        say(f"concluded after {ended} of {plan.space.all_trials} trials: {result.budget}")
         say("to extend it, type the same command again; a larger budget takes it further")
 
 
@@ -127,6 +128,8 @@ def _say_findings(record: SearchRecord) -> None:
         say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
     elif record.no_fair_baseline:
         say(record.no_fair_baseline)
+    if record.baseline is not None and record.best_of_baselines:
+        say(f"zero-shot: trial {record.baseline}, {record.best_of_baselines}")
     for floor in record.floors:
         say(f"without training: {floor.name}, selection score {percent(floor.score)}")
     if record.no_baseline:

@@ -38,7 +38,9 @@ def shape_faults(path: Path, error: ValidationError) -> list[str]:
     for fault in found:
         if fault["type"] == "too_short" and fault["loc"] in within:
             continue  # its items are what is wrong, and are told by themselves
-        key = ".".join(str(part) for part in fault["loc"] if part != "cases")
+        key = ".".join(str(part) for part in fault["loc"] if part != "cases").replace(
+            "baseline_trials", "baseline.trials"
+        )
         if key in RENAMED_KEYS:
             faults.append(f"{path}: {key}: was renamed; write {yaml_line(RENAMED_KEYS[key], fault['input'])}")
         elif fault["type"] == "extra_forbidden":
@@ -69,7 +71,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     for part in reversed(location[:-1]):
         if part in models:
             return [name for name in models[str(part)].model_fields if name != "cases"]
-    return list(SearchSpace.model_fields) + ["extends"]
+    return [name for name in SearchSpace.model_fields if name != "baseline_trials"] + ["extends"]
 
 
 def with_types(space: SearchSpace) -> SearchSpace:

@@ -1,5 +1,5 @@
-"""Temporary folders of this user alone. In: where, and a name. Out: a folder for as long as a context lasts; what killed
-processes left of theirs, removed.
+"""Temporary folders of this user alone. In: where, and a name. Out: a folder for as long as a context lasts; what
+killed processes left of theirs, removed.
 
 A folder has a lock file that says whose it is and that its owner holds, so that the kernel knows whether it lives; on a
 machine on which that cannot be asked (a folder shared by containers) its number and its start say it.
@@ -41,11 +41,13 @@ class Abandoned:
 @contextmanager
 def private_folder(prefix: str = WORKING, within: Path | None = None) -> Iterator[Path]:
     """Give a folder that only this user may enter, and remove it in the end."""
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=within, ignore_cleanup_errors=True) as folder:
-        with (Path(folder) / OWNER).open("a+", encoding="utf-8") as lock:
-            try_lock(lock)
-            note_holder(lock)
-            yield Path(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=within, ignore_cleanup_errors=True) as folder,
+        (Path(folder) / OWNER).open("a+", encoding="utf-8") as lock,
+    ):
+        try_lock(lock)
+        note_holder(lock)
+        yield Path(folder)
 
 
 def place_of_ray() -> Path | None:
@@ -99,7 +101,7 @@ def _lives(pid: int, started: str) -> bool:
 
 
 def _is_named(folder: Path) -> bool:
-    """Tell whether a living process was started with a place in the folder: Ray's outlive a killed owner for a while."""
+    """Tell whether a living process was started with a place in the folder: Ray's outlive a killed owner a while."""
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in words):

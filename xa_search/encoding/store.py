@@ -195,7 +195,12 @@ def encode_corpus(
     if not labels_file.exists():
         intents, slot_tags = collect_labels(corpus.utterances(corpus.source, "train"))
         write_whole(labels_file, lambda path: path.write_text(json.dumps([intents, slot_tags]), encoding="utf-8"))
-    intents, slot_tags = json.loads(labels_file.read_text(encoding="utf-8"))
+    try:
+        intents, slot_tags = json.loads(labels_file.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{labels_file} is torn ({error}); remove its folder, and type the same command again"
+        ) from error
     if not intents:
         raise DataError(f"{corpus.name}: no {corpus.source} training utterances; run `xa-search data check`")
     encoded = EncodedCorpus(

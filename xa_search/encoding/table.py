@@ -1,5 +1,6 @@
 """One encoded table in memory-mapped form. In: an Arrow file. Out: rows by index, and whole columns as arrays."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,11 +27,23 @@ class EncodedRow:
     slots: list[str] | None
 
 
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""What Arrow writes last; without it, a stream that is cut between two batches reads as a shorter one."""
+
+
+def _check_end(path: Path) -> None:
+    with path.open("rb") as file:
+        file.seek(-min(len(END_OF_STREAM), path.stat().st_size), os.SEEK_END)
+        if file.read() != END_OF_STREAM:
+            raise OSError("its end is missing")
+
+
 class EncodedTable:
     """A memory-mapped table of encoded rows. Raises DataError where its file is gone or damaged."""
 
     def __init__(self, path: Path) -> None:
         try:
+            _check_end(path)
             self._dataset = Dataset.from_file(str(node_copy(path))).with_format("arrow")
         except (OSError, pa.ArrowException) as error:
             reason = str(error).partition("\n")[0]

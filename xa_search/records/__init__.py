@@ -1,11 +1,14 @@
 """The frozen records that packages exchange; none holds a live handle (a model, a client, an open file).
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
-was found. evidence, confirmation, soup: what is shown of a winner. registry: what a search may name. stored: records
-under the names that earlier versions gave their fields. whole_files: how a file takes the place of another.
-torn_files: what could not be read, and was gone on without.
+was found; comparisons: what a winner is held against; evidence, confirmation, soup: what is shown of it. cost: what
+it took. registry: what a search may name. feedback: the settings and the job of a trial that learns from feedback.
+stored: records under the names that earlier versions gave their fields. whole_files: how a file takes the place of
+another. torn_files: what could not be read, and was gone on without.
 """
 
+from xa_search.records.comparisons import FairBaseline, FloorScore
+from xa_search.records.cost import SearchCost, Spent
 from xa_search.records.data import (
     BETWEEN,
     FIELDS,
@@ -18,7 +21,6 @@ from xa_search.records.data import (
     Translation,
     Utterance,
 )
-from xa_search.records.evidence import FairBaseline, FloorScore
 from xa_search.records.registry import Vocabulary, look_up, registered, unknown
 from xa_search.records.search import (
     KEEP,
@@ -26,12 +28,11 @@ from xa_search.records.search import (
     Parameter,
     Plan,
     Scheduler,
-    SearchCost,
     SearchRecord,
     SearchSpace,
-    Spent,
 )
 from xa_search.records.trial import (
+    FLOOR,
     Embedding,
     EpochReport,
     FailureClass,
@@ -48,7 +49,7 @@ from xa_search.records.trial import (
 )
 
 __all__ = [
-    "BETWEEN", "FIELDS", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
+    "BETWEEN", "FIELDS", "FLOOR", "IGNORED", "KEEP", "OUTSIDE", "SPLITS", "Asha", "Embedding", "EncodedCorpus",
     "EncoderFiles", "EpochReport", "FailureClass", "FairBaseline", "FloorScore", "GpuShare", "MemoryProbe", "Parameter",
     "Plan", "Scheduler", "SearchCost", "SearchRecord", "SearchSpace", "SizeResources", "Spent", "Split",
     "StoppedAt", "Translation", "TrialJob", "TrialRecord", "TrialRole", "TrialSettings", "TrialState", "Utterance",

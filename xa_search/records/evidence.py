@@ -1,8 +1,6 @@
-"""What a winner is held against. In: nothing. Out: baselines, floors and differences with bounds, as frozen types."""
+"""What is shown of a winner, and what is not. In: nothing. Out: differences with their bounds, as frozen types."""
 
 from dataclasses import dataclass
-
-from xa_search.records.trial import TrialSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +31,3 @@ class KeptDifference:
             f"{verb} to be better than {self.against} on {over}: {100 * self.points:+.1f} points, at least "
             f"{100 * self.bound:+.1f} (one-sided {100 * (1 - self.level):.4g}% bound)"
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FairBaseline:
-    """The winner's settings trained once more, with the same seed and steps, but without alignment.
-
-    What the winner has beyond it comes of alignment alone. `score` is its selection score.
-    """
-
-    settings: TrialSettings
-    score: float
-    best_epoch: int
-    seconds: float
-    test_metrics: dict[str, float]
-    seeds: tuple[int, ...] = ()
-    """The fresh seeds that its scores are means over; empty where it was trained once, with the winner's own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloorScore:
-    """What takes no training of the encoder: its selection score, and its scores on the test splits."""
-
-    name: str
-    score: float
-    test_metrics: dict[str, float]

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from xa_search.errors import UsageError, value_faults
+from xa_search.records.comparisons import FairBaseline, FloorScore
 from xa_search.records.confirmation import Confirm, Confirmation
-from xa_search.records.evidence import FairBaseline, FloorScore, KeptDifference
+from xa_search.records.evidence import KeptDifference
 from xa_search.records.soup import Soup
 from xa_search.records.stored import with_first_names
-from xa_search.records.trial import Gpus, SizeResources, TrialRecord, TrialSettings
+from xa_search.records.trial import ZERO_SHOT_ROLES, Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
 
 KEEP = 3
 LEAST_CONCURRENCY, PART_AT_ONCE = 4, 4
@@ -134,8 +135,11 @@ class SearchSpace(Frozen):
     fixed: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
     """Values of searched parameters for the zero-shot trial; what is not given is taken from `published`."""
+    baseline_trials: int = Field(default=1, ge=1)
+    """How many zero-shot trials there are, the baseline included; a space file writes `baseline: {trials: 4}`. All but
+    the baseline are a small search of their own, outside `trials`."""
     published: dict[str, Any] = {}
-    """Values of searched parameters in the published recipe."""
+    """The paper's values of searched parameters, with a learning rate for the steps at hand; a trial has them."""
     selection: str = "label_free"
     trials: int = Field(default=20, ge=2)
     max_concurrent: int | None = Field(default=None, ge=1)
@@ -161,6 +165,27 @@ class SearchSpace(Frozen):
     """The GPUs, or the share of one, that a trial takes where the cluster has any; none: as much as is measured."""
     resources: dict[str, SizeResources] = {}
     """What trials of a model size take instead. Several GPUs are of one node, and each has a part of every batch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_baseline_trials(cls, given: Any) -> Any:
+        baseline = given.get("baseline") if isinstance(given, dict) else None
+        if not isinstance(baseline, dict) or "trials" not in baseline:
+            return given
+        values = {name: value for name, value in baseline.items() if name != "trials"}
+        return {**given, "baseline": values, "baseline_trials": baseline["trials"]}
+
+    @property
+    def fixed_roles(self) -> tuple[TrialRole, ...]:
+        """The roles of the trials that always run, and whose values nobody draws."""
+        if self.recipe == "published":
+            return "baseline", "published"
+        return ("baseline", "paper_values") if self.published else ("baseline",)
+
+    @property
+    def all_trials(self) -> int:
+        """How many trials there are to end: `trials`, and those of zero-shot's own search."""
+        return self.trials + self.baseline_trials - 1
 
     @property
     def tested_languages(self) -> tuple[str, ...]:
@@ -225,7 +250,15 @@ class Plan(Frozen):
     @property
     def decisive(self) -> dict[str, Any]:
         """All that decides the scores of the search, less what has its default."""
-        not_decisive = {"trials", "max_concurrent", "keep", "max_lost", "least_held_out", "check_pairs"}
+        not_decisive = {
+            "trials",
+            "baseline_trials",
+            "max_concurrent",
+            "keep",
+            "max_lost",
+            "least_held_out",
+            "check_pairs",
+        }
         not_decisive |= {"confirm", "audit", "soup", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
@@ -263,15 +296,6 @@ class Plan(Frozen):
             return TrialSettings.model_validate(values)
         except ValidationError as error:
             raise UsageError("\n".join(value_faults(f"{self.name}: params", error))) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What a search has spent over all its runs; `trial_seconds` are those in which a worker was on a trial."""
-
-    wall_seconds: float = 0.0
-    trial_seconds: float = 0.0
-    gpu_hours: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +355,12 @@ class SearchRecord:
         return self.soup.score if self.soup is not None and self.soup.wins else self.trial(self.winner).score or 0.0
 
     @property
+    def best_of_baselines(self) -> str:
+        """Say of how many zero-shot trials the baseline is the best; empty where there was no other."""
+        tried = sum(trial.role in ZERO_SHOT_ROLES and trial.state != "FAIL" for trial in self.trials)
+        return f"the best of {tried} zero-shot trials by selection score" if tried > 1 else ""
+
+    @property
     def at_floor(self) -> str:
         """Why the winner is no champion: it is not above what takes no training; empty where it is."""
         score = self.winner_score
@@ -355,21 +385,6 @@ class SearchRecord:
             for trial in last
         ]
         return f"no baseline: {ends[0] if ends else 'no zero-shot trial was begun'}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchCost:
-    """Where the wall time of one run of a search went.
-
-    `parts` are seconds of wall time that sum to `wall`. `slots` is how many trials ran side by side; the utilisations
-    are shares of the cores that the trials asked for, and of the GPUs while they trained (none without a GPU).
-    """
-
-    wall: float
-    parts: dict[str, float]
-    slots: int
-    core_utilisation: float
-    gpu_utilisation: float | None
 
 
 def trial_directory(search: Path, name: int | str) -> Path:

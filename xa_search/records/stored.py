@@ -6,6 +6,7 @@ A name is changed here once, so that searches and models which were stored under
 from collections.abc import Mapping
 from typing import Any
 
+from xa_search.records.feedback import FeedbackSettings
 from xa_search.records.trial import TrialSettings
 
 RENAMED_KEYS = {"held_out": "unseen_languages"}
@@ -30,7 +31,8 @@ def with_first_names(space: Mapping[str, Any]) -> dict[str, Any]:
 
 def stored_settings(values: Mapping[str, Any]) -> TrialSettings:
     """Return the settings of a trial that were stored under today's or earlier names."""
-    return TrialSettings.model_validate(FIRST_SETTINGS | _renamed(values, RENAMED_SETTINGS))
+    kind = FeedbackSettings if "arm" in values else TrialSettings
+    return kind.model_validate(FIRST_SETTINGS | _renamed(values, RENAMED_SETTINGS))
 
 
 def _renamed_space(space: Mapping[str, Any], keys: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:

@@ -13,8 +13,17 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "searched", "confirmed", "fair_baseline", "soup"]
-"""The last three are of runs outside the trials: settings that run again, these without alignment, a mean of trials."""
+TrialRole = Literal[
+    "baseline", "published", "paper_values", "searched", "zero_shot", "arm", "confirmed", "fair_baseline", "soup"
+]
+"""`published` has the paper's whole recipe, `paper_values` the values that a space gives as the paper's; an earlier
+version called both `published`. `zero_shot` are the trials of the baseline's own search. An `arm` of a feedback run
+learns from judgements, with settings that earlier trials found. The last three are of runs outside the trials: settings
+that run again, these without alignment, a mean of trials."""
+ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
+"""The roles that align nothing, whatever the space's method."""
+FLOOR = "floor_score"
+"""The metric of an epoch that says what selection score takes no training."""
 TrialState = Literal["RUNNING", "PAUSED", "COMPLETE", "PRUNED", "FAIL"]
 FailureClass = Literal["non_finite", "collapsed", "oom", "lost_worker", "data", "code", "interrupted"]
 
@@ -197,6 +206,11 @@ class EpochReport:
     torn: tuple[str, ...] = ()
     """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether the best score so far is not above what takes no training; none where that was not measured."""
+        return None if FLOOR not in self.metrics else self.best_score <= self.metrics[FLOOR]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedAt:
@@ -248,3 +262,9 @@ class TrialRecord:
         """The selection score of the epoch whose weights are kept."""
         scores = self.scores if self.settings.kept_epoch == "best" else self.scores[-1:]
         return max(scores, default=None)
+
+    @property
+    def at_floor(self) -> bool | None:
+        """Whether its score is not above what takes no training; none where one of the two is not known."""
+        score = self.score
+        return None if score is None or FLOOR not in self.metrics else score <= self.metrics[FLOOR]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
 
+from xa_search.config.paper_rate import NEAR_ENOUGH, ROWS, paper_rate, paper_steps
 from xa_search.corpora import CorpusCheck
 from xa_search.encoding.held_out import ENOUGH
 from xa_search.records import Plan, TrialRole, TrialSettings
@@ -124,6 +125,22 @@ def passes(settings: TrialSettings) -> int:
     return 2 if method_of(settings).labelled_translations else 1
 
 
+def paper_values_line(plan: Plan, rows: RowCounts) -> str:
+    """Say that a space gives as the paper's a learning rate that is not for the steps at hand; empty where it is."""
+    space = plan.space
+    if "paper_values" not in space.fixed_roles or "learning_rate" not in space.params or space.corpus not in ROWS:
+        return ""
+    settings = settings_of(plan, "paper_values", recipe(space, "paper_values"))
+    steps = epoch_of(plan, settings, rows).steps * settings.epochs
+    wanted, rate = paper_rate(space.corpus, steps), settings.learning_rate
+    if max(wanted / rate, rate / wanted) <= NEAR_ENOUGH:
+        return ""
+    return (
+        f"paper's values: published.learning_rate is {rate:.2g}; for about {steps:,} steps, where the paper takes "
+        f"{paper_steps(space.corpus):,}, its rate is {wanted:.2g}: --set published.learning_rate={wanted:.2g}"
+    )
+
+
 def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
     """Return how many epochs a searched trial takes where, at each comparison, one in `one_in` goes on."""
     if rule is None:
@@ -136,22 +153,25 @@ def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
 
 
 def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
-    """Return the trials of a search: the two fixed recipes, the others spread evenly over what costs differently."""
+    """Return the trials of a search: those with fixed values, the others spread evenly over what costs differently."""
     space = plan.space
-    groups = [_fixed(plan, role) for role in ("baseline", "published")]
-    middle = recipe(space, "published")
+    groups = [_fixed(plan, role) for role in space.fixed_roles]
+    middle = recipe(space, "searched")
+    drawn: dict[TrialRole, int] = {
+        "searched": space.trials - len(space.fixed_roles),
+        "zero_shot": space.baseline_trials - 1,
+    }
     choices = {
         name: list(dict.fromkeys(space.params[name].choices or (middle[name],)))
         for name in COSTLY
         if name in space.params and not space.params[name].conditions
     }
     combinations = list(product(*choices.values()))
-    for values in combinations:
+    for values, role in product(combinations, [role for role in drawn if drawn[role] or role == "searched"]):
         chosen = dict(zip(choices, values, strict=True))
-        settings = plan.trial_settings(recipe(space, "published", chosen) | chosen)
+        settings = settings_of(plan, role, recipe(space, role, chosen) | chosen)
         epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
-        count = (space.trials - 2) / len(combinations)
-        groups.append(TrialGroup(settings=settings, count=count, expected_epochs=epochs))
+        groups.append(TrialGroup(settings=settings, count=drawn[role] / len(combinations), expected_epochs=epochs))
     return tuple(groups)
 
 

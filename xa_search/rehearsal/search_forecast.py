@@ -18,6 +18,7 @@ from xa_search.rehearsal.forecast import (
     TrialGroup,
     epoch_of,
     forecast_size,
+    paper_values_line,
     row_counts,
     trial_groups,
 )
@@ -58,6 +59,7 @@ class SearchForecast:
     """What the real search will take. `unknown` are the model sizes whose steps nobody can time here.
 
     A trial takes `gpus`. There are at most `at_once` of them, none where no cluster is named; an hour costs `price`.
+    `paper_values` says what of the space's values of the paper is not for the steps at hand.
     """
 
     plan: Plan
@@ -68,6 +70,7 @@ class SearchForecast:
     gpus: float
     at_once: int | None
     price: float | None
+    paper_values: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def forecast_search(
         gpus=gpus,
         at_once=at_once,
         price=terms.price,
+        paper_values=paper_values_line(plan, rows),
     )
 
 
@@ -145,7 +149,7 @@ def estimated_step(dimensions: Dimensions, utterances: int, tokens: float, kind:
 
 def forecast_disk(plan: Plan, at_once: int) -> DiskForecast:
     """Return what the search takes on disk, as its own check before the first trial counts it."""
-    sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.trials
+    sizes, models, trials = plan.space.model_sizes, plan.models_a_trial, plan.space.all_trials
     at_once = min(at_once, plan.space.concurrency)
     running = trials_bytes(sizes, trials, at_once, models)
     weights = models * max(weights_bytes(size) for size in sizes)
@@ -181,7 +185,8 @@ def forecast_lines(outlook: SearchForecast) -> list[str]:
     if {one.size for one in on_cores} == {*_sizes(outlook)}:
         cores = outlook.plan.space.cpus_per_trial
         lines.append(f"without a GPU: {_range(on_cores)}, a trial alone on {cores} core(s) of a machine like this")
-    return [*lines, *width_lines(outlook), *_disk_lines(outlook), *_grounds(outlook)]
+    paper = filter(None, [outlook.paper_values])
+    return [*lines, *width_lines(outlook), *_disk_lines(outlook), *_grounds(outlook), *paper]
 
 
 def width_lines(outlook: SearchForecast) -> list[str]:
@@ -192,15 +197,16 @@ def width_lines(outlook: SearchForecast) -> list[str]:
     if {one.size for one in timed} != {*_sizes(outlook)}:
         return [f"hours: not forecast, nobody timed a step of {', '.join(outlook.unknown or _sizes(outlook))}"]
     where = "GPUs like these" if timed is on_gpu else f"{space.cpus_per_trial} core(s) like these a trial"
-    width, lines = min(space.concurrency, space.trials), []
+    together = space.all_trials
+    width, lines = min(space.concurrency, together), []
     lines.append(
-        f"hours: at least {_hours(wall_hours(timed, width))} on {where}, with {width} of {space.trials} trials at a "
+        f"hours: at least {_hours(wall_hours(timed, width))} on {where}, with {width} of {together} trials at a "
         "time (max_concurrent)"
     )
-    if width < space.trials:
+    if width < together:
         lines.append(
-            f"hours: at least {_hours(wall_hours(timed, space.trials))} with all at a time, when none is proposed by "
-            f"what others scored: --set max_concurrent={space.trials}"
+            f"hours: at least {_hours(wall_hours(timed, together))} with all at a time, when none is proposed by "
+            f"what others scored: --set max_concurrent={together}"
         )
     if outlook.at_once is None and (slots := slots_here(space)) < width:
         lines.append(f"hours: at least {_hours(wall_hours(timed, slots))} on this machine alone: slots for {slots}")

@@ -5,9 +5,11 @@ weight of a loss that a method does not add would make trials different that tra
 """
 
 from collections.abc import Mapping
+from math import inf, prod
 from typing import Any
 
 from xa_search.records import Parameter, SearchSpace
+from xa_search.training.methods import ZERO_SHOT
 from xa_search.training.registry import METHODS
 
 Group = tuple[str, ...]
@@ -46,6 +48,13 @@ def groups_of(space: SearchSpace) -> tuple[Group, ...]:
     named = {"method"}.union(*(parameter.conditions for parameter in space.params.values()))
     groups = [tuple(names) for names in by_condition.values() if names]
     return tuple(sorted(groups, key=named.isdisjoint))
+
+
+def zero_shot_choices(space: SearchSpace) -> float:
+    """Return how many different zero-shot trials a space allows; infinite where one of its settings has a range."""
+    read = [one for name, one in space.params.items() if name != "method" and is_read(ZERO_SHOT.name, name)]
+    sizes = [inf if one.choices is None else len(set(one.choices)) for one in read]
+    return prod(sizes, start=1.0)
 
 
 def unread_settings(space: SearchSpace) -> list[str]:

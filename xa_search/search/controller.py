@@ -219,9 +219,12 @@ class SearchController:
         """Enter an event of a running trial, and tell whether the trial goes on."""
         if number not in self._running:
             return False
-        if self._budget.is_worth_noting():
+        if self._budget.is_worth_noting() and not event.full_disk:
             self._study.note_spent(self._budget.spent())
         seconds = self._seconds_before[number] + event.seconds
+        if event.full_disk:  # no fault of the trial, which goes on once there is room
+            self.stop(event.full_disk)
+            return False
         if event.failure is not None:
             self._end(number, "FAIL", event.failure, seconds)
             return False
@@ -229,7 +232,9 @@ class SearchController:
         return self._reported(number, event.report, seconds)
 
     def lost(self, number: int, failure: Failure) -> None:
-        """Enter that a trial is gone for good without a last event."""
+        """Enter that a trial is gone for good without a last event; once the search stops, it is paused."""
+        if self._stop:
+            return
         self._end(number, "FAIL", failure)
 
     def settle(self) -> None:
@@ -248,7 +253,7 @@ class SearchController:
         """
         if self._fatal is not None:
             raise self._fatal
-        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.trials
+        trials, remaining, wanted = self._study.trials(), self.remaining, self._plan.space.all_trials
         if not remaining:
             if reason := no_aligned_trial(trials):
                 raise XaSearchError(f"search {self._plan.search_id}: {reason}; no model is registered")

@@ -1,7 +1,8 @@
 """Early stopping. In: a rule with its settings, all scores, epoch by epoch. Out: whether a trial stops, and why.
 
-Trials of one model size and one number of epochs are compared with each other, never across. A new rule stands in a
-module of its own, and is registered by its import in `registry`.
+Trials of one model size and one number of epochs are compared with each other, never across; those of zero-shot's own
+search among themselves and with the baseline. A new rule stands in a module of its own, and is registered by its import
+in `registry`.
 """
 
 from collections import defaultdict
@@ -13,6 +14,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from xa_search.records import Asha, StoppedAt, TrialRecord
+
+DRAWN = ("searched", "zero_shot")
+"""The roles of trials that are stopped early; those with fixed values always use their full budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +70,25 @@ class EarlyStopping:
 
     def __init__(self, rule: ChosenRule | None, earlier: Iterable[TrialRecord] = ()) -> None:
         self._rule = rule
-        self._scores: dict[tuple[str, int, int], dict[int, float]] = defaultdict(dict)
+        self._scores: dict[tuple[bool, str, int, int], dict[int, float]] = defaultdict(dict)
         for record in earlier:
             self.enter(record)
 
     def enter(self, record: TrialRecord) -> None:
         """Let later trials be compared with this one; what is known already changes nothing."""
-        if record.failure != "interrupted":
-            for epoch, score in enumerate(record.scores, start=1):
-                self._at(record, epoch).setdefault(record.number, score)
+        if record.failure == "interrupted":
+            return
+        among = (False, True) if record.role == "baseline" else (record.role == "zero_shot",)
+        for epoch, score in enumerate(record.scores, start=1):
+            for own in among:
+                self._at(record, epoch, own=own).setdefault(record.number, score)
 
     def verdict(self, record: TrialRecord, epoch: int, score: float) -> StoppedAt | None:
-        """Return why the trial stops after this epoch; none when it goes on, as the two fixed recipes always do."""
-        if self._rule is None or record.role != "searched" or epoch not in self._rule.rungs(record.settings.epochs):
+        """Return why the trial stops after this epoch; none when it goes on, as those with fixed values always do."""
+        if self._rule is None or record.role not in DRAWN or epoch not in self._rule.rungs(record.settings.epochs):
             return None
-        others = [theirs for number, theirs in self._at(record, epoch).items() if number != record.number]
+        compared = self._at(record, epoch, own=record.role == "zero_shot")
+        others = [theirs for number, theirs in compared.items() if number != record.number]
         if not others:
             return None
         cutoff = float(np.percentile(others, 100 * (1 - 1 / self._rule.one_in)))
@@ -89,5 +97,6 @@ class EarlyStopping:
         rank = 1 + sum(theirs > score for theirs in others)
         return StoppedAt(epoch=epoch, score=score, cutoff=cutoff, rank=rank, competitors=len(others) + 1)
 
-    def _at(self, record: TrialRecord, epoch: int) -> dict[int, float]:
-        return self._scores[record.settings.model_size, record.settings.epochs, epoch]
+    def _at(self, record: TrialRecord, epoch: int, *, own: bool) -> dict[int, float]:
+        """Return the scores by trial, of zero-shot's own search or of the others; the baseline's are in both."""
+        return self._scores[own, record.settings.model_size, record.settings.epochs, epoch]

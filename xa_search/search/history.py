@@ -175,7 +175,9 @@ def _plan(directory: Path, notes: Mapping[str, Any]) -> Plan | None:
         return None
     space = with_new_names(notes["decisive"])
     options = {key: space.pop(key) for key in OPTIONS if key in space}
-    space |= {"trials": notes["wanted"], "cpus_per_trial": notes.get("cpus_per_trial", 1)}
+    own = notes.get("baseline_trials", 1)
+    space |= {"trials": notes["wanted"] - own + 1, "baseline_trials": own}
+    space |= {"cpus_per_trial": notes.get("cpus_per_trial", 1)}
     name = HASH.sub("", directory.name)
     try:
         return Plan.model_validate({"name": name, "space": space, "home": directory.parents[1], **options})

@@ -8,7 +8,8 @@ too. Optuna calls this a group-decomposed search space; here the groups are know
 
 TPE ranks trials so: by score those that used their full budget; below them the early-stopped ones, by how far they came
 and then by their score there, so that scores of different epochs never mix; below all, what the settings made fail.
-A baseline whose method is none that the space searches is no proposal of the space: TPE does not see it.
+A baseline whose method is none that the space searches is no proposal of the space: TPE does not see it. Nor does it
+see the trials of zero-shot's own search, whose proposals are drawn in the same way, of what they and the baseline tell.
 """
 
 # ruff: noqa: ARG002 (Optuna names the arguments)
@@ -30,6 +31,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from xa_search.records import Parameter, Plan, SearchSpace, TrialRole, TrialSettings
 from xa_search.records.search import FEWEST_FOR_IMPORTANCES
+from xa_search.records.trial import ZERO_SHOT_ROLES
 from xa_search.search.conditions import effective_values, groups_of, searched_in, used_method
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 from xa_search.training.methods import XEROALIGN, ZERO_SHOT
@@ -48,14 +50,14 @@ def is_integer(name: str) -> bool:
 
 
 def recipe(space: SearchSpace, role: TrialRole, changed: Mapping[str, Any] | None = None) -> Proposal:
-    """Return the proposal of the baseline or of the published recipe; what the space leaves open is mid-range.
+    """Return the proposal of the baseline or with the paper's values; what the space leaves open is mid-range.
 
     With `changed` values, as those of another model size, it is what becomes of the recipe with them.
     """
-    given = {**space.published, **(space.baseline if role == "baseline" else {}), **(changed or {})}
-    if role == "baseline" and ZERO_SHOT.name in space.methods:
+    given = {**space.published, **(space.baseline if role in ZERO_SHOT_ROLES else {}), **(changed or {})}
+    if role in ZERO_SHOT_ROLES and ZERO_SHOT.name in space.methods:
         given["method"] = ZERO_SHOT.name
-    elif role != "baseline" and XEROALIGN.name in space.methods:
+    elif role not in ZERO_SHOT_ROLES and XEROALIGN.name in space.methods:
         given.setdefault("method", XEROALIGN.name)
     proposal: Proposal = {}
     for name in chain.from_iterable(groups_of(space)):
@@ -69,8 +71,9 @@ def recipe(space: SearchSpace, role: TrialRole, changed: Mapping[str, Any] | Non
 def parameter_of(space: SearchSpace, name: str, role: TrialRole, values: Mapping[str, Any]) -> Parameter | None:
     """Return the range of a setting in a trial of a role that has these values already; none where it has no use."""
     if name == "method":
-        return space.params[name]
-    method = ZERO_SHOT.name if role == "baseline" else str(values.get("method", space.method))
+        own = Parameter(choices=(ZERO_SHOT.name,))
+        return own if role == "zero_shot" and ZERO_SHOT.name in space.methods else space.params[name]
+    method = ZERO_SHOT.name if role in ZERO_SHOT_ROLES else str(values.get("method", space.method))
     return searched_in(space, method, values).get(name)
 
 
@@ -94,8 +97,8 @@ def _suggested(asked: Trial, name: str, parameter: Parameter) -> Any:
 
 
 def settings_of(plan: Plan, role: TrialRole, proposal: Mapping[str, Any]) -> TrialSettings:
-    """Return the full settings of a trial; the baseline is zero-shot whatever the space's method."""
-    return plan.trial_settings({**proposal, **({"method": ZERO_SHOT.name} if role == "baseline" else {})})
+    """Return the full settings of a trial; some roles are zero-shot whatever the space's method."""
+    return plan.trial_settings({**proposal, **({"method": ZERO_SHOT.name} if role in ZERO_SHOT_ROLES else {})})
 
 
 def is_near(space: SearchSpace, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -142,23 +145,28 @@ class DistinctSampler(TPESampler):
     """TPE that draws again while a proposal trains as good as the same as an earlier trial.
 
     Settings that the method of a trial does not read make no difference. A space of choices alone is gone through whole
-    before anything in it is tried twice.
+    before anything in it is tried twice. `role` is that of the trials that it proposes: "searched" or "zero_shot".
     """
 
-    def __init__(self, space: SearchSpace, trials: Sequence[FrozenTrial], seed: int) -> None:
+    def __init__(
+        self, space: SearchSpace, trials: Sequence[FrozenTrial], seed: int, role: TrialRole = "searched"
+    ) -> None:
         # How many are drawn at random is decided here, over all groups of settings together.
         super().__init__(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=0)
         self._space = space
+        self._role: TrialRole = role
+        self._wanted = space.baseline_trials if role == "zero_shot" else space.trials
         self._groups = groups_of(space)
-        self._earlier = [_effective(space, trial) for trial in trials if trial.params]
-        self._seen = [_outcome(trial) for trial in trials if trial.params and _is_of_the_space(space, trial)]
+        known = [trial for trial in trials if trial.params and _is_known_to(role, trial)]
+        self._earlier = [_effective(space, trial) for trial in known]
+        self._seen = [_outcome(one) for one in known if role == "zero_shot" or _is_of_the_space(space, one)]
         self._random = RandomSampler(seed=seed)
         self._shuffler = Random(seed)
 
     @property
     def knows_enough(self) -> bool:
         """Whether the first trials were drawn, and one of them ended; all others are proposed by what is known."""
-        first = min(MOST_RANDOM_TRIALS, max(2, self._space.trials // 4))
+        first = min(MOST_RANDOM_TRIALS, max(2, self._wanted // 4))
         return len(self._seen) >= first and any(trial.state.is_finished() for trial in self._seen)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -193,7 +201,7 @@ class DistinctSampler(TPESampler):
         return proposal
 
     def _ranges(self, group: Sequence[str], proposal: Proposal) -> dict[str, Parameter]:
-        found = {name: parameter_of(self._space, name, "searched", proposal) for name in group}
+        found = {name: parameter_of(self._space, name, self._role, proposal) for name in group}
         return {name: one for name, one in found.items() if one is not None}
 
     def _known(self, ranges: Mapping[str, Parameter]) -> list[FrozenTrial]:
@@ -206,11 +214,11 @@ class DistinctSampler(TPESampler):
 
     def _range_in(self, trial: FrozenTrial, name: str) -> Parameter | None:
         if name == "method":
-            return self._space.params[name]
+            return parameter_of(self._space, name, self._role, {})
         return searched_in(self._space, _method(self._space, trial), trial.params).get(name)
 
     def _is_new(self, proposal: Proposal) -> bool:
-        method = str(proposal.get("method", self._space.method))
+        method = ZERO_SHOT.name if self._role == "zero_shot" else str(proposal.get("method", self._space.method))
         mine = effective_values(self._space, method, proposal)
         return not any(
             one["method"] == mine["method"] and is_near(self._space, _less_method(mine), _less_method(one))
@@ -254,6 +262,12 @@ class _Outcomes(InMemoryStorage):
         """Do nothing: TPE leaves its draw for other processes, and there are none."""
 
 
+def _is_known_to(role: TrialRole, trial: FrozenTrial) -> bool:
+    """Whether a trial tells proposals of this role anything: zero-shot's own search and the others are two."""
+    own = trial.user_attrs.get("role")
+    return own in ZERO_SHOT_ROLES if role == "zero_shot" else own != "zero_shot"
+
+
 def _method(space: SearchSpace, trial: FrozenTrial) -> str:
     return used_method(space, trial.user_attrs, trial.params)
 
@@ -277,10 +291,10 @@ def _outcome(trial: FrozenTrial) -> FrozenTrial:
     return worst
 
 
-def sampler_of(plan: Plan, trials: list[FrozenTrial]) -> DistinctSampler:
-    """Return the sampler of the next trial, seeded by the plan and that trial's number."""
+def sampler_of(plan: Plan, trials: list[FrozenTrial], role: TrialRole = "searched") -> DistinctSampler:
+    """Return the sampler of the next trial, of this role, seeded by the plan and that trial's number."""
     number = next((trial.number for trial in trials if trial.state == TrialState.WAITING), len(trials))
-    return DistinctSampler(plan.space, trials, zlib.crc32(f"{plan.seed}/{number}".encode()))
+    return DistinctSampler(plan.space, trials, zlib.crc32(f"{plan.seed}/{number}".encode()), role)
 
 
 def importances_of(trials: list[FrozenTrial]) -> dict[str, float]:

@@ -4,7 +4,7 @@ Whatever dies, the journal in the search's folder says which trials ran and how 
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from xa_search.records import (
     StoppedAt,
     TrialRecord,
     TrialRole,
+    TrialSettings,
 )
 from xa_search.records import (
     TrialState as RecordState,
@@ -50,7 +51,10 @@ Notes = Mapping[str, Any]
 JOURNAL = "study.journal"
 STUDY_ID = "study_id"
 """What a search is found by in MLflow, where another home may have one of the same name: a random id."""
-FIXED_ROLES: tuple[TrialRole, ...] = ("baseline", "published")
+PLACE = "place"
+"""Where the search was run last: machine and path."""
+PAPER_ROLES: tuple[TrialRole, ...] = ("published", "paper_values")
+"""What an earlier version called `published` stands for either: it is not run again under today's name."""
 
 
 class Entry(Protocol):
@@ -150,8 +154,11 @@ def is_paused(trial: Entry) -> bool:
     return trial.state.name == "WAITING" and "settings" in trial.user_attrs
 
 
-def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "SearchStudy":
-    """Open the study of the plan's search, or begin it; it keeps the identity that it got first."""
+def open_study(plan: Plan, identity: Mapping[str, str] | None = None, make: "MakeStudy | None" = None) -> "SearchStudy":
+    """Open the study of the plan's search, or begin it; it keeps the identity that it got first.
+
+    `make` gives a study of another kind, whose trials are queued otherwise.
+    """
     plan.directory.mkdir(parents=True, exist_ok=True)
     try:
         storage = storage_of(plan.directory)
@@ -163,10 +170,11 @@ def open_study(plan: Plan, identity: Mapping[str, str] | None = None) -> "Search
         raise XaSearchError(
             f"{journal}: unreadable ({error}); move this file elsewhere to begin the search again"
         ) from None
-    for key, value in {"wanted": plan.space.trials, "keep": plan.space.keep}.items():
+    noted = {"wanted": plan.space.all_trials, "baseline_trials": plan.space.baseline_trials, "keep": plan.space.keep}
+    for key, value in noted.items():
         if study.user_attrs.get(key) != value:
             study.set_user_attr(key, value)
-    search = SearchStudy(plan, storage, study)
+    search = (make or SearchStudy)(plan, storage, study)
     if not study.get_trials(deepcopy=False):
         search.keep("schema", SCHEMA)
         search.keep(STUDY_ID, uuid.uuid4().hex)
@@ -208,17 +216,18 @@ class SearchStudy:
         self._records = Records()
 
     def propose(self, batch: int | None = None) -> TrialRecord:
-        """Begin a trial: a paused one goes on; then the two fixed recipes, then what the sampler proposes."""
+        """Begin a trial: a paused one goes on; then those with fixed values, then what the sampler proposes."""
         trials = self._frozen()
         if paused := [trial.number for trial in trials if is_paused(trial)]:
             self._storage.set_trial_state_values(self._trial_id(paused[0]), TrialState.RUNNING)
             return self.trial(paused[0])
         if all(trial.state != TrialState.WAITING for trial in trials):
             self._enqueue_missing_role(trials)
-        self._study.sampler = self._sampler(trials)
+        drawn = self._drawn_role(trials)
+        self._study.sampler = self._sampler(trials, drawn)
         asked = self._study.ask()
-        role: TrialRole = asked.user_attrs.get("role", "searched")
-        settings = settings_of(self._plan, role, suggested(self._plan.space, asked, role))
+        role: TrialRole = asked.user_attrs.get("role", drawn)
+        settings = self._settings(role, suggested(self._plan.space, asked, role), asked.user_attrs)
         if batch is not None:
             self._note(asked.number, batch=batch)
         self._note(asked.number, role=role, settings=settings.model_dump(mode="json"))
@@ -284,8 +293,12 @@ class SearchStudy:
         return record
 
     def remaining(self, trials: int) -> int:
-        """Return how many of `trials` are still to end; interrupted trials and lost workers are not charged."""
-        return max(0, trials - sum(is_charged(trial) for trial in self._frozen()))
+        """Return how many of `trials` are still to end, and of zero-shot's own search besides; interrupted trials and
+        lost workers are not charged.
+        """
+        charged = [trial.user_attrs.get("role") == "zero_shot" for trial in self._frozen() if is_charged(trial)]
+        own = self._plan.space.baseline_trials - 1 - sum(charged)
+        return max(0, trials - charged.count(False)) + max(0, own)
 
     @property
     def study_id(self) -> str:
@@ -305,6 +318,11 @@ class SearchStudy:
         if key not in self._study.user_attrs:
             self._study.set_user_attr(key, value)
         return self._study.user_attrs[key]
+
+    def note_place(self, place: Mapping[str, Any]) -> None:
+        """Keep where the search is run."""
+        if self._study.user_attrs.get(PLACE) != place:
+            self._study.set_user_attr(PLACE, dict(place))
 
     def note_torn(self, number: int, lines: Collection[str]) -> None:
         """Keep which files a trial could not read."""
@@ -335,14 +353,30 @@ class SearchStudy:
         for key, value in notes.items():
             self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
+    def _settings(self, role: TrialRole, proposal: Mapping[str, Any], notes: Notes) -> TrialSettings:  # noqa: ARG002
+        """Return the settings of a trial with this proposal; `notes` are what it was queued with."""
+        return settings_of(self._plan, role, proposal)
+
     def _enqueue_missing_role(self, trials: list[FrozenTrial]) -> None:
         """Queue the first fixed recipe without a trial; one that failed has another chance in each run."""
         alive = {trial.user_attrs.get("role") for trial in trials if trial.state != TrialState.FAIL}
-        for role in FIXED_ROLES:
-            if role not in alive and role not in self._offered:
+        for role in self._plan.space.fixed_roles:
+            names = PAPER_ROLES if role in PAPER_ROLES else (role,)
+            if alive.isdisjoint(names) and role not in self._offered:
                 self._offered.add(role)
                 self._study.enqueue_trial(recipe(self._plan.space, role), user_attrs={"role": role})
                 return
+
+    def _drawn_role(self, trials: list[FrozenTrial]) -> TrialRole:
+        """Return the role of the next trial that is drawn: zero-shot's own are spread evenly among the others, so that
+        each is proposed by what those before it told.
+        """
+        counted = [trial for trial in trials if not trial.state.is_finished() or is_charged(trial)]
+        own = sum(trial.user_attrs.get("role") == "zero_shot" for trial in counted)
+        space, others = self._plan.space, len(counted) - own
+        wanted = space.baseline_trials - 1
+        is_due = others >= space.trials or own * space.trials <= others * wanted
+        return "zero_shot" if own < wanted and is_due else "searched"
 
     def _is_first_failed_baseline(self, number: int) -> bool:
         others = [trial for trial in self.trials() if trial.role == "baseline" and trial.number != number]
@@ -354,5 +388,8 @@ class SearchStudy:
             role = trials[number].user_attrs["role"]
             self._study.enqueue_trial(trials[number].params, user_attrs={"role": role, "repeats": number})
 
-    def _sampler(self, trials: list[FrozenTrial]) -> DistinctSampler:
-        return sampler_of(self._plan, trials)
+    def _sampler(self, trials: list[FrozenTrial], role: TrialRole) -> DistinctSampler:
+        return sampler_of(self._plan, trials, role)
+
+
+MakeStudy = Callable[[Plan, BaseStorage, optuna.Study], SearchStudy]

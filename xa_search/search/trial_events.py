@@ -18,6 +18,7 @@ from pathlib import Path
 from xa_search.errors import GpuBusyError, NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.search.failures import TRACEBACK, Failure, failure_of
+from xa_search.search.full_disk import is_disk_full, told_full_disk
 from xa_search.training.trial import train_trial
 
 TrainFunction = Callable[[TrialJob], Iterator[EpochReport]]
@@ -34,6 +35,8 @@ class TrialEvent:
     seconds: float
     report: EpochReport | None = None
     failure: Failure | None = None
+    full_disk: str = ""
+    """Why the search cannot go on: what the trial would write has no room."""
 
 
 def trial_events(job: TrialJob, train: TrainFunction | None) -> Generator[TrialEvent, None, None]:
@@ -52,6 +55,9 @@ def trial_events(job: TrialJob, train: TrainFunction | None) -> Generator[TrialE
     except GpuBusyError:
         raise
     except Exception as error:
+        if is_disk_full(error, job.directory if job.directory.exists() else job.home):
+            yield TrialEvent(seconds=time.perf_counter() - start, full_disk=told_full_disk(job.directory))
+            return
         with suppress(OSError):
             job.directory.mkdir(parents=True, exist_ok=True)
             (job.directory / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")

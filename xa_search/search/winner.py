@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from xa_search.errors import XaSearchError
 from xa_search.records import TrialRecord
+from xa_search.records.trial import ZERO_SHOT_ROLES
 from xa_search.training.methods import ZERO_SHOT
 from xa_search.training.selection import GATE, ROWS
 
@@ -50,6 +51,13 @@ def choose_winner(trials: Iterable[TrialRecord]) -> TrialRecord:
     return complete_trials(trials)[0]
 
 
+def best_zero_shot(trials: Iterable[TrialRecord]) -> TrialRecord | None:
+    """Return what gains are told against: the best of the baseline and of zero-shot's own search; none where no such
+    trial is complete.
+    """
+    return next((trial for trial in complete_trials(trials) if trial.role in ZERO_SHOT_ROLES), None)
+
+
 def best_of_each_kind(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     """Return the best complete trial of each method and model size, the winner first."""
     best: dict[tuple[str, str], TrialRecord] = {}
@@ -61,10 +69,11 @@ def best_of_each_kind(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
 def without_weights(trials: Iterable[TrialRecord], keep: int) -> list[TrialRecord]:
     """Return the ended trials whose weights nobody needs: all but the `keep` best, the first of them the winner.
 
-    The baseline's stay too. The order of what has ended never changes, so that more trials call none of them back.
+    The best zero-shot trial's stay too. The order of what has ended never changes, so that more trials call none of
+    them back.
     """
     complete = complete_trials(trials := tuple(trials))
-    kept = {trial.number for trial in (*complete[:keep], *(one for one in complete if one.role == "baseline"))}
+    kept = {trial.number for trial in (*complete[:keep], best_zero_shot(trials)) if trial is not None}
     return [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED", "FAIL") and trial.number not in kept]
 
 

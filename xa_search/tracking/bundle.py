@@ -6,7 +6,8 @@ pickle): it needs neither the corpus nor a network, and also reads words that th
 
 import json
 import shutil
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import isnan
@@ -21,6 +22,8 @@ from xa_search.corpora.text import SURROGATE, clean_label, is_utf8
 from xa_search.encoding.table import EncodedRow
 from xa_search.encoding.tokenisation import TokenisedWords, tokenise_running_text, tokenise_words
 from xa_search.errors import ModelError
+from xa_search.feedback.files import UNKNOWN_LANGUAGE
+from xa_search.feedback.judgements import Judgement, Parse
 from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder, load_tokenizer, tokenizer_fingerprint
 from xa_search.model.hub import quiet_transformers
@@ -157,12 +160,33 @@ class Bundle:
             for text, row in zip(texts, tokenised, strict=True)
         ]
 
-    def answer(self, values: Sequence[object], threshold: float = 0.0) -> list[dict[str, Any]]:
-        """Return the record of each text, and for a value that is none, or not UTF-8, a record that says `error`."""
+    def answer(
+        self, values: Sequence[object], threshold: float = 0.0, log: Callable[[list[Judgement]], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the record of each text, and for a value that is none, or not UTF-8, a record that says `error`.
+
+        `log` is handed what was said of each text that has words, to be judged.
+        """
         faults = [fault_of(value) for value in values]
         texts = [str(value) for value, fault in zip(values, faults, strict=True) if fault is None]
-        answers = iter(self.predict(texts))
+        parsed = self.predict(texts)
+        if log is not None:
+            log([self._to_judge(text, one) for text, one in zip(texts, parsed, strict=True) if one.words])
+        answers = iter(parsed)
         return [next(answers).record(threshold) if fault is None else {"error": fault} for fault in faults]
+
+    def _to_judge(self, text: str, parsed: ParsedUtterance) -> Judgement:
+        """Return a line that waits for a verdict: the text, what was said of it, and nothing of who asked, or when."""
+        has_slots = self.predictor.corpus.has_slots
+        return Judgement(
+            id=uuid.uuid4().hex,
+            lang=UNKNOWN_LANGUAGE,
+            text=text,
+            tokens=parsed.words,
+            predicted=Parse(intent=parsed.intent, slots=parsed.tags if has_slots else None),
+            part="all" if has_slots else "intent",
+            model=f"{self.provenance['search_id']}/{self.provenance['trial']}" if self.provenance else None,
+        )
 
     def parse_words(self, sentences: Sequence[Sequence[str]]) -> list[Prediction]:
         """Return the intent of each sentence, and a tag for each of its words as they are given."""

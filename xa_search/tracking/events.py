@@ -12,7 +12,7 @@ from typing import Any, Literal
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
 from xa_search.records.confirmation import confirmed_of
 from xa_search.search.failures import TRACEBACK
-from xa_search.training.registry import SELECTION_RULES, is_zero_shot, method_of
+from xa_search.training.registry import SELECTION_RULES, is_zero_shot, learns_from_target_labels
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 Param = float | int | str | bool | None
@@ -42,11 +42,12 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochLogged:
-    """A trial finished epoch `step`."""
+    """A trial finished epoch `step`. The tags are what it shows while it runs."""
 
     number: int
     step: int
     metrics: dict[str, float]
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ def trial_tags(search: Mapping[str, str], trial: Mapping[str, str]) -> dict[str,
 
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
-    zero_shot = "no" if method_of(trial.settings).target_rows else "yes"
+    zero_shot = "no" if learns_from_target_labels(trial.settings) else "yes"
     tags: dict[str, str] = {"role": trial.role, "state": "RUNNING", "zero_shot": zero_shot}
     if trial.role in ("confirmed", "fair_baseline"):
         tags["confirms"] = str(confirmed_of(trial.number)[0])
@@ -127,7 +128,13 @@ def trial_started(trial: TrialRecord) -> TrialStarted:
 
 def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
     """Return the event of a trial's epoch."""
-    return EpochLogged(number=number, step=report.epoch, metrics={**report.metrics, "selection_score": report.score})
+    metrics = {**report.metrics, "selection_score": report.score}
+    return EpochLogged(number=number, step=report.epoch, metrics=metrics, tags=floor_tag(report))
+
+
+def floor_tag(scored: EpochReport | TrialRecord) -> dict[str, str]:
+    """Return the tag that says whether a trial is at the floor; none where that is not known."""
+    return {} if scored.at_floor is None else {"at_floor": "yes" if scored.at_floor else "no"}
 
 
 def trial_ended(trial: TrialRecord) -> TrialEnded:
@@ -135,7 +142,7 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
 
     Only an end has metrics: those of the best epoch, told between two others, would be a false point of its curves.
     """
-    tags: dict[str, str] = {"state": trial.state}
+    tags: dict[str, str] = {"state": trial.state, **floor_tag(trial)}
     if trial.failure is not None:
         tags |= {"failure_class": trial.failure, "failure_text": trial.failure_text}
     if trial.failure_frame:

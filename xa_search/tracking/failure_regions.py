@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xa_search.records import FailureClass, TrialRecord, is_weight
+from xa_search.records.trial import ZERO_SHOT_ROLES
 from xa_search.search.failures import FAULTS_OF_THE_SETTINGS
 
 Value = float | int | str | bool
@@ -54,7 +55,7 @@ def _values(trials: Sequence[TrialRecord], name: str) -> tuple[Value, ...]:
 
 
 def _is_idle(trial: TrialRecord, name: str) -> bool:
-    return is_weight(name) and trial.role == "baseline"
+    return is_weight(name) and trial.role in ZERO_SHOT_ROLES
 
 
 def _span(values: tuple[Value, ...]) -> str:

@@ -34,7 +34,9 @@ STATES = {
 }
 ROLES = {
     "baseline": ("D", INK, "zero-shot baseline"),
+    "zero_shot": ("d", INK, "zero-shot's own search"),
     "published": ("s", PURPLE, "published recipe"),
+    "paper_values": ("s", PURPLE, "paper's values"),
 }
 
 

@@ -18,8 +18,9 @@ import torch
 from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.private_folders import private_folder
 from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
-from xa_search.records import SearchRecord, TrialJob
+from xa_search.records import SearchRecord, TrialJob, TrialSettings
 from xa_search.records.confirmation import confirmed_of
+from xa_search.records.feedback import PEOPLE, FeedbackSettings
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
 from xa_search.tracking.champion import Challenge, Verdict, champion_verdict, tries_against, verdict_tags
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
@@ -44,7 +45,7 @@ from xa_search.tracking.registry import (
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
 from xa_search.training.kept import KEPT, Evidence
-from xa_search.training.registry import is_zero_shot, selection_rule
+from xa_search.training.registry import is_zero_shot, learns_from_target_labels, selection_rule
 
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
@@ -111,7 +112,7 @@ def register_winner(
             reason = "its files were gone: uploaded and checked again; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
-        verdict = _move_aliases(uri, name, number, kept, record.at_floor)
+        verdict = _move_aliases(uri, name, number, kept, record)
         mark_checked(uri, name, number)
         version = find_version(uri, name, str(number))
     return Registration(version=version, is_new=mine is None, is_champion=verdict.moves, reason=verdict.reason)
@@ -164,11 +165,14 @@ def _is_of(version: RegisteredVersion, record: SearchRecord) -> bool:
     return known and (bool(record.study_id) or version.search_id == record.search_id)
 
 
-def _move_aliases(uri: str, name: str, number: int, kept: KeptScores, at_floor: str) -> Verdict:
+def _move_aliases(uri: str, name: str, number: int, kept: KeptScores, record: SearchRecord) -> Verdict:
     """Move the aliases that a checked version may have, and let it say why."""
     verdict, tags = _held_against_champion(uri, name, number, kept)
-    if at_floor:
-        verdict, tags = Verdict(moves=False, reason=at_floor), {**tags, VERDICT_TAG: at_floor}
+    settings, against = record.trial(record.winner).settings, record.at_floor
+    if isinstance(settings, FeedbackSettings) and settings.judged_by != PEOPLE:
+        against = against or f"its feedback was {settings.judged_by}: no person has judged it"
+    if against:
+        verdict, tags = Verdict(moves=False, reason=against), {**tags, VERDICT_TAG: against}
     set_tags(uri, name, number, tags)
     for alias in (CANDIDATE, CHAMPION) if verdict.moves else (CANDIDATE,):
         set_alias(uri, name, alias, number)
@@ -262,8 +266,11 @@ def _upload(winner: Winner, uri: str, version: int | None) -> int:
 def _origin(winner: Winner, score: float | None) -> dict[str, str]:
     """Return where a model comes from, as its bundle and its version say it."""
     record = winner.record
-    method = record.trial(record.winner).settings.method
+    settings = record.trial(record.winner).settings
+    method = settings.method
+    zero_shot = is_zero_shot(record.selection, [method]) and not learns_from_target_labels(settings)
     return {
+        **_lineage(settings),
         "search_id": record.search_id,
         **({"study_id": record.study_id} if record.study_id else {}),
         "trial": str(record.winner),
@@ -272,7 +279,7 @@ def _origin(winner: Winner, score: float | None) -> dict[str, str]:
         "corpus_fingerprint": winner.data,
         "method": method,
         "selection": record.selection,
-        "zero_shot": "yes" if is_zero_shot(record.selection, [method]) else "no",
+        "zero_shot": "yes" if zero_shot else "no",
         "selection_score": repr(score),
         "tokenizer_fingerprint": winner.job.encoder.tokenizer_fingerprint,
     }
@@ -286,6 +293,19 @@ def _confirms(record: SearchRecord) -> dict[str, str]:
         return {}
     trial, seed = confirmed_of(record.winner)
     return {"confirms": str(trial), "seed": str(seed)}
+
+
+def _lineage(settings: TrialSettings) -> dict[str, str]:
+    """Return what a model that learned from feedback went on from, and whose judgements it has seen."""
+    if not isinstance(settings, FeedbackSettings):
+        return {}
+    return {
+        "stage": "feedback",
+        "reference": settings.reference,
+        "arm": settings.arm,
+        "judged_by": settings.judged_by,
+        "sees": settings.supervision,
+    }
 
 
 def _own_scores(record: SearchRecord, job: TrialJob) -> tuple[float | None, dict[str, float]]:

@@ -116,7 +116,9 @@ class LanguageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One trial. `score` is the selection score of its best epoch in percent, none if it never reported."""
+    """One trial. `score` is the selection score of its best epoch in percent, none if it never reported; `at_floor`
+    says whether that is not above what takes no training, none where it is not known.
+    """
 
     number: int
     role: TrialRole
@@ -128,6 +130,7 @@ class TrialRow:
     seconds: float
     failure: FailureClass | None
     is_winner: bool
+    at_floor: bool | None = None
 
 
 def language_label(lang: str, *, unseen: bool) -> str:
@@ -175,6 +178,7 @@ def trial_rows(record: SearchRecord) -> tuple[TrialRow, ...]:
             seconds=trial.seconds,
             failure=trial.failure,
             is_winner=trial.number == record.winner,
+            at_floor=trial.at_floor,
         )
         for trial in sorted(record.trials, key=lambda trial: trial.number)
     )
@@ -264,7 +268,7 @@ def _baseline(record: SearchRecord) -> str:
     """Name the baseline, or say why there is none."""
     if record.no_baseline:
         return f"{record.no_baseline[:1].upper()}{record.no_baseline[1:]}."
-    return f"Baseline: trial {record.baseline} (zero-shot)."
+    return f"Baseline: trial {record.baseline} ({record.best_of_baselines or 'zero-shot'})."
 
 
 def _compared(record: SearchRecord) -> str:
@@ -353,13 +357,15 @@ def _or_none(score: float | None, shape: str) -> str:
 
 def _trial_cells(rows: Sequence[TrialRow]) -> tuple[list[str], list[list[str]]]:
     names = sorted({name for row in rows for name in row.params})
-    titles = ["trial", "role", "state", "score", "best epoch", "epochs run", "seconds", *names, "failure"]
+    floor = ["at floor"] if any(row.at_floor is not None for row in rows) else []
+    titles = ["trial", "role", "state", "score", *floor, "best epoch", "epochs run", "seconds", *names, "failure"]
     cells = [
         [
             f"{row.number}{' (winner)' if row.is_winner else ''}",
             row.role,
             row.state,
             "" if row.score is None else f"{row.score:.1f}",
+            *(["" if row.at_floor is None else "yes" if row.at_floor else "no"] if floor else []),
             "" if row.best_epoch is None else str(row.best_epoch),
             str(row.epochs),
             f"{row.seconds:.0f}",

@@ -229,10 +229,10 @@ class RunStore:
         for number, twins in find_twins(self._client, self._experiment, *self._search).items():
             own = self.runs.get(number, twins[0]).run_id
             for run in twins:
-                if run.run_id != own and run.is_untouched and not run.deleted:
-                    if not self._client.list_artifacts(run.run_id):
-                        self._client.delete_run(run.run_id)
-                        count += 1
+                is_twin = run.run_id != own and run.is_untouched and not run.deleted
+                if is_twin and not self._client.list_artifacts(run.run_id):
+                    self._client.delete_run(run.run_id)
+                    count += 1
         return count
 
     def create(self, trial: int | None, name: str, tags: dict[str, str], time: int) -> StoredRun:

@@ -114,7 +114,7 @@ class Writer:
         run = self._trial_run(event.number, state.tags, stamp, state)
         if event.step > last_step(run):
             step = {LAST_STEP_TAG: str(event.step)}
-            self.store.log(run, time=stamp, step=event.step, metrics=event.metrics, tags=step)
+            self.store.log(run, time=stamp, step=event.step, metrics=event.metrics, tags=event.tags | step)
             run.tags.update(step)
 
     def _log_last(self, run: StoredRun, event: TrialEnded, stamp: int, state: SpoolState) -> None:

@@ -38,10 +38,28 @@ def build_model(
     generator = torch.Generator().manual_seed(settings.seed if settings.head_seed is None else settings.head_seed)
     for head in (model.intent_head, model.slot_head):
         draw_head(head, generator)
+    _add_presence_head(model, corpus, settings)
+    return model, kept_ids
+
+
+def continue_model(
+    encoder_files: EncoderFiles, corpus: EncodedCorpus, settings: TrialSettings, token_ids: torch.Tensor, weights: Path
+) -> tuple[JointModel, torch.Tensor]:
+    """Return a finished trial's model, to learn on, with the embedding rows of `token_ids`; and the ids that were kept.
+
+    Rows that the trial did not have are those of the pretrained encoder.
+    """
+    model = restore_model(encoder_files, corpus, settings, weights)
+    kept_ids = trim_vocabulary(model.encoder, token_ids, [model.encoder.config.pad_token_id or 0])
+    _add_presence_head(model, corpus, settings)
+    return model, kept_ids
+
+
+def _add_presence_head(model: JointModel, corpus: EncodedCorpus, settings: TrialSettings) -> None:
+    """Give the model the head that a loss between pairs reads, if one does; only training needs it."""
     if any(PAIR_LOSSES[name].reads_slot_presence for name in pair_losses(settings)):
         types = len(slot_types_of(corpus.slot_tags))
         model.presence_head = SlotPresence(settings.max_tokens, len(corpus.slot_tags), types)
-    return model, kept_ids
 
 
 def save_checkpoint(model: JointModel, kept_ids: torch.Tensor, path: Path) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from xa_search.encoding.files import write_whole
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob, Utterance
+from xa_search.records.torn_files import tell_torn
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
 from xa_search.training.device import set_determinism, trial_device, trial_precision
@@ -156,10 +157,15 @@ def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict
     Weights that are gone are those of then.
     """
     path = job.directory / SCORES
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    of = known.get("of", {})
-    now = _of_what(weights, languages) if weights.exists() else {**of, "languages": list(languages)}
-    return dict(known["metrics"]) if known and of == now else None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        now = _of_what(weights, languages) if weights.exists() else {**known["of"], "languages": list(languages)}
+        return dict(known["metrics"]) if known["of"] == now else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        tell_torn(path, error, "the model is tested again")
+        return None
 
 
 def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]) -> dict[str, float]:

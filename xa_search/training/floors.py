@@ -2,19 +2,24 @@
 
 The most frequent intent: it is said of every utterance, and no slot. The frozen encoder: heads are fitted to what it
 gives before it learns anything (`probe`), with a strength that the source dev split chooses. A trial that
-is not above both has learned nothing that is worth its training: `SearchRecord.at_floor`.
+is not above both has learned nothing that is worth its training: `TrialRecord.at_floor`, while it runs, and of the
+winner `SearchRecord.at_floor`.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from xa_search.encoding.files import write_whole
+from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedRow, EncodedTable
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.encoder import load_encoder
 from xa_search.model.joint import JointModel
-from xa_search.records import OUTSIDE, EncodedCorpus, TrialJob
+from xa_search.records import FLOOR, OUTSIDE, EncodedCorpus, TrialJob
 from xa_search.training.data import (
     TaskRows,
     attended_padding,
@@ -26,12 +31,24 @@ from xa_search.training.data import (
 )
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import trial_device, trial_precision
+from xa_search.training.epoch_scores import epoch_metrics
 from xa_search.training.evaluation import Prediction, Predictor, labelled_metrics, mean_over_targets
 from xa_search.training.probe import begin_with, probed_heads
 from xa_search.training.registry import selection_rule
-from xa_search.training.trial import epoch_metrics
 
 MOST_FREQUENT, FROZEN = "the most frequent intent", "the frozen encoder"
+DECIDES_A_FLOOR = {
+    "model_size",
+    "embedding",
+    "max_tokens",
+    "padding",
+    "decoding",
+    "precision",
+    "validation_fraction",
+    "train_limit",
+    "dev_limit",
+}
+"""The settings that what takes no training depends on."""
 Predict = Callable[[Sequence[EncodedRow]], list[Prediction]]
 
 
@@ -46,6 +63,25 @@ class Floor:
     def score(self, selection: str, corpus: EncodedCorpus) -> float:
         """Return its selection score."""
         return selection_rule(selection).score(self.metrics, corpus)
+
+
+def known_floor(job: TrialJob) -> dict[str, float]:
+    """Return the selection score of the higher floor, as a metric of each epoch; nothing for a trial of no search.
+
+    The first trial that needs it measures it, and the search's folder keeps it for all others.
+    """
+    if job.search is None:
+        return {}
+    settings = job.settings.model_dump(mode="json", include=DECIDES_A_FLOOR)
+    decisive = [settings, job.selection, job.corpus.directory.name, job.corpus.targets, job.corpus.aligned]
+    key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+    path = job.search / f"floor-{key}.json"
+    job.search.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(path.with_suffix(".lock")):
+        if not path.exists():
+            score = max(floor.score(job.selection, job.corpus) for floor in measure_floors(job))
+            write_whole(path, lambda place: place.write_text(json.dumps({FLOOR: score}), encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def measure_floors(job: TrialJob) -> tuple[Floor, Floor]:

@@ -7,6 +7,7 @@ What is imported here is registered: one line each.
 from collections.abc import Iterable, Mapping
 
 from xa_search.records import TrialSettings, look_up, registered
+from xa_search.records.feedback import FeedbackSettings
 from xa_search.training.methods import ZERO_SHOT, ENGLISH_ONLY, XEROALIGN, CROSS_ALIGNER
 from xa_search.training.methods import TRANSLATE_TRAIN, TARGET, TARGET_ENGLISH
 from xa_search.training.methods import Method
@@ -40,6 +41,12 @@ def one_model_a_target(settings: TrialSettings) -> bool:
 def learn_from_target_labels(methods: Iterable[str]) -> bool:
     """Whether any of these methods learns from labelled target data."""
     return any(look_up(METHODS, "method", name).target_rows for name in methods)
+
+
+def learns_from_target_labels(settings: TrialSettings) -> bool:
+    """Whether a trial learns from labelled target data: by its method, or by verdicts on texts of a target."""
+    told = isinstance(settings, FeedbackSettings) and settings.supervision == "target_feedback"
+    return told or method_of(settings).target_rows
 
 
 def is_zero_shot(selection: str, methods: Iterable[str]) -> bool:

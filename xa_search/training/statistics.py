@@ -61,35 +61,31 @@ class Sample:
     weights: np.ndarray
 
 
-def interval(samples: Sequence[Sample], *, shares: bool = True) -> Interval:
+def interval(samples: Sequence[Sample], *, shares: bool = True, level: float = LEVEL) -> Interval:
     """Return the sum of the samples' values with its interval; samples are independent of each other.
+
+    Two one-sided tests at 5% each find a value within limits where its interval of the level 0.9 lies within them.
 
     With `shares` every numerator lies between 0 and its denominator. Raises ValueError without a seed.
     """
     value, middle, parts, seeds = _estimate(samples, shares=shares)
-    half = float(half_width(parts)) if sum(variance for variance, _ in parts) > 0 else 0.0
+    half = float(half_width(parts, level)) if sum(variance for variance, _ in parts) > 0 else 0.0
     return Interval(value=value, low=middle - half, high=middle + half, seeds=seeds)
 
 
 def lower_bound(samples: Sequence[Sample], level: float) -> float:
     """Return what the sum of the samples' values is above, but for this share of cases: the one-sided bound.
 
-    It is made as `interval` is, with one tail of `level` in place of two of 2.5% each. Raises ValueError without a
-    seed.
+    It is the lower end of the interval that leaves out this share on either side. Raises ValueError without a seed.
     """
-    _, middle, parts, _ = _estimate(samples, shares=True)
-    half = float(half_width(parts, 1 - level)) if sum(variance for variance, _ in parts) > 0 else 0.0
-    return middle - half
+    return interval(samples, level=1 - 2 * level).low
 
 
-def half_width(parts: Sequence[tuple[Any, int]], quantile: float = (1 + LEVEL) / 2) -> Any:
-    """Return how far a bound lies from the middle, of its variance's parts with their degrees of freedom; also arrays.
-
-    Without a quantile it is half the width of the two-sided interval.
-    """
+def half_width(parts: Sequence[tuple[Any, int]], level: float = LEVEL) -> Any:
+    """Return half the width of an interval, of its variance's parts with their degrees of freedom; also arrays."""
     squared = sum(variance for variance, _ in parts)
     freedom = squared / sum(variance / degrees for variance, degrees in parts if degrees > 0)
-    return student.ppf(quantile, freedom) * squared**0.5
+    return student.ppf((1 + level) / 2, freedom) * squared**0.5
 
 
 def share_interval(hits: np.ndarray) -> Interval:

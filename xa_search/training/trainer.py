@@ -1,6 +1,8 @@
 """What learns in a trial. In: a TrialJob. Out: its data, model and optimiser, ready to take steps."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch.optim import Optimizer
@@ -15,7 +17,7 @@ from xa_search.model.losses import LossWeights
 from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
 from xa_search.training.averaging import WeightAverage
-from xa_search.training.checkpoint import build_model
+from xa_search.training.checkpoint import build_model, continue_model
 from xa_search.training.data import (
     TrialData,
     attended_padding,
@@ -50,6 +52,14 @@ def learning_rate_schedule(optimizer: Optimizer, kind: str, warmup: float, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The weights that a trial goes on from, and the token ids that it reads beside those of its corpus."""
+
+    weights: Path
+    token_ids: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trainer:
     """The live parts of a running trial."""
 
@@ -67,6 +77,8 @@ class Trainer:
     """What is told of the heads that it begins with."""
     average: WeightAverage
     """The mean of the weights of the second half's epochs, where `kept_epoch` asks for it."""
+    further: Callable[[int], Mapping[str, torch.Tensor]] | None = None
+    """Adds the gradients of a further objective of the step with this number to the model's; returns its terms."""
 
     @property
     def model(self) -> JointModel:
@@ -76,14 +88,20 @@ class Trainer:
     def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
         """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
         losses = self.micro_batches.accumulate_gradients(step)
+        if self.further is not None:
+            more = self.further(self.schedule.last_epoch)
+            losses = replace(losses, total=losses.total + sum(more.values()), terms={**losses.terms, **more})
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.job.settings.clip_norm)
         self.optimizer.step()
         self.schedule.step()
         return losses, norm
 
 
-def build_trainer(job: TrialJob) -> Trainer:
-    """Load a trial's data and model. Sets this process's thread count, random state and choice of algorithms."""
+def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
+    """Load a trial's data and model. Sets this process's thread count, random state and choice of algorithms.
+
+    With a start the model is that of these weights, else the pretrained encoder with new heads.
+    """
     settings, device = job.settings, trial_device()
     method = method_of(settings)
     torch.set_num_threads(job.threads)
@@ -94,7 +112,11 @@ def build_trainer(job: TrialJob) -> Trainer:
         labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
     torch.manual_seed(settings.seed)
     data = load_trial_data(job.corpus, settings, labelled)
-    model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
+    if start is None:
+        model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
+    else:
+        token_ids = torch.cat([token_ids, start.token_ids])
+        model, kept_ids = continue_model(job.encoder, job.corpus, settings, token_ids, start.weights)
     if settings.decoding == "viterbi" and job.corpus.has_slots:
         tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
         model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
@@ -110,7 +132,7 @@ def build_trainer(job: TrialJob) -> Trainer:
         precision=trial_precision(job, device, model.encoder.config),
     )
     start_metrics = {}
-    if settings.heads == "probe":
+    if settings.heads == "probe" and start is None:
         dev = source_dev_rows(job.corpus, data.split, settings.dev_limit)
         heads = probed_heads(predictor, job.encoder, data.task_rows(method), dev, job.corpus.directory)
         start_metrics = begin_with(predictor, heads)

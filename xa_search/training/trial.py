@@ -11,7 +11,7 @@ A trial is a generator: whoever runs it (this process, a Ray worker) decides aft
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -21,23 +21,18 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from xa_search.encoding.table import EncodedRow
 from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.records.torn_files import take_torn
 from xa_search.training.averaging import counts_in_average
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
-from xa_search.training.data import HeldOutPairs, source_dev_rows, split_rows
+from xa_search.training.data import source_dev_rows
 from xa_search.training.dev_fit import fit_reading
 from xa_search.training.device import gpu_utilisation, take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
-from xa_search.training.evaluation import (
-    Prediction,
-    label_free_metrics,
-    labelled_metrics,
-    mean_over_targets,
-)
+from xa_search.training.epoch_scores import epoch_metrics
+from xa_search.training.floors import known_floor
 from xa_search.training.progress import (
     BEST_WEIGHTS,
     load_progress,
@@ -47,11 +42,12 @@ from xa_search.training.progress import (
     save_report,
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
-from xa_search.training.selection import GATE, ROWS
+from xa_search.training.selection import GATE
 from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
+BuildTrainer = Callable[[TrialJob], Trainer]
 SUMS = ("seconds", "train_steps", "oom_halvings")
 STEPS_BETWEEN_CHECKS = 10
 
@@ -118,19 +114,20 @@ def _joined(reports: Mapping[str, EpochReport], before: EpochReport | None) -> E
     )
 
 
-def train_trial(job: TrialJob) -> Iterator[EpochReport]:
+def train_trial(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[EpochReport]:
     """Train a trial's model, or its model for each target, for the settings' epochs.
 
+    `build` makes what learns; of a trial in several processes each makes the usual one.
     The weights of the best epoch under the selection rule, of the last one, or the mean of those of the second half's
     epochs are kept, for each model its own.
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
-    train = partial(train_in_processes, train=_train) if job.processes > 1 else _train
+    train = partial(train_in_processes, train=_train) if job.processes > 1 else partial(_train, build=build)
     return train_per_target(job, train) if one_model_a_target(job.settings) else train(job)
 
 
-def _train(job: TrialJob) -> Iterator[EpochReport]:
+def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[EpochReport]:
     """Train one model. Of several processes, each is here: all take steps, the first alone evaluates and reports."""
     # A worker trains many trials: what the last one left in reference cycles is freed before this one takes memory.
     gc.collect()
@@ -142,14 +139,15 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
         yield progress.report
         if progress.report.final:
             return
+    number, _ = own_part()
+    floor = known_floor(job) if number == 0 else {}
     with leader_first():
-        trainer = build_trainer(job)
+        trainer = build(job)
     watch = CollapseWatch(trainer)
     if progress is not None:
         restore_progress(trainer, progress)
         trainer.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
     take_leaders_weights(trainer.model)
-    number, _ = own_part()
     report = None if progress is None else progress.report
     for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
         start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
@@ -172,7 +170,7 @@ def _train(job: TrialJob) -> Iterator[EpochReport]:
             "cpu_seconds": time.process_time() - cpu,
         }
         begin = time.perf_counter()
-        yield replace(report, metrics=report.metrics | seconds, torn=take_torn())
+        yield replace(report, metrics=report.metrics | seconds | floor, torn=take_torn())
 
 
 def _average(trainer: Trainer, epoch: int) -> None:
@@ -262,28 +260,3 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
     said = predictor.read(dev, dev_logits)
     metrics = fitted | epoch_metrics(predictor.predict, trainer.data.selecting, job, (dev, said))
     return metrics | {"evaluate_seconds": time.perf_counter() - start}
-
-
-def epoch_metrics(
-    predict: Callable[[Sequence[EncodedRow]], list[Prediction]],
-    selecting: HeldOutPairs,
-    job: TrialJob,
-    dev: tuple[Sequence[EncodedRow], Sequence[Prediction]],
-) -> dict[str, float]:
-    """Score the held-out translations, and the source dev split with what is predicted there.
-
-    The targets' dev splits are scored only if the selection rule reads them.
-    """
-    corpus = job.corpus
-    metrics: dict[str, float] = {ROWS: float(len(selecting.rows))}
-    for lang in corpus.aligned:
-        sources, translations = selecting.read(lang)
-        metrics |= label_free_metrics(sources, predict(translations), lang, has_slots=corpus.has_slots)
-    metrics |= labelled_metrics(*dev, "dev", corpus.source, has_slots=corpus.has_slots)
-    targets_seen = corpus.targets if selection_rule(job.selection).reads_target_labels else ()
-    for lang in targets_seen:
-        rows = split_rows(corpus, "dev", lang, job.settings.dev_limit)
-        metrics |= labelled_metrics(rows, predict(rows), "dev", lang, has_slots=corpus.has_slots)
-    if targets_seen:
-        metrics |= mean_over_targets(metrics, "dev", targets_seen)
-    return metrics

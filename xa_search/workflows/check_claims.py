@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xa_search.claims.evidence import gather
+from xa_search.claims.feedback import feedback_rulings
 from xa_search.claims.statements import CLAIMS, Published
 from xa_search.claims.verdicts import Ruling, judge, write_claims
 from xa_search.search.history import SearchHistory
@@ -21,13 +22,17 @@ class CheckedClaims:
 
 
 def check_claims(searches: Sequence[SearchHistory], literature: Sequence[Published]) -> CheckedClaims:
-    """Rule on every claim by what the searches have measured."""
+    """Rule on every claim by what the searches have measured, and on our own by the feedback runs on them."""
     gathered = gather(searches)
     used = {(claim.compare.literature, claim.metric) for claim in CLAIMS}
     unused = sorted({one.system for one in literature if (one.system, one.metric) not in used})
     remarks = gathered.gaps + ((f"no claim is about {', '.join(unused)}",) if unused else ())
     return CheckedClaims(
-        rulings=tuple(judge(claim, gathered.evidence, literature) for claim in CLAIMS), remarks=remarks
+        rulings=(
+            *(judge(claim, gathered.evidence, literature) for claim in CLAIMS),
+            *feedback_rulings(searches),
+        ),
+        remarks=remarks,
     )
 
 

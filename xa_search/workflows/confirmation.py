@@ -28,7 +28,7 @@ from xa_search.records.confirmation import (
 from xa_search.records.search import trial_directory
 from xa_search.search.end_tasks import EndTasks
 from xa_search.search.history import SearchHistory
-from xa_search.search.winner import complete_trials
+from xa_search.search.winner import best_zero_shot, complete_trials, is_aligned
 from xa_search.tracking.registration import KeptScores
 from xa_search.training.comparisons import TrainedAgain, fair_settings, train_again
 from xa_search.training.final_test import Outcomes, outcome_columns, read_outcomes
@@ -43,6 +43,7 @@ from xa_search.workflows.trials import make_trial_job, trained_job
 
 RUN = "confirmed.json"
 ZERO_SHOT_TRIAL = "the zero-shot trial"
+FAIR = "the fair baseline"
 ITSELF = "the winner is the zero-shot trial itself"
 _RUN = TypeAdapter(TrialRecord)
 INTENTS, SLOTS = "intent accuracy", "slot F1"
@@ -93,13 +94,15 @@ def confirm_settings(
     wanted = plan.space.confirm
     assert wanted is not None
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + wanted.seeds))
-    best = _different(complete_trials(trials))[: wanted.top]
-    baseline = [trial for trial in complete_trials(trials) if trial.role == "baseline"][:1]
-    chosen = [*best, *(trial for trial in baseline if trial not in best)]
+    complete, baseline = complete_trials(trials), best_zero_shot(trials)
+    best = _different([trial for trial in complete if is_aligned(trial)] or complete)[: wanted.top]
+    chosen = [*best, *([] if baseline is None or baseline in best else [baseline])]
     names = ", ".join(str(trial.number) for trial in best)
     also = " and the zero-shot trial" if len(chosen) > len(best) else ""
     note(f"confirming trials {names}{also} with the fresh seeds {', '.join(map(str, seeds))}")
-    asked = [_Asked(plan, prepared, trial, seeds, tasks, fair=False) for trial in chosen]
+    named = {trial.number: f"trial {trial.number}" for trial in chosen}
+    named |= {} if baseline is None else {baseline.number: ZERO_SHOT_TRIAL}
+    asked = [_Asked(plan, prepared, trial, seeds, tasks, named[trial.number]) for trial in chosen]
     repeated = [one.repeated(note) for one in asked]
     whole = sorted((one for one in repeated if not one.failed), key=lambda one: -one.mean)
     if not whole:
@@ -108,16 +111,17 @@ def confirm_settings(
             "type the same command again, or leave `confirm` out of the space"
         )
     winner = next(trial for trial in chosen if trial.number == whole[0].trial)
-    fair_run = _Asked(plan, prepared, winner, seeds, tasks, fair=True) if fair_settings(winner.settings) else None
+    unaligned = fair_settings(winner.settings)
+    fair_run = None if unaligned is None else _Asked(plan, prepared, winner, seeds, tasks, FAIR)
     fair = None if fair_run is None else fair_run.repeated(note)
     runs = {run.number: run for one in (*asked, *filter(None, [fair_run])) for run in one.finished}
     middle = min(whole[0].numbers, key=lambda number: abs((runs[number].score or 0.0) - whole[0].mean))
     if not all_weights(trial_directory(plan.directory, middle)):  # somebody freed the space
         trial_directory(plan.directory, middle).joinpath(RUN).unlink()
-        again = _Asked(plan, prepared, winner, (confirmed_of(middle)[1],), tasks, fair=False)
+        again = _Asked(plan, prepared, winner, (confirmed_of(middle)[1],), tasks, named[winner.number])
         again.repeated(note)
         runs |= {run.number: run for run in again.finished}
-    zero_shot = next((one for one in repeated if baseline and one.trial == baseline[0].number), None)
+    zero_shot = next((one for one in repeated if baseline is not None and one.trial == baseline.number), None)
     others = [one for one in sorted(repeated, key=lambda one: -one.mean) if one not in (whole[0], zero_shot)]
     found = Confirmation(
         settings=(whole[0], *others),
@@ -134,9 +138,10 @@ class _Asked:
     """One trial's settings, asked to be trained with each fresh seed; what was trained before is known."""
 
     def __init__(
-        self, plan: Plan, prepared: Prepared, trial: TrialRecord, seeds: Sequence[int], tasks: EndTasks, *, fair: bool
+        self, plan: Plan, prepared: Prepared, trial: TrialRecord, seeds: Sequence[int], tasks: EndTasks, name: str
     ) -> None:
-        self._trial, self._fair = trial, fair
+        self._trial, self._name, self._fair = trial, name, name == FAIR
+        fair = self._fair
         self.finished: list[TrialRecord] = []
         self._waiting: dict[int, Callable[[], TrialRecord | str]] = {}
         for seed in seeds:
@@ -177,12 +182,6 @@ class _Asked:
             half=seeds_half_width(scores),
             failed=tuple(failed),
         )
-
-    @property
-    def _name(self) -> str:
-        if self._fair:
-            return "the fair baseline"
-        return "the zero-shot trial" if self._trial.role == "baseline" else f"trial {self._trial.number}"
 
 
 def _different(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -11,7 +11,7 @@ from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.records import Plan, TrialRecord, TrialSettings
 from xa_search.search.budgets import Reserved
-from xa_search.search.winner import best_of_each_kind
+from xa_search.search.winner import best_of_each_kind, best_zero_shot
 from xa_search.training.data import trial_split
 from xa_search.training.inspection import MOST_PAIRS
 from xa_search.training.registry import selection_rule
@@ -45,7 +45,8 @@ class EndTime:
         if not complete:
             return Reserved(before=self._before)
         kinds = best_of_each_kind(complete)
-        models = kinds + [trial for trial in complete if trial.role == "baseline" and trial not in kinds][:1]
+        zero_shot = best_zero_shot(complete)
+        models = kinds if zero_shot is None or zero_shot in kinds else [*kinds, zero_shot]
         rows = {trial.number: self._rows(trial.settings) for trial in models}
         each = [_seconds(trial, *rows[trial.number]) for trial in models]
         runs, tested_runs = _confirming(self._plan)

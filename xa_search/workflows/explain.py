@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xa_search.records import FailureClass, Parameter, TrialRecord
+from xa_search.records import FLOOR, FailureClass, Parameter, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.failures import TRACEBACK
 from xa_search.search.history import SearchHistory
@@ -50,6 +50,8 @@ def explain(search: SearchHistory, number: int) -> Explanation:
     """Explain a trial. Raises UsageError where it never began."""
     trial = search.trial(number)
     lines = [_ending(search, trial)]
+    if trial.at_floor:
+        lines.append(f"it is at the floor: what takes no training scores {_percent(trial.metrics[FLOOR])}")
     if trial.failure is not None:
         lines.append(f"[{trial.failure}] {MEANINGS[trial.failure]}")
     if trial.interruptions and trial.state != "PAUSED":

@@ -18,7 +18,7 @@ from xa_search.records import FairBaseline, Plan, SearchRecord, TrialRecord
 from xa_search.records.search import trial_directory
 from xa_search.search.end_tasks import EndTasks
 from xa_search.search.study import SearchStudy
-from xa_search.search.winner import best_of_each_kind, choose_winner
+from xa_search.search.winner import best_of_each_kind, best_zero_shot, choose_winner
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.champion import shown_over
 from xa_search.tracking.datasets import tests_read
@@ -148,7 +148,7 @@ def _conclude(end: EndOf, reporter: ProgressReporter) -> Conclusion:
         winner = confirmed.winner
     elif plan.space.soup:
         cooked = cook(plan, end.prepared, trials, winner, end.tasks, reporter.note)
-    baseline = next((trial for trial in trials if trial.role == "baseline" and trial.state == "COMPLETE"), None)
+    baseline = best_zero_shot(trials)
     compared = {trial.number: trial for trial in (winner, baseline) if trial is not None}
     others = _others_to_test(plan, trials, set(compared))
     _note_winner(winner, baseline, others, reporter)

@@ -18,6 +18,7 @@ from xa_search.records.search import RAY, trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.history import SearchHistory, read_search
 from xa_search.search.winner import without_weights
+from xa_search.tracking.copied_home import check_no_copy
 from xa_search.tracking.events import FileLogged, SearchStarted, search_tags
 from xa_search.tracking.reconcile import deleted_runs, end_abandoned_runs, reconcile, remove_for_good
 from xa_search.tracking.spool import SPOOL, Spool
@@ -40,7 +41,8 @@ class Synced:
 
 
 def sync_search(search: SearchHistory, uri: str) -> Synced:
-    """Give MLflow what it has not got of a search. Raises XaSearchError while another process runs it."""
+    """Give MLflow what it has not got of a search. Raises XaSearchError for one that runs, or is a copy."""
+    check_no_copy(search.directory, uri)
     with only_driver(search.directory):
         spool = Spool(search.directory / SPOOL)
         is_lost = not spool.read()

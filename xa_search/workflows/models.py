@@ -6,9 +6,11 @@ import shlex
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xa_search.feedback.files import log_answers
 from xa_search.tracking import registry
 from xa_search.tracking.address import is_server, tracking_uri, without_password
 from xa_search.tracking.bundle import Bundle, as_shown
@@ -27,12 +29,14 @@ def predict_texts(
     texts: Sequence[str],
     threshold: float = 0.0,
     note: Callable[[str], None] = lambda _: None,
+    log: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one, else its candidate.
 
-    An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
+    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
     """
-    answers = named_bundle(home, model, note).answer(texts, threshold)
+    logged = None if log is None else partial(log_answers, log)
+    answers = named_bundle(home, model, note).answer(texts, threshold, logged)
     return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
 
 

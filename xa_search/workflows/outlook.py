@@ -1,4 +1,5 @@
-"""How long a planned search takes. In: a Plan. Out: lines with its hours, by how many trials run at a time.
+"""How long a planned search takes. In: a Plan. Out: lines with its hours, by how many trials run at a time, and what is
+not for so many steps.
 
 Nothing is written and nothing downloaded for it: steps are timed with random weights, on texts that are here already.
 """
@@ -28,6 +29,7 @@ def plan_outlook(plan: Plan, cluster: Path | None = None) -> list[str]:
             found = open_plan_corpus(plan.model_copy(update={"home": scratch}))
             check = check_corpus(found, ("train", "dev"))
             terms = GpuTerms(cluster=None if cluster is None else cluster_gpus(cluster), steps={}, price=None)
-            return width_lines(forecast_search(plan, found, check, terms, plan.home, scratch))
+            outlook = forecast_search(plan, found, check, terms, plan.home, scratch)
+            return [*width_lines(outlook), *filter(None, [outlook.paper_values])]
     except XaSearchError as error:
         return [f"hours: not forecast: {error}"]

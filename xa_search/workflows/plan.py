@@ -13,6 +13,7 @@ from xa_search.corpora import CATALOGUE
 from xa_search.errors import UsageError
 from xa_search.model.registry import DISTANCES, PAIR_LOSSES
 from xa_search.records import Plan, TrialSettings, Vocabulary
+from xa_search.search.conditions import zero_shot_choices
 from xa_search.search.registry import SCHEDULERS
 from xa_search.training.registry import METHODS, SELECTION_RULES
 
@@ -39,7 +40,14 @@ def make_plan(space: str, changes: tuple[str, ...] = (), **options: Any) -> Plan
 
     Raises UsageError with one line a fault.
     """
-    return read_plan(space, changes, registered_names(), **options)
+    plan = read_plan(space, changes, registered_names(), **options)
+    asked, different = plan.space.baseline_trials, zero_shot_choices(plan.space)
+    if asked > different:
+        raise UsageError(
+            f"{plan.name}: baseline.trials: {asked} are more than the {different:g} different zero-shot trials that "
+            f"params allow; write {different:g}, or let params search more that zero-shot reads, as learning_rate"
+        )
+    return plan
 
 
 def checked_settings(plan: Plan, params: dict[str, Any]) -> TrialSettings:

@@ -211,9 +211,11 @@ def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: RehearsalS
                 raise XaSearchError(f"trial {trial.number} reported the epochs {again} after {len(trial.scores)}")
             said.append(f"trial {trial.number} resumed with epoch {len(trial.scores) + 1}")
         lost = [trial for trial in search.trials if trial.state not in ("COMPLETE", "PRUNED")]
-        if lost or search.ended != plan.space.trials:
+        if lost or search.ended != plan.space.all_trials:
             states = ", ".join(f"trial {trial.number} {trial.state} {trial.failure_text}".strip() for trial in lost)
-            raise XaSearchError(f"{search.ended} of {plan.space.trials} trials ended well: {states or 'some are lost'}")
+            raise XaSearchError(
+                f"{search.ended} of {plan.space.all_trials} trials ended well: {states or 'some are lost'}"
+            )
         said.append(f"all {search.ended} trials ended")
     with steps.step("early stopping") as said:
         stopped = [(trial.number, trial.stopped_at) for trial in search.trials if trial.stopped_at is not None]

@@ -6,7 +6,7 @@ prepare -> open the study -> run the trials -> choose the winner -> test -> regi
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,20 @@ from typing import Any
 
 from xa_search.corpora.checks import CorpusCheck, check_as_markdown
 from xa_search.encoding.private_folders import abandoned_folders, remove_abandoned
-from xa_search.errors import StoppedEarly
+from xa_search.errors import StoppedEarly, XaSearchError
 from xa_search.model.encoder import load_encoder_config
 from xa_search.records import EpochReport, Plan, SearchCost, SearchRecord, TrialJob, TrialRecord, TrialSettings
 from xa_search.records.search import trial_directory
 from xa_search.records.torn_files import take_torn
 from xa_search.search.driver import only_driver
 from xa_search.search.end_tasks import TasksHere, TasksOnRay
+from xa_search.search.full_disk import is_disk_full, told_full_disk
 from xa_search.search.history import changed_code, check_resumable, check_same_search
 from xa_search.search.memory_profile import MemoryProfile
 from xa_search.search.runner import run_trials
 from xa_search.search.study import SearchStudy, open_study, read_notes
 from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.copied_home import check_no_copy, place_of
 from xa_search.tracking.datasets import splits_read
 from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded, SearchStarted, cost_logged, search_tags
 from xa_search.tracking.reconcile import reconcile
@@ -84,7 +86,7 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
         study = open_study(plan, identity_of(prepared))
         spool = Spool(plan.directory / SPOOL)
         tracker = Tracker(spool, tracking_uri(plan.home), plan.search_id, study.study_id)
-        with _mark_end(tracker):
+        with _mark_end(tracker, plan.directory):
             _begin(plan, prepared, study, tracker, reporter, meter)
             _tell_torn(reporter)
             budget, record, registrations = _search(plan, prepared, study, tracker, reporter, meter)
@@ -127,7 +129,8 @@ def _search(
 def _prepare(plan: Plan, reporter: ProgressReporter) -> Prepared:
     """Check and prepare all that the trials read. Raises XaSearchError when it is another search's."""
     check_resumable(plan)
-    to_come = max(0, plan.space.trials - read_notes(plan.directory).get("ended", 0))
+    check_no_copy(plan.directory, tracking_uri(plan.home))
+    to_come = max(0, plan.space.all_trials - read_notes(plan.directory).get("ended", 0))
     sizes = plan.space.model_sizes
     uri = tracking_uri(plan.home)
     checked = check_search(plan, sizes, reporter.note, reporter.download, to_come, reporter.reading, uri=uri)
@@ -156,6 +159,7 @@ def _begin(
         for left in abandoned_folders():
             remove_abandoned(left)
             reporter.note(f"removed {left.path}: {left.owner}, was killed and left it")
+        study.note_place(place_of(plan.directory))
         study.keep("cpus_per_trial", plan.space.cpus_per_trial)
         study.keep("folders", folders_read(plan.home, _folders(prepared)))
         reconcile(tracker, study.trials(), partial(trial_directory, plan.directory))
@@ -172,15 +176,20 @@ def _tell_torn(reporter: ProgressReporter) -> None:
 
 
 @contextmanager
-def _mark_end(tracker: Tracker) -> Iterator[None]:
+def _mark_end(tracker: Tracker, directory: Path) -> Iterator[None]:
     """Tell MLflow of a search that is stopped or fails before its end."""
     try:
         yield
     except (StoppedEarly, KeyboardInterrupt):
-        tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
+        with suppress(XaSearchError):  # a spool that cannot be written
+            tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
         raise
-    except Exception:
-        tracker.record(SearchEnded(status="FAILED"))
+    except Exception as error:
+        full = is_disk_full(error, directory)
+        with suppress(XaSearchError):
+            tracker.record(SearchEnded(status="KILLED" if full else "FAILED"))
+        if full:
+            raise StoppedEarly(f"{told_full_disk(directory)}, then type the same command again ({error})") from error
         raise
 
 
