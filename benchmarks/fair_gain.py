@@ -28,6 +28,7 @@ from seeds import evidence_of
 
 from xa_search.claims.comparing import CorpusTests, difference
 from xa_search.claims.statements import Comparison, System
+from xa_search.encoding.store import encode_split
 from xa_search.records import EpochReport, Plan, TrialJob
 from xa_search.training.comparisons import score_floors
 from xa_search.training.final_test import Outcomes, read_outcomes
@@ -168,8 +169,6 @@ def run_cell(ground: Ground, params: Params) -> dict[str, Any]:
 
 def score_trial_splits(ground: Ground, job: TrialJob) -> None:
     """Encode the test splits, as the test of a trial would."""
-    from xa_search.encoding.store import encode_split
-
     tokenizer = ground.prepared.tokenizers[job.encoder.tokenizer_fingerprint]
     languages = ground.plan.space.tested_languages
     encode_split(job.corpus, ground.prepared.corpus, tokenizer, ground.plan.max_tokens, "test", languages)

@@ -3,10 +3,11 @@
     python benchmarks/feedback.py mtop-part --data mtop-part.zip --home HOME --counts 300 --seeds 1 2 3 \
         --out benchmarks/results/feedback_mtop.json
 
-Two references, trained once: zero_shot and xeroalign, the small encoder. Each learns on from N judgements of a pool that
-trained nothing, in the arms of `xa_search/feedback/arms.py`, with the same steps. The learning rate and beta are chosen
-once, on the English arm of the aligned reference, by the mean of label_free and source_dev. Every finished cell is kept
-in the home, so that the same command goes on; `--cost` prints what is left to do and takes one training to time it.
+Two references, trained once: zero_shot and xeroalign, the small encoder. Each learns on from N judgements of a pool
+that trained nothing, in the arms of `xa_search/feedback/arms.py`, with the same steps. The learning rate and beta are
+chosen once, on the English arm of the aligned reference, by the mean of label_free and source_dev. Every finished
+cell is kept in the home, so that the same command goes on; `--cost` prints what is left to do and takes one training
+to time it.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from xa_search.feedback.judgements import Source
 from xa_search.feedback.stage import train_on_feedback
 from xa_search.records import Plan, TrialSettings
 from xa_search.records.feedback import Arm, FeedbackJob
-from xa_search.records.search import trial_directory
 from xa_search.training.final_test import keep_outcomes, read_outcomes, score_language, trained_predictor
 from xa_search.training.selection import LABEL_FREE, SOURCE_DEV
 from xa_search.training.trial import best_weights, train_trial

@@ -1,5 +1,4 @@
-"""The same question with the encoder frozen: only the heads learn from feedback. In: references of feedback.py. Out: the
-answer table.
+"""The same question with the encoder frozen: the heads alone learn. In: references of feedback.py. Out: answer tables.
 
     python benchmarks/feedback_frozen.py mtop-part --data mtop-part.zip --home HOME --counts 100 300 \
         --seeds 1 2 3 4 5 --out benchmarks/results/feedback_frozen_mtop.json
@@ -48,7 +47,7 @@ TUNING_SEED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the encoder makes of rows: sentences [R, H], words [S, H] row after row, and where each row's words begin."""
+    """What the encoder makes of rows: sentences [R, H], words [S, H], and where the words of each row begin."""
 
     rows: list[EncodedRow]
     sentences: torch.Tensor
@@ -172,9 +171,10 @@ def learn(bench: Bench, simulation: Simulation, settings: FeedbackSettings) -> H
         words=torch.cat([bench.seen[f"pool {lang}"].words for lang in pool.judged]),
         starts=_joined([bench.seen[f"pool {lang}"].starts for lang in pool.judged]),
     )
-    place_of = {(lang, row.id): at for at, (lang, row) in enumerate(
-        (lang, row) for lang in pool.judged for row in bench.seen[f"pool {lang}"].rows
-    )}
+    place_of = {
+        (lang, row.id): at
+        for at, (lang, row) in enumerate((lang, row) for lang in pool.judged for row in bench.seen[f"pool {lang}"].rows)
+    }
     places = [place_of[one.lang, one.source_id or ""] for one in judgements]
     lessons = [lesson_of(one, seen.rows[at], at) for one, at in zip(judgements, places, strict=True)]
     with torch.no_grad():
@@ -306,7 +306,10 @@ def main() -> None:
         for count in options.counts:
             simulation = replace(usual, count=count)
             runs = {
-                arm: {seed: cell(bench, simulation, settings_of(arm, seed, rate, beta, options.loss)) for seed in options.seeds}
+                arm: {
+                    seed: cell(bench, simulation, settings_of(arm, seed, rate, beta, options.loss))
+                    for seed in options.seeds
+                }
                 for arm in ARMS
             }
             title = f"{work.name}, {method}, encoder frozen, {options.loss}: {simulation}"

@@ -5,13 +5,15 @@
         --set fixed.validation_fraction=0.33 --set fixed.batch_size=8 --set fixed.dev_limit=60
 
 Every parameter is drawn uniformly from its range (in the logarithm where the space says so), every trial runs to its
-end. Trials that are in the file already are not run again.
+end, and is scored within its epochs too where the space's scheduler has rungs in steps
+(--set 'scheduler={asha: {grace_steps: 9, reduction: 2}}'). Trials that are in the file already are not run again.
 """
 
 import argparse
 import json
 import multiprocessing
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import numpy as np
 
 from xa_search.errors import NonFiniteError
 from xa_search.records import Plan
+from xa_search.search.registry import chosen_rule
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.trials import make_trial_job
@@ -52,20 +55,27 @@ def record_curve(work: tuple[Plan, int]) -> dict[str, Any]:
     plan, number = work
     prepared = prepared_for(plan.model_dump_json())
     params = random_params(plan, number)
+    rule = chosen_rule(plan.space.scheduler)
     job = make_trial_job(plan, prepared, plan.trial_settings(params), f"curve-{number}")
+    job = replace(job, rungs=() if rule is None else rule.step_rungs)
     start = time.perf_counter()
-    scores, steps, parts = [], 0.0, {"train_seconds": 0.0, "evaluate_seconds": 0.0}
+    scores, rungs, steps, parts = [], dict[int, float](), 0.0, {"train_seconds": 0.0, "evaluate_seconds": 0.0}
     try:
         for report in train_trial(job):
-            scores.append(round(report.score, 5))
-            steps = report.metrics["train_steps"]
+            steps += report.metrics["train_steps"]
+            if report.whole:
+                scores.append(round(report.score, 5))
+            if report.rung is not None:
+                rungs[report.rung] = round(report.score, 5)
             parts = {name: value + report.metrics[name] for name, value in parts.items()}
     except NonFiniteError:
         pass
     for path in job.directory.glob("*"):
         path.unlink()
     seconds = {name: round(value, 3) for name, value in (parts | {"seconds": time.perf_counter() - start}).items()}
-    return {"number": number, "params": params, "steps_an_epoch": steps, "scores": scores, **seconds}
+    an_epoch = steps / len(scores) if scores else 0.0
+    told = {"steps_an_epoch": an_epoch, "scores": scores} | ({"rungs": rungs} if rungs else {})
+    return {"number": number, "params": params, **told, **seconds}
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,17 @@ from xa_search.search.trial_events import TrialEvent
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One recorded trial; fewer scores than the others have mean that its loss was no longer finite."""
+    """One recorded trial; fewer scores than the others have mean that its loss was no longer finite.
+
+    `rung_scores` are those by steps, of trials that were recorded with rungs in steps; a replay asks for `rungs`.
+    """
 
     params: Proposal
     steps_an_epoch: float
     scores: tuple[float, ...]
     seconds: float
+    rung_scores: Mapping[int, float] = field(default_factory=dict)
+    rungs: tuple[int, ...] = ()
 
     @property
     def steps(self) -> float:
@@ -67,7 +72,14 @@ def read_pool(path: Path, space: SearchSpace) -> Pool:
         raise DataError(f"{path}: holds no learning curves; record some with benchmarks/learning_curves.py")
     most = max(row["steps_an_epoch"] for row in rows)
     curves = tuple(
-        Curve(row["params"], row["steps_an_epoch"] or most, tuple(row["scores"]), row["seconds"]) for row in rows
+        Curve(
+            row["params"],
+            row["steps_an_epoch"] or most,
+            tuple(row["scores"]),
+            row["seconds"],
+            {int(step): score for step, score in row.get("rungs", {}).items()},
+        )
+        for row in rows
     )
     epochs = max(len(curve.scores) for curve in curves)
     space = space.model_copy(update={"trials": len(curves), "fixed": {**space.fixed, "epochs": epochs}})
@@ -89,17 +101,47 @@ def point_of(space: SearchSpace, params: Proposal) -> np.ndarray:
     return np.array(place)
 
 
-def events_of(curve: Curve, epochs: int) -> Iterator[TrialEvent]:
-    """Tell what a recorded trial told while it trained."""
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a trial trained between two reports, in steps, and what it told in the end."""
+
+    steps: float
+    event: TrialEvent
+
+
+def segments_of(curve: Curve, epochs: int) -> Iterator[Segment]:
+    """Tell what a recorded trial told while it trained, at the rungs that it was recorded at among those asked for.
+
+    Raises DataError for a rung within its epochs that it was not recorded at.
+    """
+    steps_before = 0.0
     for epoch, score in enumerate(curve.scores, start=1):
+        end = epoch * curve.steps_an_epoch
+        for rung in (rung for rung in curve.rungs if steps_before < rung < end):
+            if rung not in curve.rung_scores:
+                raise DataError(f"no score after {rung} steps was recorded; record curves with rungs there")
+            best = max(curve.scores[: epoch - 1], default=curve.rung_scores[rung])
+            yield _segment(rung - steps_before, curve, epoch, curve.rung_scores[rung], best, rung=rung)
+            steps_before = rung
         best = max(curve.scores[:epoch])
-        report = EpochReport(
-            epoch=epoch,
-            score=score,
-            best_score=best,
-            best_epoch=curve.scores.index(best) + 1,
-            final=epoch == epochs,
-            metrics={},
-        )
-        yield TrialEvent(seconds=0.0, report=report)
-    yield TrialEvent(seconds=0.0, failure=failure_of(NonFiniteError("the loss")))
+        rung_here = int(end) if end in curve.rungs else None
+        yield _segment(end - steps_before, curve, epoch, score, best, rung=rung_here, whole=True, final=epoch == epochs)
+        steps_before = end
+    yield Segment(curve.steps_an_epoch, TrialEvent(seconds=0.0, failure=failure_of(NonFiniteError("the loss"))))
+
+
+def _segment(
+    steps: float, curve: Curve, epoch: int, score: float, best: float, *, rung: int | None, **ends: bool
+) -> Segment:
+    whole, final = ends.get("whole", False), ends.get("final", False)
+    report = EpochReport(
+        epoch=epoch,
+        score=score,
+        best_score=best,
+        best_epoch=curve.scores.index(best) + 1 if best in curve.scores[:epoch] else 0,
+        final=final,
+        metrics={},
+        rung=rung,
+        whole=whole,
+    )
+    return Segment(steps, TrialEvent(seconds=0.0, report=report))

@@ -9,7 +9,7 @@ The two fixed recipes are no part of it.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, cast
@@ -19,13 +19,12 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
-from recorded_trials import Curve, Pool, events_of, point_of
+from recorded_trials import Curve, Pool, Segment, point_of, segments_of
 
 from xa_search.records import Asha, EpochReport, Plan, Scheduler, TrialRecord, TrialRole
 from xa_search.search.controller import SearchController
 from xa_search.search.sampler import MOST_RANDOM_TRIALS
 from xa_search.search.study import SearchStudy
-from xa_search.search.trial_events import TrialEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class Running:
     """A trial that a worker replays."""
 
     number: int
-    steps_an_epoch: float
-    events: Iterator[TrialEvent]
+    segments: Iterator[Segment]
+    trains: Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class Ledger:
         self.trials += 1
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
-        """Do nothing: an epoch counts when it begins."""
+        """Do nothing: what is trained up to a report counts when it begins."""
 
     def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
         """Do nothing."""
@@ -200,13 +199,15 @@ def replay_whole(pool: Pool, search: Search, width: int, seed: int, enough: floa
         math.isinf(enough) or ledger.best < min(enough, study.best_to_come([one.number for one in running.values()]))
     ):
         ledger.clock, worker = heappop(turns)
-        if worker in running and not controller.handle_event(running[worker].number, next(running[worker].events)):
-            del running[worker]
-        if worker not in running and (taken := controller.next_trial()) is not None:
-            record, curve = taken[0], cast(Curve, taken[1])
-            controller.started(record.number)
-            running[worker] = Running(record.number, curve.steps_an_epoch, events_of(curve, pool.epochs))
         if worker in running:
-            ledger.steps += running[worker].steps_an_epoch
-            heappush(turns, (ledger.clock + running[worker].steps_an_epoch, worker))
+            one = running.pop(worker)
+            if controller.handle_event(one.number, one.trains.event):
+                running[worker] = replace(one, trains=next(one.segments))
+        if worker not in running and (taken := controller.next_trial()) is not None:
+            record, segments = taken[0], segments_of(cast(Curve, taken[1]), pool.epochs)
+            controller.started(record.number)
+            running[worker] = Running(record.number, segments, next(segments))
+        if worker in running:
+            ledger.steps += running[worker].trains.steps
+            heappush(turns, (ledger.clock + running[worker].trains.steps, worker))
     return Replayed(tuple(ledger.found), ledger.clock, ledger.trials, study.proposed_by_tpe)

@@ -77,14 +77,27 @@ def row_of(costs: np.ndarray, reference: np.ndarray, step_seconds: float) -> dic
     }
 
 
-def compare(pool: Pool, replays: int) -> list[dict[str, Any]]:
+def searches_of(grace_steps: int | None) -> tuple[Search, ...]:
+    """Return what is compared; with curves that were recorded with rungs in steps, also searches that use them."""
+    if grace_steps is None:
+        return SEARCHES
+    early = Asha(grace_steps=grace_steps, reduction=3)
+    in_steps = f"ASHA from step {grace_steps}"
+    return (
+        *SEARCHES,
+        Search(f"random, {in_steps}", at_random=True, asha=early),
+        Search(f"TPE, {in_steps}", at_random=False, asha=early),
+    )
+
+
+def compare(pool: Pool, replays: int, searches: tuple[Search, ...] = SEARCHES) -> list[dict[str, Any]]:
     """Replay each search with the seeds 0, 1, ... and return one row a width, share and search."""
     rows = []
     step_seconds = float(np.median([curve.seconds / curve.steps for curve in pool.complete]))
     for width in WIDTHS:
         found = {
             search.name: [replay(pool, search, width, seed, SHARES[-1] * pool.best) for seed in range(replays)]
-            for search in SEARCHES
+            for search in searches
         }
         for share in SHARES:
             costs = {name: np.array([cost_of(one, share * pool.best) for one in of]) for name, of in found.items()}
@@ -137,7 +150,7 @@ def run_replays(options: argparse.Namespace) -> None:
         "versions": {name: version(name) for name in ("torch", "optuna", "ray")},
         "curves": describe(pool),
         "seeds": [0, options.replays - 1],
-        "rows": compare(pool, options.replays),
+        "rows": compare(pool, options.replays, searches_of(options.grace_steps)),
     }
     write_json(options.out, without_infinity(result))
     print_table(result["rows"])
@@ -171,6 +184,7 @@ def main() -> None:
     command.add_argument("curves", type=Path)
     command.add_argument("--space", default="mtod-small")
     command.add_argument("--replays", type=int, default=300)
+    command.add_argument("--grace-steps", type=int, help="of curves that were recorded with rungs there")
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run=run_replays)
     options = parser.parse_args()

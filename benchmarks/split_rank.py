@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,10 +27,11 @@ from machine import describe_machine
 from results_file import command_line, write_json
 
 from xa_search.encoding.held_out import HeldOutSplit
+from xa_search.encoding.store import held_out_split as clean_split
 from xa_search.encoding.store import table_path
 from xa_search.encoding.table import EncodedTable
 from xa_search.errors import XaSearchError
-from xa_search.records import EncodedCorpus, TrialJob
+from xa_search.records import EncodedCorpus, Plan, TrialJob
 from xa_search.training import data as trial_data
 from xa_search.training.data import HeldOutPairs, held_out_pairs, source_dev_rows, trial_split
 from xa_search.training.epoch_scores import epoch_metrics
@@ -41,8 +43,6 @@ from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import Prepared, prepare_search
 from xa_search.workflows.trials import make_trial_job, score_trial_on_test
 
-clean_split = trial_data.held_out_split
-
 
 def leaky_rows(corpus: EncodedCorpus, split: HeldOutSplit) -> np.ndarray:
     """Return the training rows that 0.1.0 would have held out."""
@@ -52,9 +52,11 @@ def leaky_rows(corpus: EncodedCorpus, split: HeldOutSplit) -> np.ndarray:
     return found
 
 
-def without_both(corpus: EncodedCorpus, *limits: Any) -> HeldOutSplit:
+def without_both(
+    corpus: EncodedCorpus, train_limit: int | None, dev_limit: int | None, validation_fraction: float
+) -> HeldOutSplit:
     """Hold out what is held out now, and let the rows that 0.1.0 held out train no more, either."""
-    split = clean_split(corpus, *limits)
+    split = clean_split(corpus, train_limit, dev_limit, validation_fraction)
     return replace(split, train=np.setdiff1d(split.train, leaky_rows(corpus, split)))
 
 
@@ -66,7 +68,7 @@ def leaky_pairs(job: TrialJob) -> HeldOutPairs:
     return held_out_pairs(corpus, own)[0]
 
 
-def run_trial(job: TrialJob, plan: Any, prepared: Prepared) -> dict[str, Any]:
+def run_trial(job: TrialJob, plan: Plan, prepared: Prepared) -> dict[str, Any]:
     """Train a trial; return its scores by both splits and on the test splits of the targets."""
     list(train_trial(job))
     predictor = trained_predictor(job, best_weights(job.directory))
@@ -75,7 +77,7 @@ def run_trial(job: TrialJob, plan: Any, prepared: Prepared) -> dict[str, Any]:
     said = predictor.predict(dev)
     rule = selection_rule("label_free")
     scores = {
-        name: rule.score(epoch_metrics(predictor.predict, pairs, job, (dev, said)), job.corpus)
+        name: rule.score(epoch_metrics(lambda _: predictor.predict, pairs, job, (dev, said)), job.corpus)
         for name, pairs in (("clean", held_out_pairs(job.corpus, split)[0]), ("leaky", leaky_pairs(job)))
     }
     tested = score_trial_on_test(plan, prepared, job)
@@ -111,7 +113,6 @@ def main() -> None:
     changes = ("fixed.kept_epoch=last", "fixed.heads=probe", *options.set)
     plan = make_plan(options.space, changes, home=options.home.absolute(), data=data)
     prepared = prepare_search(plan, plan.space.model_sizes, lambda _: None)
-    trial_data.held_out_split = without_both
     lines = options.out.with_suffix(".jsonl")
     trials = [json.loads(line) for line in lines.read_text("utf-8").splitlines()] if lines.exists() else []
     each = fmean(trial["cpu_seconds"] for trial in trials) if trials else 60.0
@@ -125,7 +126,8 @@ def main() -> None:
         params, begin = random_params(plan, number), time.process_time()
         job = make_trial_job(plan, prepared, plan.trial_settings(params), f"rank-{number}")
         try:
-            trial = {"params": params, **run_trial(job, plan, prepared)}
+            with patch.object(trial_data, "held_out_split", without_both):
+                trial = {"params": params, **run_trial(job, plan, prepared)}
         except XaSearchError as error:
             trial = {"params": params, "failed": str(error)}
         trials.append({**trial, "cpu_seconds": round(time.process_time() - begin, 1)})

@@ -21,6 +21,7 @@ from xa_search.tracking.spool import Spool
 from xa_search.tracking.tracker import Tracker
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.data import TrialData, split_rows
+from xa_search.training.epoch import EpochTotals
 from xa_search.training.evaluation import labelled_metrics
 from xa_search.training.objective import compute_losses
 from xa_search.training.progress import save_progress
@@ -84,7 +85,7 @@ def _time_epoch_end(
     save_checkpoint(trainer.model, trainer.kept_ids, best_weights(folder))
     times.append(clock(trainer.predictor.device))
     report = EpochReport(epoch=1, score=0.5, best_score=0.5, best_epoch=1, final=False, metrics=metrics)
-    save_progress(replace(trainer, job=job), report)
+    save_progress(replace(trainer, job=job), report, EpochTotals())
     times.append(clock(trainer.predictor.device))
     for part, (start, end) in zip(("evaluate", "save_weights", "save_progress"), pairwise(times), strict=True):
         seconds[part].append(end - start)

@@ -41,7 +41,7 @@ def measure_side_by_side(plan: Plan, jobs: dict[str, TrialJob], options: argpars
     """Train all arms in alternation in this process; then take our step and our epoch apart."""
     learners = {arm: build_arm(arm, job, options.pad_length) for arm, job in jobs.items()}
     for trainer in learners.values():
-        warm_up = WARM_UP_STEPS * trainer.job.settings.batch_size
+        warm_up = options.warm_up * trainer.job.settings.batch_size
         train(trainer, draw_rows(trainer.data, warm_up, options.seed, 0), 0)
     rounds = [measure_round(learners, options, turn) for turn in range(1, options.rounds + 1)]
     found = {
@@ -126,7 +126,8 @@ def measure_all(options: argparse.Namespace) -> None:
             entry = {"size": size, "precision": precision, **measure_side_by_side(plan, jobs, options)}
             gc.collect()  # reference cycles still hold the learners
             # After them, so that the trimmed encoder is on disk: only the first trial of a search writes it.
-            entry["memory"] = {arm: measure_memory(arm, job, options.pad_length) for arm, job in jobs.items()}
+            if not options.no_memory:
+                entry["memory"] = {arm: measure_memory(arm, job, options.pad_length) for arm, job in jobs.items()}
             if options.at_once > 1:
                 entry["at_once"] = measure_at_once(jobs, options)
             result["measurements"].append(entry)
@@ -157,7 +158,9 @@ def print_entry(entry: dict[str, Any]) -> None:
         line = f"  {arm:18s} {figures['precision']} of {figures['matrix_rate']['median'] / 1e9:.0f} G operations/s"
         line += f" {speed['median']:8.2f} examples/s "
         line += f"[{speed['lower_quartile']:.2f}, {speed['upper_quartile']:.2f}]"
-        line += f"  share {share['median']:.2f}  peak {entry['memory'][arm]['peak_gb']:.2f} GB"
+        line += f"  share {share['median']:.2f}"
+        if "memory" in entry:
+            line += f"  peak {entry['memory'][arm]['peak_gb']:.2f} GB"
         if "speed_up" in figures:
             line += f"  {figures['speed_up']['median']:.2f} times published"
         if "at_once" in entry:
@@ -181,6 +184,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=1, help="also measure so many trials side by side")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--examples", type=int, default=160, help="utterances a round; 160 leaves no short batch")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_STEPS, help="steps before the first round")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory, which takes as many again")
     parser.add_argument("--pad-length", type=int, default=PAD_LENGTH)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)

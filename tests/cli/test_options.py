@@ -22,6 +22,7 @@ from xa_search.cli.options import (
     parse_duration,
     parse_size,
 )
+from xa_search.config.version import commit
 from xa_search.errors import UsageError
 from xa_search.workflows import models, translate
 
@@ -110,7 +111,7 @@ def test_evaluate_still_answers_to_its_earlier_names(command: Command) -> None:
 
 
 def test_the_version_is_the_package_s(command: Command) -> None:
-    assert command("--version") == (0, f"xa-search {xa_search.__version__}\n", "")
+    assert command("--version") == (0, f"xa-search {xa_search.__version__} (commit {commit()})\n", "")
     assert importlib.metadata.version("xa-search") == xa_search.__version__
 
 

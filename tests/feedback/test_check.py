@@ -63,9 +63,8 @@ def test_what_cannot_train_is_dropped_and_counted(tmp_path: Path, changed: dict[
 
 def test_a_correction_that_cannot_be_used_leaves_the_verdict(tmp_path: Path) -> None:
     unknown = line(corrected={"intent": "fly"})
-    too_short = line(
-        id="2", tokens=["weck"], predicted={"intent": "set_timer", "slots": ["O"]}, corrected={"slots": []}
-    )
+    said = {"intent": "set_timer", "slots": ["O"]}
+    too_short = line(id="2", tokens=["weck"], predicted=said, corrected={"slots": []})
     found = checked(tmp_path, unknown, too_short)
     assert [one.corrected for one in found.judgements] == [None, None]
     assert found.repaired == {"correction_left_out": 2}

@@ -13,7 +13,16 @@ from xa_search.encoding.batches import Batch, Collator
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.encoder import load_encoder, prepare_encoder
 from xa_search.model.joint import JointModel
-from xa_search.model.packed import Dropout, drop, encode_packed, encode_padded, use_packed_attention
+from xa_search.model.packed import (
+    Dropout,
+    PaddedBlock,
+    attend_in_few_kernels,
+    drop,
+    encode_packed,
+    encode_padded,
+    packed_attention,
+    use_packed_attention,
+)
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -55,6 +64,22 @@ def test_packed_is_padded(encoder: torch.nn.Module, rows_a_block: int) -> None:
     for left, right in zip(found, expected, strict=True):
         assert (left is None) == (right is None)
         assert left is None or torch.allclose(left, right, atol=1e-4)
+
+
+def test_few_kernels_give_what_many_do() -> None:
+    """What a GPU is asked gives the numbers of what a CPU is asked, gradients too."""
+    batch = a_batch(LENGTHS, 100)
+    query, key, value = (torch.randn(1, 2, sum(LENGTHS), 8, requires_grad=True) for _ in range(3))
+    padded = [PaddedBlock(block) for block in batch.blocks]
+    many, _ = packed_attention(None, query, key, value, None, blocks=batch.blocks, padded=padded)
+    few = attend_in_few_kernels([one[0].transpose(0, 1) for one in (query, key, value)], padded[0], 0.0, None)[None]
+    assert torch.allclose(few, many, atol=1e-6)
+    weights = torch.randn_like(many)
+    expected, found = (torch.autograd.grad((one * weights).sum(), (query, key, value)) for one in (many, few))
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(found, expected, strict=True))
+    bias = padded[0].bias(torch.float32)
+    assert bias.shape == (5, 1, 1, 9)
+    assert bias.stride(0) == 16
 
 
 @settings(max_examples=20)

@@ -50,9 +50,9 @@ def asha(grace: int, reduction: int) -> ChosenRule:
 
 def test_a_third_goes_on_at_each_comparison() -> None:
     """Of 6 epochs, compared after 1 and 3: 1 + 2 x 1/3 + 3 x 1/9."""
-    assert expected_epochs(asha(1, 3), 6) == pytest.approx(2.0)
-    assert expected_epochs(asha(2, 3), 10) == pytest.approx(2 + 4 / 3 + 4 / 9)
-    assert expected_epochs(None, 7) == 7
+    assert expected_epochs(asha(1, 3), 6, 50) == pytest.approx(2.0)
+    assert expected_epochs(asha(2, 3), 10, 50) == pytest.approx(2 + 4 / 3 + 4 / 9)
+    assert expected_epochs(None, 7, 50) == 7
 
 
 def test_hours_of_each_size(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_trainers import report
 from ray.tune.schedulers import ASHAScheduler
 
 from xa_search.errors import XaSearchError
@@ -33,7 +34,7 @@ def trial(
 
 def resumed(stopping: EarlyStopping, record: TrialRecord, epoch: int, score: float) -> bool:
     """Judge the epoch of a trial and let later ones be compared with it."""
-    stopped = stopping.verdict(record, epoch, score)
+    stopped = stopping.verdict(record, report(epoch, score, final=False))
     stopping.enter(replace(record, scores=(*record.scores, score)))
     return stopped is None
 
@@ -60,17 +61,21 @@ def test_a_resumed_search_remembers_the_earlier_scores() -> None:
         trial(1, scores=(0.8,), state="PRUNED"),
         trial(4, scores=(0.7, 0.9), state="PAUSED"),
     ]
-    assert EarlyStopping(HALVING).verdict(trial(2), 1, 0.1) is None
+    assert EarlyStopping(HALVING).verdict(trial(2), report(1, 0.1, final=False)) is None
     resumed = EarlyStopping(HALVING, earlier)
-    assert resumed.verdict(trial(2), 1, 0.79) == StoppedAt(epoch=1, score=0.79, cutoff=0.8, rank=3, competitors=4)
-    assert resumed.verdict(trial(2), 2, 0.92) == StoppedAt(epoch=2, score=0.92, cutoff=0.925, rank=2, competitors=3)
+    assert resumed.verdict(trial(2), report(1, 0.79, final=False)) == StoppedAt(
+        epoch=1, score=0.79, cutoff=0.8, rank=3, competitors=4
+    )
+    assert resumed.verdict(trial(2), report(2, 0.92, final=False)) == StoppedAt(
+        epoch=2, score=0.92, cutoff=0.925, rank=2, competitors=3
+    )
 
 
 def test_a_paused_trial_that_goes_on_is_counted_once() -> None:
     paused = trial(1, scores=(0.2,), state="PAUSED")
     resumed = EarlyStopping(HALVING, [trial(0, scores=(0.9,)), paused])
     resumed.enter(replace(paused, state="RUNNING", scores=(0.2, 0.3)))
-    stopped = resumed.verdict(trial(2), 1, 0.5)
+    stopped = resumed.verdict(trial(2), report(1, 0.5, final=False))
     assert stopped is not None
     assert (stopped.cutoff, stopped.competitors) == (pytest.approx(0.55), 3)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_trainers import report
 from searches import plan_of
 
 from xa_search.cli.display import print_plan
@@ -110,9 +111,9 @@ def test_it_is_stopped_early_among_zero_shot_trials_alone() -> None:
     stopping = EarlyStopping(chosen_rule(plan_of(Path(), scheduler={"asha": {"reduction": 2}}).space.scheduler))
     for one in (trial(0, "baseline", 0.3), trial(1, "searched", 0.9), trial(2, "searched", 0.8)):
         stopping.enter(one)
-    assert stopping.verdict(trial(3, "zero_shot", 0.4), 1, 0.4) is None, "better than the baseline"
-    assert stopping.verdict(trial(4, "zero_shot", 0.2), 1, 0.2) is not None
-    assert stopping.verdict(trial(5, "searched", 0.5), 1, 0.5) is not None, "the aligned ones are held against theirs"
+    assert stopping.verdict(trial(3, "zero_shot", 0.4), report(1, 0.4, final=False)) is None, "better than the baseline"
+    assert stopping.verdict(trial(4, "zero_shot", 0.2), report(1, 0.2, final=False)) is not None
+    assert stopping.verdict(trial(5, "searched", 0.5), report(1, 0.5, final=False)) is not None, "held against theirs"
 
 
 def test_gains_are_over_the_best_and_its_weights_stay() -> None:

@@ -23,7 +23,7 @@ from xa_search.records import TrialJob
 from xa_search.tracking.batching import Batcher, BusyError, Limits, TooLargeError
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
 from xa_search.tracking.served_requests import BadRequestError, values_of
-from xa_search.workflows.serve import ServeRequest, serve
+from xa_search.workflows.serve import ServeRequest, listening_socket, serve
 
 MakeTrial = Callable[..., tuple[TrialJob, Path]]
 WORDS = ("clean", "the", "kitchen", "putze", "die", "Küche", "เปิดไฟในครัว", "電気をつけて", "झाड़ू", "wake", "7:30", "№")
@@ -224,6 +224,12 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         )
         with pytest.raises(UsageError, match=rf"port {request.port} of 127.0.0.1 cannot be had \(.*\); choose another"):
             serve(request, str, str)
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where a socket names its protocol."""
+    with listening_socket(0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_sigterm_ends_it(server: tuple["subprocess.Popen[str]", int]) -> None:

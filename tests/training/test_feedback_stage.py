@@ -1,7 +1,6 @@
 """A stage that learns from feedback, on a small corpus: from a log that was filled in, and in simulated arms."""
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from xa_search.feedback.files import log_answers, read_feedback, read_judgements
 from xa_search.feedback.judgements import Judgement
 from xa_search.feedback.pool import simulation_pool
 from xa_search.feedback.stage import train_on_feedback
-from xa_search.records import EpochReport, TrialJob
+from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, TrialJob, TrialSettings
 from xa_search.records.feedback import FeedbackJob
 from xa_search.tracking.bundle import trial_bundle
 from xa_search.training.final_test import trained_predictor
@@ -30,13 +29,23 @@ from xa_search.workflows.feedback_arms import (
     simulated_arm,
 )
 
-MakeJob = Callable[..., TrialJob]
 
-
-@pytest.fixture
-def reference(make_job: MakeJob) -> Reference:
-    """A model that has learned from half of the training utterances, and not well."""
-    job = make_job(name="reference", epochs=1, train_limit=40, learning_rate=3e-4)
+@pytest.fixture(scope="module")
+def reference(
+    encoded_rooms: EncodedCorpus, tiny_encoder: EncoderFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Reference:
+    """A model that has learned from half of the training utterances, and not well; nothing writes into its folder."""
+    values = {"model_size": "tiny", "epochs": 1, "batch_size": 8, "learning_rate": 3e-4, "train_limit": 40}
+    home = tmp_path_factory.mktemp("reference")
+    job = TrialJob(
+        settings=TrialSettings.model_validate(values | {"precision": "fp32"}),
+        encoder=tiny_encoder,
+        corpus=encoded_rooms,
+        selection="label_free",
+        directory=home / "trial",
+        home=home,
+        threads=1,
+    )
     list(train_trial(job))
     return Reference(job=job, weights=best_weights(job.directory), name="rooms/1")
 

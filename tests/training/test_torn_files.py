@@ -13,8 +13,9 @@ from xa_search.records.torn_files import take_torn, tell_torn
 from xa_search.search.driver import JournalLock
 from xa_search.tracking.spool import Progress, Spool
 from xa_search.training.device import FeedForward, choose_precision
+from xa_search.training.final_test import OUTCOMES, SCORES, keep_scores, known_scores
 from xa_search.training.progress import BEST_WEIGHTS, PROGRESS, STATES
-from xa_search.training.trial import train_trial
+from xa_search.training.trial import best_weights, train_trial
 
 MakeJob = Callable[..., TrialJob]
 BLOCK = FeedForward(hidden=8, inner=16)
@@ -105,3 +106,18 @@ def test_each_line_is_told_once() -> None:
         "x.json in /home is torn (c): it is made again",
     )
     assert take_torn() == ()
+
+
+@pytest.mark.parametrize("name", [SCORES, OUTCOMES])
+def test_a_model_whose_test_was_torn_is_tested_again(make_job: MakeJob, name: str) -> None:
+    job = make_job(name="tested", epochs=1)
+    job.directory.mkdir(parents=True, exist_ok=True)
+    weights = best_weights(job.directory)
+    weights.touch()
+    keep_scores(job, weights, {})
+    assert known_scores(job, weights, ()) == {}
+    cut(job.directory / name)
+    assert known_scores(job, weights, ()) is None
+    (line,) = take_torn()
+    assert line.startswith(name)
+    assert "tested again" in line

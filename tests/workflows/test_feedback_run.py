@@ -1,8 +1,7 @@
-"""A whole feedback run on the bundled corpus with the tiny encoder: arms, answer, registration, resumption, the claim."""
+"""A whole feedback run on the bundled corpus with the tiny encoder: arms, answer, registration, resumption, claim."""
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,8 @@ from xa_search.feedback.answer import answer_table
 from xa_search.records import EpochReport, Plan, TrialRecord
 from xa_search.records.feedback import FeedbackSettings
 from xa_search.search.history import find_search
-from xa_search.tracking.registry import CHAMPION, list_models
+from xa_search.tracking.registry import list_models
+from xa_search.tracking.versions import CHAMPION
 from xa_search.workflows.feedback_arms import Simulation
 from xa_search.workflows.feedback_end import FeedbackRun
 from xa_search.workflows.feedback_run import run_feedback
@@ -92,9 +92,8 @@ def test_a_run_ends_with_an_answer_and_a_version_that_says_what_it_saw(plan: Pla
     assert by_arm["multilingual"] == "target_feedback"
     assert result.registration is not None
     assert not result.registration.is_champion
-    (version,) = [
-        one for one in list_models(f"sqlite:///{plan.home / 'mlflow.db'}") if one.search_id == result.search_id
-    ]
+    versions = list_models(f"sqlite:///{plan.home / 'mlflow.db'}")
+    (version,) = [one for one in versions if one.search_id == result.search_id]
     assert CHAMPION not in version.aliases
     again = Reporter()
     assert run_feedback(asked(plan, simulation), again).answer == result.answer

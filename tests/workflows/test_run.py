@@ -7,11 +7,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -26,14 +29,18 @@ from xa_search.search.driver import only_driver
 from xa_search.search.history import find_search
 from xa_search.search.winner import best_of_each_kind
 from xa_search.tracking.address import tracking_uri
+from xa_search.tracking.report import language_rows
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
 from xa_search.training import soup
 from xa_search.training.estimates import ESTIMATES
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
+from xa_search.training.floors import CENTRED, FROZEN, MOST_FREQUENT, TURNED
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
+from xa_search.workflows.api import Search
 from xa_search.workflows.confirmation import confirming_plan
 from xa_search.workflows.evaluate import model_or_trial
+from xa_search.workflows.live_report import LivePage, stamp_of
 from xa_search.workflows.models import predict_texts, promote_version, registered_models
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import open_plan_corpus
@@ -183,7 +190,7 @@ def test_the_winners_settings_were_trained_once_more_without_alignment(finished:
         assert fair.settings == winner.settings.model_copy(update={"method": "zero_shot"})
         assert {f"test_slot_f1_{lang}" for lang in ("en", "de", "th", "hi", "mean")} <= set(fair.test_metrics)
         assert not list((plan.directory / "comparisons").rglob("*.safetensors")), "it cannot win"
-    assert [floor.name for floor in record.floors] == ["the most frequent intent", "the frozen encoder"]
+    assert [floor.name for floor in record.floors] == [MOST_FREQUENT, FROZEN, CENTRED, TURNED]
     assert len(record.trials) == len(reporter.ended) == 4
 
 
@@ -260,8 +267,45 @@ def test_the_model_is_scored_on_another_corpus_through_a_label_map(
 def test_the_report_and_the_plots_are_files_of_the_search(finished: Finished) -> None:
     plan, _, _ = finished
     names = {path.name for path in (plan.directory / "report").iterdir()}
-    assert {"report.md", "report.json", "trials.csv", "languages.csv"} <= names
+    assert {"report.md", "report.json", "index.html", "trials.csv", "languages.csv"} <= names
     assert len([name for name in names if name.endswith(".png")]) == 3
+
+
+def test_the_page_tells_what_the_search_found(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged with the search, drawn again by the command, and served while that is wanted."""
+    plan, result, _ = finished
+    record = result.record
+    report = Search(plan.directory).report()
+    assert [row.lang for row in report.languages] == ["en", "de", "th", "hi", "mean"]
+    for row in language_rows(record):
+        (told,) = (one for one in report.languages if one.lang == row.lang)
+        assert {name: one.value for name, one in told.winner.items()} == row.winner
+    assert len(report.weakest) == 3
+    assert all(weak.mistakes.utterances == 40 for weak in report.weakest)
+    assert report.cost is not None
+    assert {"promote", "predict", "export", "run"} <= {one.command.split()[1] for one in report.commands}
+    assert list(Search(plan.directory).trials()["state"]) == [trial.state for trial in record.trials]
+    path = tmp_path / "page.html"
+    monkeypatch.setattr(
+        sys, "argv", ["xa-search", "report", plan.search_id, "--home", str(plan.home), "--out", str(path)]
+    )
+    with suppress(SystemExit):
+        cli.main()
+    assert capsys.readouterr().out == f"page: {path}\n"
+    logged = plan.directory / "report" / "index.html"
+    assert path.read_text(encoding="utf-8") == logged.read_text(encoding="utf-8")
+    with LivePage(plan.directory) as live:
+        threading.Thread(target=live.serve, daemon=True).start()
+        served = urlopen(live.address).read().decode()
+        assert plan.search_id in served
+        assert urlopen(f"{live.address}stamp").read().decode() == stamp_of(plan.directory)
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(Request(live.address, headers={"Host": "elsewhere.example"}))
+        with pytest.raises(HTTPError, match="501"):
+            urlopen(Request(live.address, method="POST", data=b""))
+        live.stop()
 
 
 def test_what_is_inside_the_winner_is_logged_with_it_and_shown_again(

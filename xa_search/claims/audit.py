@@ -15,7 +15,8 @@ from statistics import fmean
 import numpy as np
 
 from xa_search.search.winner import in_gate
-from xa_search.training.final_test import Outcomes, outcome_columns
+from xa_search.training.final_test import Outcomes
+from xa_search.training.outcome_intervals import outcome_columns
 from xa_search.training.statistics import Interval, Sample, interval, rank_correlation
 
 LABEL_FREE, SOURCE_DEV, GUARDED = "label_free", "source_dev", "guarded"

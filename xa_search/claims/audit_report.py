@@ -11,10 +11,13 @@ from scipy.stats import t as student
 
 from xa_search.claims.audit import GUARDED, LABEL_FREE, ORACLE, RULES, SOURCE_DEV, AuditRow, SelectionAudit
 from xa_search.errors import UsageError
+from xa_search.records.report import ReportSection
 from xa_search.tracking.report import as_csv, as_markdown, write_files
 from xa_search.training.statistics import Interval
 
 AUDIT = "selection_audit.json"
+SECTION = "audit.json"
+"""What the page of a search has of its audit."""
 LEVEL = 0.90
 ENOUGH_SEARCHES = 3
 _AUDIT = TypeAdapter(SelectionAudit)
@@ -86,7 +89,7 @@ def audit_cells(audit: SelectionAudit) -> tuple[list[str], list[list[str]]]:
 
 
 def write_audit(audit: SelectionAudit, directory: Path) -> tuple[Path, ...]:
-    """Write selection_audit.md, .csv and .json, and return their paths."""
+    """Write selection_audit.md, .csv and .json, and what the page has of them; return their paths."""
     titles, cells = audit_cells(audit)
     everyone = ", ".join(f"{rule} trial {number}" for rule, number in audit.with_zero_shot.items())
     noise = (
@@ -107,7 +110,17 @@ With the zero-shot trial among them the rules pick: {everyone}.
 {noise} {FOOTER}
 """
     json_text = _AUDIT.dump_json(audit, indent=2).decode() + "\n"
-    texts = {"selection_audit.md": text, "selection_audit.csv": as_csv(titles, cells), AUDIT: json_text}
+    section = ReportSection(
+        sentences=(f"{audit.tested} of {audit.candidates} aligned trials were tested, one seed each. {FOOTER}",),
+        columns=tuple(titles),
+        rows=tuple(tuple(row) for row in cells),
+    )
+    texts = {
+        SECTION: section.model_dump_json(indent=1) + "\n",
+        "selection_audit.md": text,
+        "selection_audit.csv": as_csv(titles, cells),
+        AUDIT: json_text,
+    }
     return write_files(directory, texts)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from xa_search.claims.evidence import Evidence
 from xa_search.claims.statements import Claim, Comparison, System
-from xa_search.training.final_test import outcome_columns
+from xa_search.training.outcome_intervals import outcome_columns
 from xa_search.training.statistics import Interval, Sample, interval, seed_values
 
 POINTS = 100

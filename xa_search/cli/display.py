@@ -128,7 +128,7 @@ class SearchDisplay:
         """Show an epoch's score."""
         self._change(
             trial,
-            f"trial {trial.number} epoch {report.epoch}/{trial.settings.epochs}: score {percent(report.score)}"
+            f"trial {trial.number} {place_of(report)}/{trial.settings.epochs}: score {percent(report.score)}"
             f"{floor_note(report)}, "
             f"loss {report.metrics.get('train_loss_total', float('nan')):.3f}",
         )
@@ -209,7 +209,7 @@ def _reason(trial: TrialRecord) -> str:
     if trial.state == "PAUSED":
         return f" ({trial.interruption or 'no worker had started it'}; it resumes with the search)"
     if stopped := trial.stopped_at:
-        return f" after epoch {stopped.epoch}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
+        return f" after {stopped.where}, cut-off {percent(stopped.cutoff)}, rank {stopped.rank}"
     return ""
 
 
@@ -235,6 +235,11 @@ def scored(trial: TrialRecord) -> str:
 def floor_note(one: TrialRecord | EpochReport) -> str:
     """Say that a trial is at the floor, and where that lies; empty where it is not, or nobody measured it."""
     return f" (at the floor, {percent(one.metrics[FLOOR])})" if one.at_floor else ""
+
+
+def place_of(report: EpochReport) -> str:
+    """Say which epoch a report ends, or after how many steps of training it came to a rung within one."""
+    return f"epoch {report.epoch}" if report.whole else f"step {report.rung} in epoch {report.epoch}"
 
 
 def percent(value: float | None) -> str:

@@ -110,23 +110,18 @@ def feedback_run(
     debug: Debug = False,
 ) -> None:
     """Let a search's winner learn from feedback, in arms that are held against each other; the same command resumes."""
-    from typing import get_args
-
     from xa_search.cli.display import SearchDisplay
     from xa_search.cli.interrupts import ended_by_two_interrupts
     from xa_search.cli.json_output import print_json
-    from xa_search.feedback.arms import ARMS
-    from xa_search.records.feedback import Arm
+    from xa_search.feedback.arms import EVERY_ARM
     from xa_search.search.history import find_search
     from xa_search.workflows.feedback_end import FeedbackRun
     from xa_search.workflows.feedback_run import run_feedback
 
     if (data is None) == (simulate is None):
-        raise UsageError(
-            "--data or --simulate: give the feedback of people, or how many utterances a simulation judges"
-        )
-    if unknown := [name for name in arm or () if name not in get_args(Arm)]:
-        raise UsageError(f"--arm {unknown[0]}: there is {', '.join(get_args(Arm))}")
+        raise UsageError("--data or --simulate: give people's feedback, or how many utterances a simulation judges")
+    if unknown := [name for name in arm or () if name not in EVERY_ARM]:
+        raise UsageError(f"--arm {unknown[0]}: there is {', '.join(EVERY_ARM)}")
     if loss not in ("preference", "sft"):
         raise UsageError(f"--loss {loss}: there is preference and sft")
     simulation = None if simulate is None else simulation_of(simulate, gold, noise, corrections, sampling)
@@ -137,7 +132,7 @@ def feedback_run(
         trial=trial,
         data=None if data is None else absolute(data),
         simulation=simulation,
-        arms=tuple(name for name in (*ARMS, "given") if name in arm) if arm else _usual_arms(simulated=data is None),
+        arms=tuple(name for name in EVERY_ARM if name in arm) if arm else _usual_arms(simulated=data is None),
         tuning=trials,
         seeds=tuple(range(1, seeds + 1)),
         epochs=epochs,

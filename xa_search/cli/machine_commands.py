@@ -93,7 +93,7 @@ def rehearse(
     debug: Debug = False,
 ) -> None:
     """Go through a whole search in minutes, with faults, on the tiny encoder; then forecast hours, cost and disk."""
-    from xa_search.cli.tables import print_table
+    from xa_search.cli.light_tables import print_table
     from xa_search.errors import XaSearchError
     from xa_search.rehearsal.search_forecast import COLUMNS, TEXTS, forecast_lines, forecast_rows
     from xa_search.search.driver import ended_by_sigterm

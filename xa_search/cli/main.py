@@ -46,6 +46,7 @@ from xa_search.cli.options import (
     resumable,
 )
 from xa_search.cli.plain import echo, echo_log
+from xa_search.cli.report_commands import report_commands
 from xa_search.cli.search_commands import search_commands
 from xa_search.cli.serving_commands import serving_commands
 
@@ -63,6 +64,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(search_commands)
+app.add_typer(report_commands)
 app.add_typer(finding_commands)
 app.add_typer(machine_commands)
 app.add_typer(serving_commands)
@@ -73,14 +75,19 @@ app.add_typer(cluster_app, name="cluster")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"xa-search {__version__}")
+        from xa_search.config.version import commit
+
+        typer.echo(f"xa-search {__version__} (commit {commit()})")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and its commit, and stop.", callback=_print_version, is_eager=True
+        ),
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -261,10 +268,14 @@ def predict(
     """
     from xa_search.cli.options import read_lines
     from xa_search.errors import XaSearchError
-    from xa_search.workflows.models import predict_texts
+    from xa_search.workflows.local_models import predict_here
 
-    texts = text or read_lines(sys.stdin.buffer)
-    answers = predict_texts(absolute(home), model, texts, threshold, partial(echo, err=True), absolute_or_none(log))
+    asked = absolute(home), model, text or read_lines(sys.stdin.buffer), threshold, partial(echo, err=True)
+    answers = predict_here(*asked, absolute_or_none(log))
+    if answers is None:  # only now: MLflow takes longer to be imported than a model to answer
+        from xa_search.workflows.models import predict_texts
+
+        answers = predict_texts(*asked, absolute_or_none(log))
     for answer in answers:
         echo(json.dumps(answer, ensure_ascii=False))
     faulty = [str(number) for number, answer in enumerate(answers, 1) if "error" in answer]
@@ -279,10 +290,15 @@ def predict(
 def models(home: Home = DEFAULT_HOME, as_json: Json = False, debug: Debug = False) -> None:
     """List the registered models."""
     from xa_search.cli.json_output import print_json
-    from xa_search.cli.tables import print_models
-    from xa_search.workflows.models import registered_models
+    from xa_search.cli.light_tables import print_models
+    from xa_search.tracking.address import tracking_uri
+    from xa_search.tracking.local_registry import versions_here
 
-    found = registered_models(absolute(home))
+    found = versions_here(tracking_uri(absolute(home)))
+    if found is None:
+        from xa_search.workflows.models import registered_models
+
+        found = registered_models(absolute(home))
     if as_json:
         print_json(found)
     else:
@@ -300,22 +316,6 @@ def promote(
     from xa_search.workflows.models import promote_version
 
     echo(promote_version(absolute(home), name, version))
-
-
-@app.command()
-def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME@ALIAS or NAME/VERSION.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")],
-    home: Home = DEFAULT_HOME,
-    debug: Debug = False,
-) -> None:
-    """Write a registered model as a folder that answers with torch and transformers alone: python DIR/model.py TEXT."""
-    from xa_search.workflows.models import export_model
-
-    directory = absolute(directory)
-    files = export_model(absolute(home), model, directory)
-    echo(f"{model} in {directory}: {', '.join(path.name for path in files)}")
-    echo(f'ask it: python {directory / "model.py"} "Set an alarm for 7:30 tomorrow morning."')
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xa_search.cli.display import describe, ended_of, say, scored, short
-from xa_search.cli.tables import print_table
+from xa_search.cli.light_tables import print_table
 from xa_search.records import TrialRecord
 from xa_search.search.budgets import format_bytes
 from xa_search.search.node_check import SHOWN

@@ -2,16 +2,12 @@
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from xa_search.cli.display import console, percent, say, short
+from xa_search.cli.display import percent, say, short
+from xa_search.cli.light_tables import print_table
 from xa_search.cli.options import is_default_home
-from xa_search.cli.plain import visible
 from xa_search.errors import UsageError
 from xa_search.records import EpochReport, Plan, SearchRecord, is_weight
 from xa_search.records.search import MAX_LOST, TOO_FEW_TO_TELL
@@ -31,23 +27,10 @@ from xa_search.training.registry import method_of, selection_rule
 
 if TYPE_CHECKING:
     from xa_search.corpora import CorpusCheck, CorpusStats
-    from xa_search.tracking.registry import RegisteredVersion
     from xa_search.workflows.evaluate import TransferTest
     from xa_search.workflows.run import SearchResult
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
-
-
-def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], texts: Collection[int] = (0,)
-) -> None:
-    """Print a table in which the columns of these numbers are text, and all others numbers."""
-    table = Table(title=Text(visible(title), style="table.title"), title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(Text(visible(column)), justify="left" if index in texts else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    Console(highlight=False, emoji=False, width=None if console.is_terminal else 120).print(table)
 
 
 def print_epoch(report: EpochReport) -> None:
@@ -165,28 +148,6 @@ def _say_registration(plan: Plan, result: "SearchResult") -> None:
     model = version.name if registration.is_champion else f"{version.name}@candidate"
     say(f'  xa-search predict --model {model}{home} "wake me up at seven"')
     say(f"  xa-search promote {version.name} {version.version}{home}")
-
-
-def print_models(models: Sequence["RegisteredVersion"]) -> None:
-    """Print the registered models."""
-    if not models:
-        say("no model is registered yet; `xa-search run mtop-mini` makes one")
-        return
-    columns = ["model", "version", "aliases", "score", "selection", "test accuracy", "test slot F1", "search", "trial"]
-    rows = []
-    for model in models:
-        scores = model.test_metrics
-        accuracy = scores.get("test_intent_acc_mean", scores.get("test_accuracy_mean"))
-        tests = [accuracy, scores.get("test_slot_f1_mean")]
-        chosen_by = model.selection if model.zero_shot else f"{model.selection}, not zero-shot"
-        rows.append(
-            [model.name, str(model.version), " ".join(model.aliases), percent(model.selection_score), chosen_by]
-            + [*map(percent, tests), model.search_id, str(model.trial)]
-        )
-    print_table("Registered models, scores in percent", columns, rows)
-    for model in models:
-        if model.aliases and model.verdict:
-            say(f"{model.name} version {model.version}, {' and '.join(model.aliases)}: {model.verdict}")
 
 
 def print_corpus_check(check: "CorpusCheck") -> None:

@@ -38,7 +38,10 @@ EVERYWHERE: dict[str, Any] = {
     "max_tokens": 70,
     "kept_epoch": "last",
     "decoding": "argmax",
+    "slot_loss": "cross_entropy",
+    "label_smoothing": 0.0,
     "heads": "random",
+    "frozen_share": 0.0,
     "models": "each",
 }
 BY_CORPUS: dict[str, dict[str, Any]] = {

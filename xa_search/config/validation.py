@@ -165,6 +165,13 @@ def _scheduler_faults(path: Path, space: SearchSpace, vocabulary: Vocabulary) ->
             vocabulary.schedulers[name].model_validate(given)
         except ValidationError as error:
             faults += value_faults(f"{path}: scheduler.{name}", error)
+    asha, models = space.scheduler.asha, space.params.get("models")
+    several = "each" in ((space.fixed.get("models"),) if models is None else models.choices or ())
+    if asha is not None and asha.grace_steps is not None and several:
+        faults.append(
+            f"{path}: scheduler.asha.grace_steps: {asha.grace_steps}: models of one trial take turns epoch by epoch; "
+            "write grace_epochs, or `models: joint` in fixed"
+        )
     if len(named) > 1:
         faults.append(f"{path}: scheduler: has {' and '.join(named)}; keep one")
     return faults

@@ -46,12 +46,39 @@ class Batch:
     slots: torch.Tensor
     blocks: tuple[Block, ...]
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """All tensors of the batch, those of its blocks at the end."""
+        own: list[torch.Tensor] = [getattr(self, name) for name in _TENSORS]
+        return [*own, *(block.places for block in self.blocks)]
+
+    def with_tensors(self, tensors: Sequence[torch.Tensor]) -> "Batch":
+        """Return the batch with others in the place of its `tensors`."""
+        own, places = tensors[: len(_TENSORS)], tensors[len(_TENSORS) :]
+        blocks = tuple(replace(block, places=each) for block, each in zip(self.blocks, places, strict=True))
+        return Batch(**dict(zip(_TENSORS, own, strict=True)), blocks=blocks)
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
-        names = [part.name for part in fields(self) if part.name != "blocks"]
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
-        blocks = tuple(replace(block, places=block.places.to(device, non_blocking=True)) for block in self.blocks)
-        return Batch(**moved, blocks=blocks)
+        return self.with_tensors(move_together(self.tensors, device))
+
+
+_TENSORS = tuple(part.name for part in fields(Batch) if part.name != "blocks")
+
+
+def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Return int64 tensors of the CPU on a device: one copy, and views of it.
+
+    To a GPU it goes from pinned memory, and nobody waits for it.
+    """
+    if device.type == "cpu":
+        return list(tensors)
+    sizes = [tensor.numel() for tensor in tensors]
+    pinned = device.type == "cuda" and torch.cuda.is_available()
+    flat = torch.empty(sum(sizes), dtype=torch.int64, pin_memory=pinned)
+    torch.cat([tensor.flatten() for tensor in tensors], out=flat)
+    parts = flat.to(device, non_blocking=True).split(sizes)
+    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,15 @@ Labels come from the source training split alone; what only a target or a test s
 
 It keeps 16 bytes a row, not the ids themselves: a million rows must not fill the memory.
 
-Each table is written once, whole or not at all, and read by every trial without a copy. The test splits are encoded
-apart (`encode_split`), after the winner is chosen.
+Each table is written once, whole or not at all, and read by every trial without a copy. Training rows that a cap
+leaves out have ids, labels, and numbers of their text and template, which the split of the data needs, but no tokens.
+The test splits are encoded apart (`encode_split`), after the winner is chosen.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -31,6 +33,7 @@ from xa_search.records import OUTSIDE, EncodedCorpus, Split, Translation, Uttera
 NO_ROW = -1
 NO_TRANSLATION = -1
 FORMAT_VERSION = 4
+NOT_READ = TokenisedWords(words=(), input_ids=(), positions=())
 TRANSLATIONS, DEV_TRANSLATIONS = "translations", "dev_translations"
 """The tables of the translations of the source's training rows and of its dev rows."""
 
@@ -178,17 +181,22 @@ def encode_corpus(
     with_target_dev: bool,
     with_target_train: bool,
     home: Path,
+    train_limit: int | None = None,
     unpaired: tuple[str, ...] = (),
     dev_translations: Callable[[str], Iterable[Translation]] = no_translations,
 ) -> EncodedCorpus:
     """Encode the source's training and dev splits and the translations, once; the targets' splits only if asked.
 
-    Of the targets, `unpaired` have no translations. `dev_translations` yields those of the source dev split into a
+    Training rows that no limit up to `train_limit` samples get no tokens. Of the targets,
+    `unpaired` have no translations. `dev_translations` yields those of the source dev split into a
     language, if there are any.
     Raises DataError when a needed split is empty.
     """
     fingerprint = corpus.fingerprint(with_target_train=with_target_train)
-    key = json.dumps([FORMAT_VERSION, fingerprint, tokenizer_fingerprint, max_tokens, corpus.source])
+    key = json.dumps(
+        [FORMAT_VERSION, fingerprint, tokenizer_fingerprint, max_tokens, corpus.source]
+        + ([] if train_limit is None else [train_limit])
+    )
     directory = home / "encoded" / f"{corpus.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     labels_file = directory / "labels.json"
@@ -214,9 +222,11 @@ def encode_corpus(
     asked: tuple[tuple[Split, bool], ...] = (("train", with_target_train), ("dev", with_target_dev))
     for split, with_targets in asked:
         languages = (corpus.source, *corpus.targets) if with_targets else (corpus.source,)
-        encode_split(encoded, corpus, tokenizer, max_tokens, split, languages)
-    _encode_translations(encoded, ("train", TRANSLATIONS), corpus.translations, tokenizer, max_tokens)
-    _encode_translations(encoded, ("dev", DEV_TRANSLATIONS), dev_translations, tokenizer, max_tokens)
+        limit = train_limit if split == "train" else None
+        encode_split(encoded, corpus, tokenizer, max_tokens, split, languages, limit)
+    of_train, of_dev = ("train", TRANSLATIONS), ("dev", DEV_TRANSLATIONS)
+    _encode_translations(encoded, of_train, corpus.translations, tokenizer, max_tokens, train_limit)
+    _encode_translations(encoded, of_dev, dev_translations, tokenizer, max_tokens)
     return encoded
 
 
@@ -227,14 +237,26 @@ def encode_split(
     max_tokens: int,
     split: Split,
     languages: Iterable[str],
+    limit: int | None = None,
 ) -> None:
-    """Encode one split of some languages into the directory of an encoded corpus; done once."""
+    """Encode one split of some languages into the directory of an encoded corpus; done once.
+
+    Only the rows that a `limit` samples get tokens.
+    """
+    pairs = not encoded.has_slots
     for lang in languages:
-        _write_table_once(
-            table_path(encoded, split, lang),
-            partial(corpus.utterances, lang, split),
-            lambda rows: _utterance_columns(rows, tokenizer, max_tokens, pairs=not encoded.has_slots),
-        )
+        path, rows = table_path(encoded, split, lang), partial(corpus.utterances, lang, split)
+        if path.exists():
+            continue
+        read = None if limit is None else iter(_sampled(rows(), limit))
+        write_table(path, (_utterance_columns(chunk, tokenizer, max_tokens, pairs, read) for chunk in _chunks(rows())))
+
+
+def _sampled(rows: Iterable[Any], limit: int) -> list[bool]:
+    """Tell of each row whether a limit samples it."""
+    count = sum(1 for _ in rows)
+    found: list[bool] = np.isin(np.arange(count), sample_rows(count, limit)).tolist()
+    return found
 
 
 def _encode_translations(
@@ -243,18 +265,19 @@ def _encode_translations(
     translations: Callable[[str], Iterable[Translation]],
     tokenizer: Any,
     max_tokens: int,
+    limit: int | None = None,
 ) -> None:
     split, name = tables
     missing = [lang for lang in encoded.aligned if not table_path(encoded, name, lang).exists()]
     if not missing:
         return
-    source_rows = RowIndex(EncodedTable(table_path(encoded, split, encoded.source)).ids())
+    source = EncodedTable(table_path(encoded, split, encoded.source))
+    sources = _Sources(index=RowIndex(source.ids()), read=None if limit is None else sample_rows(len(source), limit))
+    pairs = not encoded.has_slots
     for lang in missing:
-        _write_table_once(
-            table_path(encoded, name, lang),
-            partial(translations, lang),
-            lambda rows: _translation_columns(rows, tokenizer, max_tokens, source_rows, pairs=not encoded.has_slots),
-        )
+        chunks = _chunks(translations(lang))
+        path = table_path(encoded, name, lang)
+        write_table(path, (_translation_columns(chunk, tokenizer, max_tokens, sources, pairs) for chunk in chunks))
 
 
 def table_path(encoded: EncodedCorpus, split: Split | str, lang: str) -> Path:
@@ -262,16 +285,27 @@ def table_path(encoded: EncodedCorpus, split: Split | str, lang: str) -> Path:
     return encoded.directory / f"{split}.{lang}.arrow"
 
 
-def _write_table_once(
-    path: Path, rows: Callable[[], Iterable[Any]], columns: Callable[[list[Any]], dict[str, list[Any]]]
-) -> None:
-    if not path.exists():
-        iterator = iter(rows())
-        write_table(path, map(columns, iter(lambda: list(islice(iterator, ROWS_A_CHUNK)), [])))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """The rows that translations belong to: found by their ids, and those of them that are `read`, if not all."""
+
+    index: RowIndex
+    read: np.ndarray | None
 
 
-def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int, *, pairs: bool) -> dict[str, list[Any]]:
-    tokenised = tokenise_words(tokenizer, [row.words for row in rows], max_tokens, pairs=pairs)
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(rows)
+    return iter(lambda: list(islice(iterator, ROWS_A_CHUNK)), [])
+
+
+def _utterance_columns(
+    rows: list[Utterance], tokenizer: Any, max_tokens: int, pairs: bool, read: Iterator[bool] | None
+) -> dict[str, list[Any]]:
+    """`read` goes on to tell of each row whether it gets tokens; without it all do."""
+    wanted = [True] * len(rows) if read is None else list(islice(read, len(rows)))
+    kept = [row.words for row, is_wanted in zip(rows, wanted, strict=True) if is_wanted]
+    found = iter(tokenise_words(tokenizer, kept, max_tokens, pairs=pairs))
+    tokenised = [next(found) if is_wanted else NOT_READ for is_wanted in wanted]
     return _token_columns([row.id for row in rows], tokenised) | {
         "text": [text_key(row.words) for row in rows],
         "template": [template_key(row.words, row.slots) for row in rows],
@@ -282,18 +316,24 @@ def _utterance_columns(rows: list[Utterance], tokenizer: Any, max_tokens: int, *
 
 
 def _translation_columns(
-    rows: list[Translation], tokenizer: Any, max_tokens: int, source_rows: RowIndex, *, pairs: bool
+    rows: list[Translation], tokenizer: Any, max_tokens: int, sources: _Sources, pairs: bool
 ) -> dict[str, list[Any]]:
-    texts = [" ".join(row.words) for row in rows if row.running_text]
-    running = iter(tokenise_running_text(tokenizer, texts, max_tokens, pairs=pairs))
-    words = [row.words for row in rows if not row.running_text]
-    given = iter(tokenise_words(tokenizer, words, max_tokens, pairs=pairs))
-    tokenised = [next(running if row.running_text else given) for row in rows]
     ids = [row.source_id for row in rows]
+    of_source = sources.index.find(ids)
+    wanted = [True] * len(rows) if sources.read is None else np.isin(of_source, sources.read).tolist()
+    read = [row for row, is_wanted in zip(rows, wanted, strict=True) if is_wanted]
+    texts = [" ".join(row.words) for row in read if row.running_text]
+    running = iter(tokenise_running_text(tokenizer, texts, max_tokens, pairs=pairs))
+    words = [row.words for row in read if not row.running_text]
+    given = iter(tokenise_words(tokenizer, words, max_tokens, pairs=pairs))
+    tokenised = [
+        next(running if row.running_text else given) if is_wanted else NOT_READ
+        for row, is_wanted in zip(rows, wanted, strict=True)
+    ]
     nothing = [None] * len(rows)
     keys = [text_key(row.words) for row in rows]
     columns = _token_columns(ids, tokenised) | {"text": keys, "template": keys}
-    return columns | {"intent": nothing, "slots": nothing, "source_row": source_rows.find(ids).tolist()}
+    return columns | {"intent": nothing, "slots": nothing, "source_row": of_source.tolist()}
 
 
 def _token_columns(ids: list[str], tokenised: list[TokenisedWords]) -> dict[str, list[Any]]:

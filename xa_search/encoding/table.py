@@ -38,10 +38,55 @@ def _check_end(path: Path) -> None:
             raise OSError("its end is missing")
 
 
+class _Lists:
+    """A column of lists of a chunk: where each list begins and ends, and all their values, both in the mapped file."""
+
+    def __init__(self, column: pa.ListArray) -> None:
+        self.ends = np.asarray(column.offsets)
+        self.values = column.values
+
+    def bounds(self, row: int) -> tuple[int, int]:
+        """Return where the list of a row begins and ends among the values."""
+        return int(self.ends[row]), int(self.ends[row + 1])
+
+
+class _Chunk:
+    """Neighbouring rows of a table. Numbers stay views of the mapped file; labels are kept as numbers of 16 bits."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._ids = batch.column("id")
+        self._words, self._input_ids, self._positions, self._slots = (
+            _Lists(batch.column(name)) for name in ("words", "input_ids", "positions", "slots")
+        )
+        self._tokens, self._places = (np.asarray(one.values) for one in (self._input_ids, self._positions))
+        intents, tags = batch.column("intent").dictionary_encode(), self._slots.values.dictionary_encode()
+        self._intent_names, self._tag_names = intents.dictionary.to_pylist(), tags.dictionary.to_pylist()
+        self._intents = np.asarray(intents.indices.fill_null(-1)).astype(np.int16)
+        self._tags = np.asarray(tags.indices).astype(np.int16)
+        self._has_slots = np.asarray(batch.column("slots").is_valid())
+
+    def row(self, row: int) -> EncodedRow:
+        """Return a row of the chunk, counted from its first."""
+        word, last_word = self._words.bounds(row)
+        token, last_token = self._input_ids.bounds(row)
+        place, last_place = self._positions.bounds(row)
+        tag, last_tag = self._slots.bounds(row)
+        intent, names = self._intents[row], self._tag_names
+        return EncodedRow(
+            id=self._ids[row].as_py(),
+            words=self._words.values.slice(word, last_word - word).to_pylist(),
+            input_ids=self._tokens[token:last_token],
+            positions=self._places[place:last_place],
+            intent=None if intent < 0 else self._intent_names[intent],
+            slots=[names[one] for one in self._tags[tag:last_tag].tolist()] if self._has_slots[row] else None,
+        )
+
+
 class EncodedTable:
     """A memory-mapped table of encoded rows. Raises DataError where its file is gone or damaged."""
 
     def __init__(self, path: Path) -> None:
+        self._chunks: dict[int, _Chunk] = {}
         try:
             _check_end(path)
             self._dataset = Dataset.from_file(str(node_copy(path))).with_format("arrow")
@@ -107,20 +152,32 @@ class EncodedTable:
 
     def rows(self, indices: np.ndarray) -> list[EncodedRow]:
         """Return the rows at these indices, in their order."""
-        chunk: pa.Table = self._dataset[indices.tolist()]
-        ids, words, intents, slots = (chunk.column(name).to_pylist() for name in ("id", "words", "intent", "slots"))
-        tokens, positions = chunk.column("input_ids"), chunk.column("positions")
-        return [
-            EncodedRow(
-                id=ids[i],
-                words=words[i],
-                input_ids=np.asarray(tokens[i].values),
-                positions=np.asarray(positions[i].values),
-                intent=intents[i],
-                slots=slots[i],
-            )
-            for i in range(len(indices))
-        ]
+        if len(indices) and (indices.min() < 0 or indices.max() >= len(self)):
+            raise IndexError(f"a row of a table of {len(self)}: {indices.min()} to {indices.max()}")
+        numbers = np.searchsorted(self._ends, indices, side="right")
+        within = indices - self._starts[numbers]
+        return [self._chunk(number).row(row) for number, row in zip(numbers.tolist(), within.tolist(), strict=True)]
+
+    @cached_property
+    def _batches(self) -> list[pa.RecordBatch]:
+        batches: list[pa.RecordBatch] = self._dataset.data.table.to_batches()
+        return batches
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """The row behind the last one of each chunk of the file."""
+        return np.cumsum([batch.num_rows for batch in self._batches], dtype=np.int64)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.concatenate([np.zeros(1, dtype=np.int64), self._ends[:-1]])
+
+    def _chunk(self, number: int) -> "_Chunk":
+        """Return a chunk of the file; it is made when a row of it is read first."""
+        chunk = self._chunks.get(number)
+        if chunk is None:
+            chunk = self._chunks[number] = _Chunk(self._batches[number])
+        return chunk
 
     def token_ids(self) -> np.ndarray:
         """Return the distinct token ids of the table, sorted, int64."""

@@ -1,7 +1,7 @@
-"""What the languages of feedback come to. In: what each arm got right, by seed and language. Out: a table of differences.
+"""What the languages of feedback come to. In: what each arm got right, by seed and language. Out: differences.
 
-A score is the mean over languages and seeds, in points. Differences have the intervals of `training/statistics.py`, over
-seeds and utterances, both of which all arms share. Of two arms, one is
+A score is the mean over languages and seeds, in points. Differences have the intervals of `training/statistics.py`,
+over seeds and utterances, both of which all arms share. Of two arms, one is
 
 - `equal within 0.5` where two one-sided tests at 5% each say so: the 90% interval lies within half a point of 0
 - `better` or `worse` where the 95% interval lies above 0 or below
@@ -112,7 +112,7 @@ def answer(runs: Runs, reference: Tested, source: str, targets: Sequence[str]) -
 
 def verdict_of(found: Interval, narrow: Interval) -> Verdict:
     """Return the verdict on a difference in points; `narrow` is its interval of the level 0.9."""
-    if narrow.low > -MARGIN and narrow.high < MARGIN:
+    if max(-narrow.low, narrow.high) < MARGIN:
         return "equal within 0.5"
     if found.low > 0:
         return "better"

@@ -12,7 +12,8 @@ import numpy as np
 from xa_search.feedback.judgements import Judgement
 from xa_search.records.feedback import Arm
 
-ARMS: tuple[Arm, ...] = tuple(arm for arm in get_args(Arm) if arm != "given")
+EVERY_ARM: tuple[Arm, ...] = get_args(Arm)
+ARMS: tuple[Arm, ...] = tuple(arm for arm in EVERY_ARM if arm != "given")
 """Those that are held against each other."""
 Judged = Mapping[str, Mapping[str, tuple[Judgement, ...]]]
 """By language, then by the utterance's id in the source: its verdicts in that language."""

@@ -1,4 +1,4 @@
-"""Feedback as it is used. In: the lines of feedback files, a model's labels. Out: judgements that can train, and counts.
+"""Feedback as it is used. In: lines of feedback files, a model's labels. Out: judgements that can train, counts.
 
 One policy, in this order. What it leaves out or changes is counted, and has a line with its file and line:
 

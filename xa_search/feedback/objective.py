@@ -142,7 +142,7 @@ def _taught(batch: LessonBatch) -> tuple[_Taught, _Taught]:
 def _preferences_learned(
     intents: torch.Tensor, slots: torch.Tensor, batch: LessonBatch, beta: float, shift: RewardShift
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the losses of intents and of slots, both [N]: of pairs by preference, of verdicts alone by their reward."""
+    """Return the losses of intents and slots, both [N]: of pairs by preference, of verdicts alone by their reward."""
     of_intents, of_slots = _taught(batch)
     counts = batch.batch.word_counts
     margins = (
@@ -163,8 +163,8 @@ def _preferences_learned(
     before = shift.value.clone()
     found = []
     for taught, margin, reward in zip((of_intents, of_slots), margins, rewards, strict=True):
-        alone = binary_loss(reward, taught.chosen, before)
-        found.append(torch.where(taught.pair, preference_loss(margin, beta), torch.where(taught.alone, alone, 0.0)))
+        by_reward = binary_loss(reward, taught.chosen, before)
+        found.append(torch.where(taught.pair, preference_loss(margin, beta), torch.where(taught.alone, by_reward, 0.0)))
     alone = [one.alone & ~batch.whole for one in (of_intents, of_slots)]
     shift.learn(
         torch.cat([reward.detach()[which] for reward, which in zip(rewards, alone, strict=True)]),

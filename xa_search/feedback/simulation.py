@@ -9,12 +9,13 @@ is judged alike in every arm.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from xa_search.encoding.table import EncodedRow
 from xa_search.feedback.arms import Judged
-from xa_search.feedback.judgements import Judgement, Parse, Source
+from xa_search.feedback.judgements import Judgement, Parse, Source, Verdict
 from xa_search.records import OUTSIDE
 from xa_search.training.evaluation import Prediction
 
@@ -34,7 +35,7 @@ class Judge:
     def __str__(self) -> str:
         return f"simulated from gold: {self.noise:.0%} noise, corrections given with probability {self.corrections:g}"
 
-    def intent(self, said: str, gold: str, place: str) -> tuple[str, str | None]:
+    def intent(self, said: str, gold: str, place: str) -> tuple[Verdict, str | None]:
         """Return a verdict on an intent, and the correction, if one is given."""
         errs, corrects, generator = self._draws(place, "intent")
         if (said == gold) != errs:
@@ -43,7 +44,7 @@ class Judge:
         right = gold if said != gold else wrong[int(generator.integers(len(wrong)))]
         return "down", right if corrects else None
 
-    def slots(self, said: tuple[str, ...], gold: tuple[str, ...], place: str) -> tuple[str, tuple[str, ...] | None]:
+    def slots(self, said: tuple[str, ...], gold: tuple[str, ...], place: str) -> tuple[Verdict, tuple[str, ...] | None]:
         """Return a verdict on the tags of a text, and the correction, if one is given."""
         errs, corrects, generator = self._draws(place, "slots")
         if (said == gold) != errs:
@@ -100,7 +101,7 @@ def judge_pool(
 def _judged(
     row: EncodedRow, said: Prediction, judge: Judge, lang: str, source: Source, model: str
 ) -> tuple[Judgement, ...]:
-    common = {
+    common: dict[str, Any] = {
         "lang": lang,
         "text": " ".join(row.words),
         "tokens": tuple(row.words),

@@ -40,7 +40,8 @@ def train_on_feedback(job: TrialJob) -> Iterator[EpochReport]:
 
 def build_feedback_trainer(job: TrialJob) -> Trainer:
     """Return the reference as what learns, with the lessons of its arm as a further objective."""
-    assert isinstance(job, FeedbackJob) and isinstance(job.settings, FeedbackSettings)
+    assert isinstance(job, FeedbackJob)
+    assert isinstance(job.settings, FeedbackSettings)
     judgements = read_judgements(job.judged)
     rows = judged_rows(load_tokenizer(job.encoder.directory), judgements, job.settings.max_tokens)
     token_ids = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(row.input_ids for row in rows)]))

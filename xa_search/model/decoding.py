@@ -63,7 +63,7 @@ class SlotDecoder(nn.Module):
 
     def forward(self, slot_logits: torch.Tensor, word_counts: torch.Tensor) -> torch.Tensor:
         """Return the tags, int64 [S], of utterances with so many words [R] each, from their words' logits [S, tags]."""
-        return decode(slot_logits, word_counts, self.transitions, float(self.weight))
+        return decode(slot_logits, word_counts, self.transitions.detach(), float(self.weight))
 
 
 def decoder_among(tensors: Mapping[str, torch.Tensor]) -> SlotDecoder | None:

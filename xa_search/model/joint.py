@@ -97,7 +97,7 @@ class JointModel(nn.Module):
     def chain_scores(self) -> torch.Tensor:
         """Return the weighted scores of transitions, float64 [tags + 1, tags + 1]; zeros without a decoder."""
         if self.decoder is not None:
-            return weighted_scores(self.decoder.transitions, float(self.decoder.weight))
+            return weighted_scores(self.decoder.transitions.detach(), float(self.decoder.weight))
         tags = self.slot_head.out_features
         return self.slot_head.weight.new_zeros(tags + 1, tags + 1, dtype=torch.float64)
 

@@ -28,14 +28,14 @@ NO_ZERO = 1e-8
 UNIFORM_STEPS = 2
 
 
-def intent_loss(output: "JointOutput", batch: "Batch") -> torch.Tensor:
+def intent_loss(output: "JointOutput", batch: "Batch", label_smoothing: float = 0.0) -> torch.Tensor:
     """Cross entropy of the intents, averaged over the batch."""
-    return _cross_entropy(output.intent_logits, batch.intents)
+    return _cross_entropy(output.intent_logits, batch.intents, label_smoothing)
 
 
-def slot_loss(output: "JointOutput", batch: "Batch") -> torch.Tensor:
+def slot_loss(output: "JointOutput", batch: "Batch", label_smoothing: float = 0.0) -> torch.Tensor:
     """Cross entropy of the slot tags, averaged over the scored words of the batch."""
-    return _cross_entropy(output.slot_logits, batch.slots)
+    return _cross_entropy(output.slot_logits, batch.slots, label_smoothing)
 
 
 def mse_distance(source: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
@@ -89,10 +89,15 @@ def _similarities(source: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
     return functional.normalize(source, dim=-1) @ functional.normalize(partner, dim=-1).T
 
 
-def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy over the labels that are not IGNORED; 0 with a gradient when there are none."""
+def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Mean cross entropy over the labels that are not IGNORED; 0 with a gradient when there are none.
+
+    With smoothing a share of each label is spread evenly over all (Szegedy et al., arXiv 1512.00567, section 7).
+    """
     scored = (labels != IGNORED).sum()
-    total = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
+    total = functional.cross_entropy(
+        logits.float(), labels, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
+    )
     return total / scored.clamp(min=1)
 
 

@@ -9,6 +9,7 @@ of ours, which pads block by block; other architectures are run on one padded ba
 # ruff: noqa: ARG001 (transformers names the arguments of attention functions)
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ STEPS = 2**16
 """The share is rounded to a multiple of 1 / STEPS."""
 PACKED_ATTENTION = "xa_search_packed"
 LAST_LAYER = -1
+ALIGNED = 16
 FIRST_POSITION = {"bert": 0, "xlm-roberta": 1}
 """What is added to the position of a token: XLM-R counts from its padding id + 1."""
 
@@ -115,7 +117,7 @@ def _run_packed(encoder: Any, batch: Batch, *, all_layers: bool) -> Any:
         input_ids=batch.input_ids[None],
         position_ids=_position_ids(encoder, batch)[None],
         blocks=batch.blocks,
-        real=[_real_tokens(block) for block in batch.blocks],
+        padded=[PaddedBlock(block) for block in batch.blocks],
         output_hidden_states=all_layers,
     )
 
@@ -123,11 +125,14 @@ def _run_packed(encoder: Any, batch: Batch, *, all_layers: bool) -> Any:
 def _run_padded(encoder: Any, batch: Batch, *, all_layers: bool) -> tuple[Any, torch.Tensor]:
     """Return the encoder's output [B, longest, ...], and where the tokens stand in it."""
     rows, longest = len(batch.lengths), max(block.longest for block in batch.blocks)
-    row_of_token = torch.arange(rows, device=batch.lengths.device).repeat_interleave(batch.lengths)
+    row_of_token = torch.arange(rows, device=batch.lengths.device).repeat_interleave(
+        batch.lengths, output_size=len(batch.input_ids)
+    )
     places = row_of_token * longest + batch.positions
     input_ids = batch.input_ids.new_full((rows * longest,), encoder.config.pad_token_id or 0)
     mask = torch.zeros_like(input_ids)
-    input_ids[places], mask[places] = batch.input_ids, 1
+    input_ids.index_copy_(0, places, batch.input_ids)
+    mask.index_fill_(0, places, 1)
     output = encoder(
         input_ids=input_ids.view(rows, longest),
         attention_mask=mask.view(rows, longest),
@@ -155,22 +160,73 @@ def packed_attention(
     attention_mask: torch.Tensor | None,
     *,
     blocks: Sequence[Block],
-    real: Sequence[torch.Tensor],
+    padded: Sequence["PaddedBlock"],
     dropout: float = 0.0,
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend within each utterance; query, key and value are [1, heads, N, size], the result is [1, N, heads, size].
 
-    `real` masks the padding of each block. The signature is that of transformers' attention functions.
+    `padded` says where the padding of each block is. The signature is that of transformers' attention functions.
     """
     heads = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
+    if query.device.type != "cpu" and len(padded) == 1:
+        return attend_in_few_kernels(heads, padded[0], dropout, scaling)[None], None
     attended, start = [], 0
-    for block, mask in zip(blocks, real, strict=True):
+    for block, one in zip(blocks, padded, strict=True):
         q, k, v = (_pad(tensor[start : start + block.tokens], block) for tensor in heads)
-        attended.append(_unpad(_attend(q, k, v, mask, dropout, scaling), block))
+        attended.append(_unpad(_attend(q, k, v, one.real, dropout, scaling), block))
         start += block.tokens
     return torch.cat(attended)[None], None
+
+
+def attend_in_few_kernels(
+    heads: Sequence[torch.Tensor], padded: "PaddedBlock", dropout: float, scaling: float | None
+) -> torch.Tensor:
+    """Attend as a GPU does it best: a batch is one block, query, key and value are padded in one go, [N, heads, size].
+
+    In the place of padding stands a token, which saves filling: no query sees it, and what it sees is dropped.
+    """
+    block = padded.block
+    together = torch.cat(list(heads), dim=1).index_select(0, padded.tokens)
+    q, k, v = together.view(block.rows, block.longest, -1, heads[0].shape[2]).transpose(1, 2).chunk(3, dim=1)
+    bias = padded.bias(q.dtype)
+    attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, scale=scaling)
+    return _unpad(attended, block)
+
+
+class PaddedBlock:
+    """Where the padding of a block is, in the forms that attention asks for; each is made once for all layers."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self._bias: torch.Tensor | None = None
+
+    @cached_property
+    def real(self) -> torch.Tensor:
+        """Which places are no padding, bool [rows, 1, 1, longest]."""
+        mask = torch.zeros(self.block.rows * self.block.longest, dtype=torch.bool, device=self.block.places.device)
+        mask.index_fill_(0, self.block.places, True)
+        return mask.view(self.block.rows, 1, 1, self.block.longest)
+
+    @cached_property
+    def tokens(self) -> torch.Tensor:
+        """Which token stands at each place, int64 [rows x longest]; the first of all where there is none."""
+        places = self.block.places
+        return places.new_zeros(self.block.rows * self.block.longest).index_copy_(
+            0, places, torch.arange(self.block.tokens, device=places.device)
+        )
+
+    def bias(self, dtype: torch.dtype) -> torch.Tensor:
+        """Return what is added to the scores, [rows, 1, 1, longest]: -inf for padding.
+
+        Its rows begin at multiples of ALIGNED elements, or torch's kernels would copy it in each layer.
+        """
+        if self._bias is None or self._bias.dtype != dtype:
+            rows, longest = self.block.rows, self.block.longest
+            whole = torch.zeros(rows, 1, 1, -(-longest // ALIGNED) * ALIGNED, dtype=dtype, device=self.real.device)
+            self._bias = whole[..., :longest].masked_fill_(~self.real, -torch.inf)
+        return self._bias
 
 
 def _pad(tokens: torch.Tensor, block: Block) -> torch.Tensor:
@@ -185,18 +241,11 @@ def _unpad(padded: torch.Tensor, block: Block) -> torch.Tensor:
     return padded.transpose(1, 2).flatten(0, 1).index_select(0, block.places)
 
 
-def _real_tokens(block: Block) -> torch.Tensor:
-    """Which places are no padding, bool [rows, 1, 1, longest]."""
-    mask = torch.zeros(block.rows * block.longest, dtype=torch.bool, device=block.places.device)
-    mask[block.places] = True
-    return mask.view(block.rows, 1, 1, block.longest)
-
-
 def _attend(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, dropout: float, scaling: float | None
 ) -> torch.Tensor:
-    """Scaled dot-product attention. On a CPU torch's own has no fast kernel with dropout, and draws slowly."""
-    if dropout == 0 or q.device.type != "cpu":
+    """Scaled dot-product attention on a CPU, where torch's own has no fast kernel with dropout, and draws slowly."""
+    if dropout == 0:
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
     scores = (q * (q.shape[-1] ** -0.5 if scaling is None else scaling)) @ k.transpose(2, 3)
     weights = (scores + torch.zeros(mask.shape, dtype=scores.dtype).masked_fill_(~mask, -torch.inf)).softmax(-1)

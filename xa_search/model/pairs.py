@@ -38,19 +38,19 @@ class Pairs:
     @property
     def sentences(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The sentence embeddings of both sides, [N, H]."""
-        return self.output.sentence[self.sources], self.output.sentence[self.partners]
+        return self.output.sentence.index_select(0, self.sources), self.output.sentence.index_select(0, self.partners)
 
     @property
     def partner_intent_logits(self) -> torch.Tensor:
         """The intent logits of the partners, [N, intents]."""
-        return self.output.intent_logits[self.partners]
+        return self.output.intent_logits.index_select(0, self.partners)
 
     @property
     def presence_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The logits of which slot types both sides have, [N, types]."""
         presence = self.output.presence_logits
         assert presence is not None, "only a model with that head, while it trains, has them"
-        return presence[self.sources], presence[self.partners]
+        return presence.index_select(0, self.sources), presence.index_select(0, self.partners)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

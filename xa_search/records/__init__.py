@@ -2,9 +2,10 @@
 
 data: utterances, translations, encoders. trial: one trial's settings, job and reports. search: a space, a plan, what
 was found; comparisons: what a winner is held against; evidence, confirmation, soup: what is shown of it. cost: what
-it took. registry: what a search may name. feedback: the settings and the job of a trial that learns from feedback.
-stored: records under the names that earlier versions gave their fields. whole_files: how a file takes the place of
-another. torn_files: what could not be read, and was gone on without.
+it took. scheduler: early stopping. registry: what a search may name. feedback: the settings and the job of a trial
+that learns from feedback. stored: records under the names that earlier versions gave their fields. whole_files: how a
+file takes the place of another. torn_files: what could not be read, and was gone on without. report: all that is told
+of a search.
 """
 
 from xa_search.records.comparisons import FairBaseline, FloorScore
@@ -22,12 +23,11 @@ from xa_search.records.data import (
     Utterance,
 )
 from xa_search.records.registry import Vocabulary, look_up, registered, unknown
+from xa_search.records.scheduler import Asha, Scheduler
 from xa_search.records.search import (
     KEEP,
-    Asha,
     Parameter,
     Plan,
-    Scheduler,
     SearchRecord,
     SearchSpace,
 )

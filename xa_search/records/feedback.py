@@ -8,8 +8,10 @@ from pydantic import Field
 
 from xa_search.records.trial import TrialJob, TrialSettings
 
-Arm = Literal["none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"]
-"""Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against each other."""
+Arm = Literal[
+    "none", "english", "multilingual", "english_projected", "multilingual_full", "shuffled", "given"
+]  # fmt: skip
+"""Whose judgements a trial learns from: `given` is all that people gave, the others hold languages against another."""
 
 PEOPLE = "people"
 """Who judged, where nobody was simulated."""

@@ -14,6 +14,7 @@ from xa_search.errors import UsageError, value_faults
 from xa_search.records.comparisons import FairBaseline, FloorScore
 from xa_search.records.confirmation import Confirm, Confirmation
 from xa_search.records.evidence import KeptDifference
+from xa_search.records.scheduler import Scheduler
 from xa_search.records.soup import Soup
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import ZERO_SHOT_ROLES, Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
@@ -96,26 +97,6 @@ class Parameter(Frozen):
             if all(name in values and values[name] in allowed for name, allowed in case.when.items()):
                 return case
         return None
-
-
-class Asha(Frozen):
-    """Early stopping: after `grace_epochs`, and at each `reduction` times as many, the best 1/`reduction` go on."""
-
-    grace_epochs: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
-
-
-class Scheduler(BaseModel):
-    """How trials are stopped early: a registered rule with its settings; none lets every trial use its full budget."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    asha: Asha | None = None
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The rules that are named, by name, and what settings they are given."""
-        return {name: given for name, given in self if given is not None}
 
 
 class SearchSpace(Frozen):

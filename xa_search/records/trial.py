@@ -100,6 +100,8 @@ class TrialSettings(BaseModel):
     """The heads learn at this multiple of the learning rate: above 1 where they start at random; published is 1."""
     heads: Literal["random", "probe"] = "random"
     """What the heads begin with: drawn weights, or those fitted to the frozen encoder's view of the labelled rows."""
+    frozen_share: float = Field(default=0.0, ge=0, lt=1)
+    """This share of the encoder's layers, the lowest, and its token embeddings stay as they were pretrained."""
     head_seed: int | None = Field(default=None, ge=0)
     """Draws the heads in place of `seed`: the same heads for another order of the data and other dropout."""
     epochs: int = Field(default=10, ge=1)
@@ -130,6 +132,10 @@ class TrialSettings(BaseModel):
     decoding: Literal["viterbi", "argmax"] = "viterbi"
     """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
     published, each word its best tag."""
+    slot_loss: Literal["cross_entropy", "crf"] = "cross_entropy"
+    """`crf` learns whole sequences of tags, and the transitions between tags with them; Viterbi reads those."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of each intent's and slot tag's label that is spread over all labels; a CRF's tags are not smoothed."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes what a measurement at the search's first trial of a model size found faster, for all of them."""
     max_tokens: int = Field(default=128, ge=8)
@@ -155,6 +161,12 @@ class TrialSettings(BaseModel):
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return values
+
+    @model_validator(mode="after")
+    def _crf_is_decoded(self) -> "TrialSettings":
+        if self.slot_loss == "crf" and self.decoding == "argmax":
+            raise PydanticCustomError("crf", "slot_loss: crf is read by Viterbi; write decoding: viterbi beside it")
+        return self
 
     @classmethod
     def type_of(cls, setting: str) -> Any:
@@ -191,11 +203,19 @@ class TrialJob:
     """The folder of the search, for what is decided once for all its trials; none where the trial is alone."""
     deterministic: bool = False
     """Whether only algorithms may be used that give the same bits each time."""
+    rungs: tuple[int, ...] = ()
+    """The steps after which it also reports, within an epoch, so that it can be compared and stopped there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
-    """What a trial tells after each epoch. `score` is the selection score; `metrics` have flat names."""
+    """What a trial tells after each epoch, and at each rung that lies in steps.
+
+    `score` is the selection score; `metrics` have flat names, seconds and steps in them are those since the report
+    before. `rung` is how many steps the trial has taken, where that is a rung. If it is not `whole`, the epoch is still
+    under way: only what selection needs was measured, and its weights are none to be kept. `best_epoch` is 0 and
+    `best_score` the score at hand until an epoch is over.
+    """
 
     epoch: int
     score: float
@@ -203,6 +223,8 @@ class EpochReport:
     best_epoch: int
     final: bool
     metrics: dict[str, float]
+    rung: int | None = None
+    whole: bool = True
     torn: tuple[str, ...] = ()
     """What could not be read in this epoch, and what was done instead: see `torn_files`."""
 
@@ -214,7 +236,7 @@ class EpochReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedAt:
-    """Why early stopping ended a trial: after `epoch` its score lay below the cut-off.
+    """Why early stopping ended a trial: after `epoch`, or in it after `rung` steps, its score lay below the cut-off.
 
     `rank` 1 is the best of the `competitors`: the trials of its size that had come so far, itself included.
     """
@@ -224,15 +246,22 @@ class StoppedAt:
     cutoff: float
     rank: int
     competitors: int
+    rung: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The place, in words."""
+        return f"epoch {self.epoch}" if self.rung is None else f"step {self.rung} in epoch {self.epoch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """What is known of one trial. The metrics are those of its best epoch under the selection rule.
 
-    `params` are the searched settings alone; `scores[i]` is the selection score after epoch i + 1. `spent` has the
-    seconds of all its epochs: `train`, `evaluate`, and `cpu`, the processor seconds of all threads; `seconds` are
-    those on the wall, over all its interruptions. A PAUSED trial was interrupted and goes on under its number.
+    `params` are the searched settings alone; `scores[i]` is the selection score after epoch i + 1, `rung_scores[n]` at
+    a rung after n steps. `spent` has the seconds of all that it did: `train`, `evaluate`, and `cpu`, the processor
+    seconds of all threads; `seconds` are those on the wall, over all its interruptions. A PAUSED trial was interrupted
+    and goes on under its number.
     """
 
     number: int
@@ -241,6 +270,7 @@ class TrialRecord:
     params: dict[str, float | int | str | bool]
     state: TrialState = "RUNNING"
     scores: tuple[float, ...] = ()
+    rung_scores: dict[int, float] = field(default_factory=dict)
     best_epoch: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     failure: FailureClass | None = None
@@ -259,9 +289,9 @@ class TrialRecord:
 
     @property
     def score(self) -> float | None:
-        """The selection score of the epoch whose weights are kept."""
+        """The selection score of the epoch whose weights are kept; before one is over, that of the last rung."""
         scores = self.scores if self.settings.kept_epoch == "best" else self.scores[-1:]
-        return max(scores, default=None)
+        return max(scores, default=self.rung_scores[max(self.rung_scores)] if self.rung_scores else None)
 
     @property
     def at_floor(self) -> bool | None:

@@ -58,16 +58,23 @@ class Epoch:
     def seconds(self, step: StepTime) -> float:
         """Return how long it takes where a step takes so long; time is in proportion to utterances."""
         trained = self.steps * self.utterances_a_step
-        return (trained + FORWARD_SHARE * self.evaluated) * step.seconds / step.utterances
+        return trained * step.seconds / step.utterances + self.seconds_to_evaluate(step)
+
+    def seconds_to_evaluate(self, step: StepTime) -> float:
+        """Return how long a score takes, at its end or at a rung within it."""
+        return FORWARD_SHARE * self.evaluated * step.seconds / step.utterances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialGroup:
-    """Trials of the same settings, as far as these decide the cost; `count` need not be whole."""
+    """Trials of the same settings, as far as these decide the cost; `count` need not be whole.
+
+    Only `searched` ones may be stopped early.
+    """
 
     settings: TrialSettings
     count: float
-    expected_epochs: float
+    searched: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +148,23 @@ def paper_values_line(plan: Plan, rows: RowCounts) -> str:
     )
 
 
-def expected_epochs(rule: ChosenRule | None, epochs: int) -> float:
+def expected_epochs(rule: ChosenRule | None, epochs: int, steps_an_epoch: int) -> float:
     """Return how many epochs a searched trial takes where, at each comparison, one in `one_in` goes on."""
     if rule is None:
         return float(epochs)
-    expected, share, done = 0.0, 1.0, 0
-    for rung in rule.rungs(epochs):
+    expected, share, done = 0.0, 1.0, 0.0
+    places = [*map(float, rule.rungs(epochs)), *(step / steps_an_epoch for step in rule.step_rungs)]
+    for rung in sorted(place for place in places if place < epochs):
         expected += share * (rung - done)
         share, done = share / rule.one_in, rung
     return expected + share * (epochs - done)
+
+
+def expected_rungs(rule: ChosenRule | None, epochs: int, steps_an_epoch: int, *, searched: bool) -> float:
+    """Return how often a trial is scored at rungs within epochs; of searched ones one in `one_in` goes on at each."""
+    reached = [step for step in (() if rule is None else rule.step_rungs) if step < epochs * steps_an_epoch]
+    shares = (rule.one_in**-place if rule is not None and searched else 1.0 for place in range(len(reached)))
+    return sum(share for step, share in zip(reached, shares, strict=True) if step % steps_an_epoch)
 
 
 def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
@@ -170,14 +185,13 @@ def trial_groups(plan: Plan) -> tuple[TrialGroup, ...]:
     for values, role in product(combinations, [role for role in drawn if drawn[role] or role == "searched"]):
         chosen = dict(zip(choices, values, strict=True))
         settings = settings_of(plan, role, recipe(space, role, chosen) | chosen)
-        epochs = expected_epochs(chosen_rule(space.scheduler), settings.epochs)
-        groups.append(TrialGroup(settings=settings, count=drawn[role] / len(combinations), expected_epochs=epochs))
+        groups.append(TrialGroup(settings=settings, count=drawn[role] / len(combinations), searched=True))
     return tuple(groups)
 
 
 def _fixed(plan: Plan, role: TrialRole) -> TrialGroup:
     settings = settings_of(plan, role, recipe(plan.space, role))
-    return TrialGroup(settings=settings, count=1, expected_epochs=settings.epochs)
+    return TrialGroup(settings=settings, count=1, searched=False)
 
 
 def forecast_size(plan: Plan, rows: RowCounts, size: str, step: StepTime) -> SizeForecast:
@@ -195,6 +209,17 @@ def forecast_size(plan: Plan, rows: RowCounts, size: str, step: StepTime) -> Siz
             seconds=step.seconds * pass_of_longest.utterances_a_step / step.utterances,
         ),
         hours_a_trial=pass_of_longest.seconds(step) * longest.settings.epochs / HOUR,
-        hours=sum(group.count * group.expected_epochs * one.seconds(step) for group, one in epochs) / HOUR,
-        most_hours=sum(group.count * group.settings.epochs * one.seconds(step) for group, one in epochs) / HOUR,
+        hours=sum(group.count * _trial_seconds(plan, group, one, step) for group, one in epochs) / HOUR,
+        most_hours=sum(
+            group.count * _trial_seconds(plan, replace(group, searched=False), one, step) for group, one in epochs
+        )
+        / HOUR,
     )
+
+
+def _trial_seconds(plan: Plan, group: TrialGroup, epoch: Epoch, step: StepTime) -> float:
+    """Return how long a trial of a group takes: searched ones as early stopping is expected to leave them."""
+    rule, epochs = chosen_rule(plan.space.scheduler), group.settings.epochs
+    taken = expected_epochs(rule if group.searched else None, epochs, epoch.steps)
+    rungs = expected_rungs(rule, epochs, epoch.steps, searched=group.searched)
+    return taken * epoch.seconds(step) + rungs * epoch.seconds_to_evaluate(step)

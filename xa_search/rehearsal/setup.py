@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 16,
     "learning_rate": 1e-2,
     "head_learning_rate_factor": 1.0,
+    "frozen_share": 0.0,
     "validation_fraction": 0.1,
     "dev_limit": 40,
     "test_limit": 40,

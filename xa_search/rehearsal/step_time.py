@@ -1,7 +1,8 @@
 """How long a step of the real search takes. In: a model's dimensions and texts of the corpus. Out: measured seconds.
 
 The weights are random: they change the result of a step, not its time. A GPU takes the whole model; on processor cores
-two shallow models are timed and the line through both is followed, as all layers of an encoder are alike.
+two shallow models are timed and the line through both is followed, as all layers of an encoder are alike; so are those
+that are frozen.
 """
 
 import json
@@ -21,6 +22,7 @@ from xa_search.corpora.corpus import find_translations
 from xa_search.encoding.store import collect_labels
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.encoder import encoder_directory
+from xa_search.model.frozen import freeze_layers, frozen_layers
 from xa_search.model.joint import JointModel
 from xa_search.model.losses import LossWeights
 from xa_search.model.packed import replace_dropout
@@ -156,12 +158,19 @@ def _measured(
 ) -> tuple[float, str]:
     if trial_device().type == "cuda" or dimensions.layers <= max(SHALLOW):
         return _mean_seconds(settings, dimensions, texts, threads, home), "random weights"
+    first, second = SHALLOW
+    learning = settings.model_copy(update={"frozen_share": 0.0})
     few, more = (
-        _mean_seconds(settings, replace(dimensions, layers=layers), texts, threads, home) for layers in SHALLOW
+        _mean_seconds(learning, replace(dimensions, layers=layers), texts, threads, home) for layers in SHALLOW
     )
-    a_layer = max(0.0, more - few) / (SHALLOW[1] - SHALLOW[0])
-    how = f"random weights, {SHALLOW[0]} and {SHALLOW[1]} of {dimensions.layers} layers"
-    return few + a_layer * (dimensions.layers - SHALLOW[0]), how
+    frozen, below = frozen_layers(settings.frozen_share, dimensions.layers), 0.0
+    how = f"random weights, {first} and {second} of {dimensions.layers} layers"
+    if frozen:  # as many layers that learn as the first has, above frozen ones
+        half = settings.model_copy(update={"frozen_share": 1 - first / second})
+        beside = _mean_seconds(half, replace(dimensions, layers=second), texts, threads, home)
+        below, how = max(0.0, beside - few) / (second - first), f"{how}, {frozen} of them frozen"
+    a_layer = max(0.0, more - few) / (second - first)
+    return few + a_layer * (dimensions.layers - frozen - first) + below * frozen, how
 
 
 def _mean_seconds(settings: TrialSettings, dimensions: Dimensions, texts: Texts, threads: int, home: Path) -> float:
@@ -205,6 +214,7 @@ def _random_encoder(dimensions: Dimensions, settings: TrialSettings) -> torch.nn
         pad_token_id=1,
     )
     encoder: torch.nn.Module = transformers.XLMRobertaModel(config, add_pooling_layer=False)
+    freeze_layers(encoder, settings.frozen_share, settings.model_size)
     replace_dropout(encoder, settings.dropout)
     return encoder
 

@@ -1,10 +1,11 @@
 """The search: Optuna's proposals, early stopping, budgets, failures, and how trials run: here, or by Ray Tune.
 
-study, sampler: Optuna; conditions: what a trial searches. controller: what happens to each trial; early_stopping,
-budgets, failures: what it asks. feedback_study: the trials of a feedback run. registry: the rules of early stopping that a search may name. trial_events: a trial
-from outside. runner: the loop; connection, ray_callbacks, ray_nodes: Ray's part of it. resources, memory_profile,
-node_check: where a trial fits. full_disk: when nothing can be written. end_tasks: what the end asks of the places where
-trials ran. driver: one driver a search. winner, history: what was found.
+study, sampler, trial_notes: Optuna; conditions: what a trial searches. controller: what happens to each trial;
+early_stopping, budgets, failures: what it asks. feedback_study: the trials of a feedback run. registry: the rules of
+early stopping that a search may name. trial_events: a trial from outside. runner: the loop; connection, ray_callbacks,
+ray_nodes: Ray's part of it. resources, memory_profile, node_check: where a trial fits. full_disk: when nothing can be
+written. end_tasks: what the end asks of the places where trials ran. driver: one driver a search. winner, history: what
+was found.
 
 Ray reads part of its environment when it is imported, so its defaults are set before any module here imports it; what
 the user has set stays.

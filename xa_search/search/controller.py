@@ -9,7 +9,7 @@ Both ways to run trials, in this process and through Ray, drive the same SearchC
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class SearchCallback(Protocol):
         """A worker took the trial up; again when a paused trial goes on."""
 
     def epoch_reported(self, record: TrialRecord, report: EpochReport) -> None:
-        """The trial ended an epoch; `record` already holds its score."""
+        """The trial ended an epoch, or came to a rung within one; `record` already holds its score."""
 
     def trial_torn(self, record: TrialRecord, lines: Sequence[str]) -> None:
         """The trial could not read some of its files, or is set back."""
@@ -71,7 +71,7 @@ class Batches:
         for trial in trials:
             if trial.batch != batch:
                 self._early_stopping.enter(trial)
-        untouched = all(trial.state == "PAUSED" and not trial.scores for trial in members)
+        untouched = all(trial.state == "PAUSED" and trial.score is None for trial in members)
         # A driver that died while it proposed a batch left it short; a batch that has trained was whole.
         missing = min(self._size, remaining) - len(members) if untouched else 0
         self._proposed.extend(self._study.propose(batch) for _ in range(len(paused) + missing))
@@ -126,9 +126,9 @@ class SearchController:
         self._slots = 1
         self._disk = DiskBudget(plan, lambda record: make_job(record).directory)
         self._batches: Batches | None = None
-        self._early_stopping = EarlyStopping(
-            chosen_rule(plan.space.scheduler), () if plan.deterministic else study.trials()
-        )
+        rule = chosen_rule(plan.space.scheduler)
+        self._rungs = () if rule is None else rule.step_rungs
+        self._early_stopping = EarlyStopping(rule, () if plan.deterministic else study.trials())
         self._running: dict[int, TrialRecord] = {}
         self._seconds_before: dict[int, float] = {}
         self._started: set[int] = set()
@@ -188,7 +188,8 @@ class SearchController:
         self._held = None
         self._running[record.number] = record
         self._seconds_before[record.number] = record.seconds
-        return record, self._make_job(record)
+        job = self._make_job(record)
+        return record, replace(job, rungs=self._rungs) if self._rungs else job
 
     def epoch_seconds(self, record: TrialRecord) -> float | None:
         """Return how long an epoch of such a trial takes; none where nobody knows yet."""
@@ -282,7 +283,7 @@ class SearchController:
     def _reported(self, number: int, report: EpochReport, seconds: float) -> bool:
         self._tell_torn(number, report)
         record = self._running[number]
-        stopped = None if report.final else self._early_stopping.verdict(record, report.epoch, report.score)
+        stopped = None if report.final else self._early_stopping.verdict(record, report)
         if self._study.report(number, report, seconds, stopped):
             record = self._running[number] = self._study.trial(number)
             if self._batches is None:

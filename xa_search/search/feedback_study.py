@@ -1,7 +1,7 @@
 """The study of a feedback run. In: what it tries. Out: the trials of a search, in two parts that follow each other.
 
-First the learning rate and beta are searched on the English arm, by the search's own selection; then each arm is trained
-once for each seed with what was found, so that nothing but the arm differs.
+First the learning rate and beta are searched on the English arm, by the search's own selection; then each arm is
+trained once for each seed with what was found, so that nothing but the arm differs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 
 from xa_search.records import TrialRecord, TrialRole, TrialSettings
 from xa_search.records.feedback import Arm, FeedbackSettings
-from xa_search.search.study import Notes, SearchStudy
+from xa_search.search.study import SearchStudy
+from xa_search.search.trial_notes import Notes
 
 TUNING_ARM: Arm = "english"
 TUNING_SEED = 0

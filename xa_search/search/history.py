@@ -20,7 +20,8 @@ from xa_search.records import KEEP, Plan, Spent, TrialRecord
 from xa_search.records.stored import with_new_names
 from xa_search.search.driver import driver_of
 from xa_search.search.node_check import SHOWN
-from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, STUDY_ID, read_notes, record_of, storage_of
+from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, STUDY_ID, read_notes, storage_of
+from xa_search.search.trial_notes import record_of
 from xa_search.search.winner import complete_trials
 
 SEARCHES = "searches"

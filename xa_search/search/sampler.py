@@ -283,12 +283,18 @@ def _is_of_the_space(space: SearchSpace, trial: FrozenTrial) -> bool:
 
 
 def _outcome(trial: FrozenTrial) -> FrozenTrial:
-    """Return a trial as TPE ranks it: what its settings made fail is the worst of the early-stopped ones."""
-    if trial.user_attrs.get("failure") not in FAULTS_OF_THE_SETTINGS:
+    """Return a trial as TPE ranks it: what its settings made fail is the worst of the early-stopped ones.
+
+    Those rank by how far they came, and by their score there: in steps of training, where their rungs lie in steps.
+    """
+    failed = trial.user_attrs.get("failure") in FAULTS_OF_THE_SETTINGS
+    rungs = trial.user_attrs.get("rung_scores", {}) if trial.state == TrialState.PRUNED else {}
+    if not failed and not rungs:
         return trial
-    worst = copy(trial)
-    worst.state, worst.intermediate_values = TrialState.PRUNED, {}
-    return worst
+    changed = copy(trial)
+    changed.state = TrialState.PRUNED
+    changed.intermediate_values = {} if failed else {int(rung): score for rung, score in rungs.items()}
+    return changed
 
 
 def sampler_of(plan: Plan, trials: list[FrozenTrial], role: TrialRole = "searched") -> DistinctSampler:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
@@ -28,26 +28,17 @@ from xa_search.records import (
 from xa_search.records import (
     TrialState as RecordState,
 )
-from xa_search.records.stored import stored_settings
 from xa_search.search.driver import JournalLock
 from xa_search.search.failures import Failure
 from xa_search.search.sampler import DistinctSampler, importances_of, recipe, sampler_of, settings_of, suggested
+from xa_search.search.trial_notes import Entry, Notes, decided_state, is_repeated, notes_of, record_of
 
 SCHEMA = 3
 """What a search keeps in its folder, and how. A search that the first version began has no such number."""
 NOT_CHARGED: tuple[FailureClass, ...] = ("interrupted", "lost_worker")
 RETRIED = "retried"
 """The note of a baseline that failed and has another chance: without it there is nothing to tell gains against."""
-STATES: dict[str, RecordState] = {
-    "RUNNING": "RUNNING",
-    "WAITING": "PAUSED",
-    "COMPLETE": "COMPLETE",
-    "PRUNED": "PRUNED",
-    "FAIL": "FAIL",
-}
-SPENT = ("train", "evaluate", "cpu")
 
-Notes = Mapping[str, Any]
 JOURNAL = "study.journal"
 STUDY_ID = "study_id"
 """What a search is found by in MLflow, where another home may have one of the same name: a random id."""
@@ -55,51 +46,6 @@ PLACE = "place"
 """Where the search was run last: machine and path."""
 PAPER_ROLES: tuple[TrialRole, ...] = ("published", "paper_values")
 """What an earlier version called `published` stands for either: it is not run again under today's name."""
-
-
-class Entry(Protocol):
-    """A trial as the study holds it: Optuna's FrozenTrial."""
-
-    number: int
-    user_attrs: dict[str, Any]
-    intermediate_values: dict[int, float]
-
-    @property
-    def state(self) -> Any:
-        """Optuna's state."""
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The values of the searched settings."""
-
-
-def record_of(trial: Entry) -> TrialRecord | None:
-    """Return the record of a trial; none where it never began."""
-    notes, scores = trial.user_attrs, trial.intermediate_values
-    if "settings" not in notes:
-        return None
-    state = STATES[trial.state.name]
-    interrupted = notes.get("interrupted", {})
-    return TrialRecord(
-        number=trial.number,
-        role=notes["role"],
-        settings=stored_settings(notes["settings"]),
-        params=dict(trial.params),
-        state=state,
-        scores=tuple(scores[epoch] for epoch in sorted(scores)),
-        best_epoch=notes.get("best_epoch"),
-        metrics=notes.get("metrics", {}),
-        failure=notes.get("failure"),
-        failure_text=notes.get("failure_text", ""),
-        failure_frame=notes.get("failure_frame", ""),
-        stopped_at=StoppedAt(**notes["stopped_at"]) if state == "PRUNED" and "stopped_at" in notes else None,
-        interruptions=interrupted.get("count", 0),
-        interruption=interrupted.get("reason", ""),
-        batch=notes.get("batch"),
-        seconds=notes.get("seconds", 0.0),
-        spent=notes.get("spent", {}),
-        torn=tuple(notes.get("torn", ())),
-    )
 
 
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
@@ -121,26 +67,6 @@ class Records:
         if record is not None and trial.state.is_finished():
             self._ended[trial.number] = record
         return record
-
-
-def notes_of(report: EpochReport, earlier: Notes, seconds: float, stopped: StoppedAt | None) -> dict[str, Any]:
-    """Return what a trial's notes become by an epoch's report. `stopped` says that it ends here, before it does end."""
-    before = earlier.get("spent", {})
-    spent = {name: before.get(name, 0.0) + report.metrics.get(f"{name}_seconds", 0.0) for name in SPENT}
-    notes: dict[str, Any] = {"spent": spent, "seconds": seconds}
-    if report.best_epoch == report.epoch:
-        notes |= {"best_epoch": report.epoch, "metrics": report.metrics}
-    return notes if stopped is None else notes | {"stopped_at": asdict(stopped)}
-
-
-def decided_state(trial: Entry) -> RecordState:
-    """Return the state of a trial that its driver left running: as was decided, if that was written; else paused."""
-    notes, scores = trial.user_attrs, trial.intermediate_values
-    if "failure" in notes:
-        return "FAIL"
-    if "settings" in notes and len(scores) == notes["settings"]["epochs"]:
-        return "COMPLETE"
-    return "PRUNED" if notes.get("stopped_at", {}).get("epoch") in scores else "PAUSED"
 
 
 def is_charged(trial: Entry) -> bool:
@@ -234,12 +160,13 @@ class SearchStudy:
         return self.trial(asked.number)
 
     def report(self, number: int, report: EpochReport, seconds: float = 0.0, stopped: StoppedAt | None = None) -> bool:
-        """Keep an epoch's report. A repeated epoch, as after a lost worker, changes nothing and returns false."""
+        """Keep a report. A repeated one, as after a lost worker, changes nothing and returns false."""
         trial = self._get(number)
-        if report.epoch in trial.intermediate_values:
+        if is_repeated(trial, report):
             return False
         self._note(number, **notes_of(report, trial.user_attrs, seconds, stopped))
-        self._storage.set_trial_intermediate_value(self._trial_id(number), report.epoch, report.score)
+        if report.whole:
+            self._storage.set_trial_intermediate_value(self._trial_id(number), report.epoch, report.score)
         return True
 
     def finish(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xa_search.records.evidence import KeptDifference
-from xa_search.tracking.registry import CHALLENGED_TAG, VERDICT_TAG, RegisteredVersion
+from xa_search.tracking.versions import CHALLENGED_TAG, VERDICT_TAG, RegisteredVersion
 from xa_search.training.kept import LEVEL, Evidence, kept_difference
 
 NOBODY = "none"

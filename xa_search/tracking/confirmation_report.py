@@ -1,9 +1,12 @@
-"""A confirmed winner, in cells of tables and in JSON. In: a Confirmation."""
+"""A confirmed winner, in cells of tables and in a section of the page. In: a Confirmation."""
 
-from dataclasses import asdict
-from typing import Any
+from pathlib import Path
 
 from xa_search.records.confirmation import Confirmation, Repeated
+from xa_search.records.report import ReportSection
+
+SECTION = "confirm.json"
+"""What the page of a search has of its confirmation."""
 
 
 def repeated_cells(confirmation: Confirmation) -> tuple[list[str], list[list[str]]]:
@@ -30,16 +33,17 @@ def gain_cells(confirmation: Confirmation) -> tuple[list[str], list[list[str]]]:
     return ["language", "metric", "gain over", "points", "95% interval", "tells of"], rows
 
 
-def confirmation_object(confirmation: Confirmation | None) -> dict[str, Any] | None:
-    """Return a confirmation as report.json has it."""
-    if confirmation is None:
-        return None
-    return {
-        **asdict(confirmation),
-        "sentences": confirmation.sentences,
-        "luck": confirmation.winner.luck,
-        "registered_seed": confirmation.registered_seed,
-    }
+def write_section(confirmation: Confirmation, directory: Path) -> Path:
+    """Write what the page of a search has of its confirmation, and return the path."""
+    columns, rows = repeated_cells(confirmation)
+    gains = (f"{row[0]}, {row[1]}: {row[3]} {row[4]} over {row[2]}" for row in gain_cells(confirmation)[1])
+    section = ReportSection(
+        sentences=(*confirmation.sentences, *gains), columns=tuple(columns), rows=tuple(tuple(row) for row in rows)
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / SECTION
+    path.write_text(section.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def _score(one: Repeated, seed: int) -> str:

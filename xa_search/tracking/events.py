@@ -42,11 +42,15 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochLogged:
-    """A trial finished epoch `step`. The tags are what it shows while it runs."""
+    """A trial finished epoch `step`, or with `rung`, came in it to a rung after so many steps of training.
+
+    The tags are what it shows while it runs.
+    """
 
     number: int
     step: int
     metrics: dict[str, float]
+    rung: int = 0
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -95,6 +99,8 @@ class SearchEnded:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+RUNG_SCORE = "rung_score"
+"""The metric whose steps are steps of training; those of all others are epochs."""
 Event = SearchStarted | TrialStarted | EpochLogged | TrialEnded | FileLogged | DatasetsLogged | SearchEnded
 TESTING = "testing"
 """The context of what only the winner and what it is compared with are scored on."""
@@ -127,7 +133,9 @@ def trial_started(trial: TrialRecord) -> TrialStarted:
 
 
 def epoch_logged(number: int, report: EpochReport) -> EpochLogged:
-    """Return the event of a trial's epoch."""
+    """Return the event of a trial's report. At a rung within an epoch the score alone is told, by steps of training."""
+    if not report.whole:
+        return EpochLogged(number=number, step=report.epoch, metrics={RUNG_SCORE: report.score}, rung=report.rung or 0)
     metrics = {**report.metrics, "selection_score": report.score}
     return EpochLogged(number=number, step=report.epoch, metrics=metrics, tags=floor_tag(report))
 
@@ -158,7 +166,8 @@ def trial_ended(trial: TrialRecord) -> TrialEnded:
 def _last_metrics(trial: TrialRecord) -> dict[str, float]:
     metrics = {**trial.metrics, "seconds": trial.seconds}
     if trial.score is not None:
-        metrics |= {"selection_score": trial.score, "selection_score_last": trial.scores[-1]}
+        last = trial.scores[-1] if trial.scores else trial.score
+        metrics |= {"selection_score": trial.score, "selection_score_last": last}
     if trial.best_epoch is not None:
         metrics["best_epoch"] = float(trial.best_epoch)
     return metrics
@@ -176,8 +185,12 @@ def events_of_record(trial: TrialRecord) -> tuple[Event, ...]:
         EpochLogged(number=trial.number, step=step, metrics={"selection_score": score})
         for step, score in enumerate(trial.scores, start=1)
     )
+    rungs = (
+        EpochLogged(number=trial.number, step=0, metrics={RUNG_SCORE: score}, rung=rung)
+        for rung, score in trial.rung_scores.items()
+    )
     ends = () if trial.state == "RUNNING" else (trial_ended(trial),)
-    return trial_started(trial), *epochs, *ends
+    return trial_started(trial), *rungs, *epochs, *ends
 
 
 def cost_logged(cost: SearchCost) -> SearchEnded:

@@ -7,6 +7,8 @@ that it needs: they are this program's own, so that text is cleaned, split and r
 import json
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,12 @@ MODULES = {
     "xa_search.encoding.tokenisation": "xa_tokenisation",
     "xa_search.model.decoding": "xa_decoding",
 }
+ONNX_MODULES = {
+    "xa_search.tracking.standalone_onnx": "model_onnx",
+    "xa_search.corpora.text": "xa_text",
+    "xa_search.encoding.plain_tokens": "xa_plain_tokens",
+    "xa_search.encoding.tokenisation": "xa_tokenisation",
+}
 """Modules of this program that travel, and what they are called there."""
 CONSTANTS = {"from xa_search.records import BETWEEN": f'BETWEEN = "{BETWEEN}"'}
 """Imports that are no module of theirs, and what stands there in their place."""
@@ -37,25 +45,46 @@ def export_bundle(bundle: Path, directory: Path) -> tuple[Path, ...]:
 
     Raises UsageError where something lies there already.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory}: something lies there already; give a folder that is empty or does not exist")
-    card = json.loads((bundle / CARD).read_text(encoding="utf-8"))
-    part = directory.with_name(f"{directory.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for path in sorted(bundle.iterdir()):
-        if path.is_file() and path.name != CARD:
-            shutil.copyfile(path, part / path.name)
-    labels = json.dumps(labels_of(card, part / "config.json"), indent=2, ensure_ascii=False)
-    (part / LABELS).write_text(labels + "\n", encoding="utf-8")
-    for module, name in MODULES.items():
-        (part / f"{name}.py").write_text(standing_alone(module), encoding="utf-8")
-    put_in_place(part, directory)
+    with new_folder(directory) as part:
+        for path in sorted(bundle.iterdir()):
+            if path.is_file() and path.name != CARD:
+                shutil.copyfile(path, part / path.name)
+        write_labels(part, labels_of(bundle))
+        write_modules(part, MODULES)
     return tuple(sorted(directory.iterdir()))
 
 
-def labels_of(card: dict[str, Any], config: Path) -> dict[str, Any]:
-    """Return what a model has to know beside its weights: its labels, and how it reads text."""
+@contextmanager
+def new_folder(directory: Path) -> Iterator[Path]:
+    """Give a folder to fill, which then takes the place of `directory`. Raises UsageError where that is not empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory}: something lies there already; give a folder that is empty or does not exist")
+    part = directory.with_name(f"{directory.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        put_in_place(part, directory)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_labels(folder: Path, labels: Mapping[str, Any]) -> None:
+    """Write what a model has to know beside its weights."""
+    text = json.dumps(labels, indent=2, ensure_ascii=False)
+    (folder / LABELS).write_text(text + "\n", encoding="utf-8")
+
+
+def write_modules(folder: Path, modules: Mapping[str, str]) -> None:
+    """Write modules of this program under the names that they have where a model is exported."""
+    for module, name in modules.items():
+        (folder / f"{name}.py").write_text(standing_alone(module), encoding="utf-8")
+
+
+def labels_of(bundle: Path) -> dict[str, Any]:
+    """Return what the model of a bundle has to know beside its weights: its labels, and how it reads text."""
+    card = json.loads((bundle / CARD).read_text(encoding="utf-8"))
+    config = bundle / "config.json"
     settings = stored_settings(card["settings"])
     slot_tags = [clean_label(tag) for tag in card["slot_tags"]]
     return {
@@ -74,9 +103,7 @@ def labels_of(card: dict[str, Any], config: Path) -> dict[str, Any]:
 def standing_alone(module: str) -> str:
     """Return a module's source with its imports from this program under their names beside it."""
     path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
-    source = path.read_text(encoding="utf-8")
+    source, names = path.read_text(encoding="utf-8"), MODULES | ONNX_MODULES
     for line, replacement in CONSTANTS.items():
         source = source.replace(line, replacement)
-    return re.sub(
-        r"^from (xa_search[\w.]*) import", lambda found: f"from {MODULES[found[1]]} import", source, flags=re.M
-    )
+    return re.sub(r"^from (xa_search[\w.]*) import", lambda found: f"from {names[found[1]]} import", source, flags=re.M)

@@ -26,11 +26,6 @@ from xa_search.tracking.champion import Challenge, Verdict, champion_verdict, tr
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
 from xa_search.tracking.model_card import CARD, model_card
 from xa_search.tracking.registry import (
-    CANDIDATE,
-    CHAMPION,
-    PREFIX,
-    VERDICT_TAG,
-    RegisteredVersion,
     alias_holder,
     create_version,
     find_version,
@@ -44,6 +39,7 @@ from xa_search.tracking.registry import (
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
+from xa_search.tracking.versions import CANDIDATE, CHAMPION, PREFIX, VERDICT_TAG, RegisteredVersion
 from xa_search.training.kept import KEPT, Evidence
 from xa_search.training.registry import is_zero_shot, learns_from_target_labels, selection_rule
 

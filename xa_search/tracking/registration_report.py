@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xa_search.tracking.registration import Registration
-from xa_search.tracking.registry import CANDIDATE, CHAMPION
 from xa_search.tracking.report import write_files
+from xa_search.tracking.versions import CANDIDATE, CHAMPION
 
 
 def write_registrations(registrations: Sequence[Registration], directory: Path) -> tuple[Path, ...]:

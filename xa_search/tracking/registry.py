@@ -3,15 +3,13 @@ themselves, the registered models, and one alias at a time moved.
 
 The model carries this program's code and the exact versions of the packages it needs; nothing in it is pickled.
 
-`champion` is the version that answers; `candidate` is the newest one that was checked, which answers
-while there is no champion. Only these spellings exist.
+What a version is, and which one is meant: versions.
 """
 
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,17 @@ from mlflow.pyfunc import save_model
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Object, Property, Schema
 
 from xa_search.config.shipped import PACKAGE
-from xa_search.errors import ModelError
 from xa_search.tracking.model_card import CARD
 from xa_search.tracking.store import MODEL_TAG, StoredRun, connect, plainly, timeouts
+from xa_search.tracking.versions import (
+    CHECKED_TAG,
+    MODELS,
+    PREFIX,
+    RegisteredVersion,
+    chosen_version,
+    in_order,
+    registered_version,
+)
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 NEEDED = (
@@ -33,16 +39,6 @@ NEEDED = (
     *("numpy", "pandas", "pydantic", "filelock", "psutil", "ruamel.yaml"),
 )
 EXAMPLE = ["Set an alarm for 7:30 tomorrow morning.", "Wie wird das Wetter morgen in Berlin?"]
-PREFIX = "xa-search-"
-MODELS = "models:/"
-CHAMPION = "champion"
-CANDIDATE = "candidate"
-CHECKED_TAG = "loaded_back"
-CHALLENGED_TAG, VERDICT_TAG = "challenged", "verdict"
-OUR_TAGS = {
-    *("search_id", "trial", "corpus", "corpus_fingerprint", "selection", "selection_score", "tokenizer_fingerprint"),
-}
-"""What every version has that this program registered."""
 NEEDED_FILES = {"bundle.json", "heads.safetensors", "model.safetensors", "config.json", "tokenizer.json"}
 """Without which a bundle does not answer."""
 
@@ -126,46 +122,17 @@ def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:
     client.log_batch(run_id, [Metric(m.key, m.value, m.timestamp, m.step, model_id=model_id) for m in latest])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredVersion:
-    """One version of a registered model, with what is needed to compare it with others.
-
-    `checked` says that it was loaded in a fresh process and gave the same answers there.
-    """
-
-    name: str
-    version: int
-    aliases: tuple[str, ...]
-    created: int
-    checked: bool
-    search_id: str
-    study_id: str
-    trial: int
-    corpus: str
-    corpus_fingerprint: str
-    selection: str
-    zero_shot: bool
-    selection_score: float
-    tokenizer_fingerprint: str
-    test_metrics: dict[str, float]
-    challenged: str = ""
-    """The version that was the champion when this one was held against it; empty where an earlier version registered
-    it."""
-    verdict: str = ""
-    """Why it became the champion, or did not."""
-
-
 def list_models(uri: str) -> tuple[RegisteredVersion, ...]:
     """Return all versions of all models that this program registered, by name, the newest version first."""
     with plainly(uri), timeouts():
         client = connect(uri)
         models = client.search_registered_models(f"name LIKE '{PREFIX}%'", max_results=1000)
         found = [
-            _registered_version(version, model.aliases)
+            registered_version(version, version.tags, model.aliases)
             for model in models
             for version in client.search_model_versions(f"name = '{model.name}'", max_results=1000)
         ]
-    return tuple(sorted(filter(None, found), key=lambda version: (version.name, -version.version)))
+    return in_order(found)
 
 
 def alias_holder(uri: str, name: str, alias: str) -> int | None:
@@ -181,22 +148,7 @@ def find_version(uri: str, name: str | None, alias_or_version: str | None) -> Re
 
     Raises ModelError with the valid names, versions and aliases.
     """
-    versions = list_models(uri)
-    names = sorted({version.name for version in versions})
-    if not names:
-        raise ModelError("no model is registered yet; run `xa-search run mtop-mini` to get one")
-    if name is None and len(names) > 1:
-        raise ModelError(f"several models are registered; name one of: {', '.join(names)}")
-    chosen = name or names[0]
-    versions = tuple(version for version in versions if version.name == chosen)
-    if not versions:
-        raise ModelError(f"model {chosen!r} is not registered; name one of: {', '.join(names)}")
-    for wanted in (CHAMPION, CANDIDATE) if alias_or_version is None else (alias_or_version,):
-        for registered in versions:
-            if wanted == str(registered.version) or wanted in registered.aliases:
-                return registered
-    valid = [str(version.version) for version in versions] + sorted({a for v in versions for a in v.aliases})
-    raise ModelError(f"{chosen} has no version or alias {alias_or_version or CHAMPION!r}; valid: {', '.join(valid)}")
+    return chosen_version(list_models(uri), name, alias_or_version)
 
 
 def set_alias(uri: str, name: str, alias: str, version: int) -> None:
@@ -249,41 +201,3 @@ def create_version(client: Any, name: str, run_id: str, model_id: str, tags: dic
     versions = json.dumps([{"name": name, "version": created.version}])
     client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})  # the link that the UI shows
     return int(created.version)
-
-
-def _registered_version(version: Any, aliases: dict[str, str]) -> RegisteredVersion | None:
-    """Return a version that this program registered; none for what somebody else put under the name."""
-    tags = version.tags
-    if not OUR_TAGS.issubset(tags):
-        return None
-    trial, score = _number(tags["trial"]), _number(tags["selection_score"])
-    if trial is None or score is None:
-        return None
-    tests = {name: _number(value) for name, value in tags.items() if name.startswith("test_")}
-    return RegisteredVersion(
-        name=version.name,
-        version=int(version.version),
-        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
-        created=version.creation_timestamp,
-        checked=tags.get(CHECKED_TAG) == "yes",
-        search_id=tags["search_id"],
-        study_id=tags.get("study_id", ""),
-        trial=int(trial),
-        corpus=tags["corpus"],
-        corpus_fingerprint=tags["corpus_fingerprint"],
-        selection=tags["selection"],
-        zero_shot=tags.get("zero_shot", "no" if tags["selection"] == "target_dev" else "yes") == "yes",
-        selection_score=score,
-        tokenizer_fingerprint=tags["tokenizer_fingerprint"],
-        test_metrics={name: value for name, value in tests.items() if value is not None},
-        challenged=tags.get(CHALLENGED_TAG, ""),
-        verdict=tags.get(VERDICT_TAG, ""),
-    )
-
-
-def _number(text: str) -> float | None:
-    """Return the number that a tag holds; none where a person wrote something else there."""
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from xa_search.records import (
     FailureClass,
@@ -21,8 +20,8 @@ from xa_search.records import (
 )
 from xa_search.records.search import TOO_FEW_TO_TELL
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
-from xa_search.tracking.comparison_report import fair_line, fair_object, floor_cells, floor_line, shown_lines
-from xa_search.tracking.confirmation_report import confirmation_object, gain_cells, repeated_cells
+from xa_search.tracking.comparison_report import fair_line, floor_cells, floor_line, shown_lines
+from xa_search.tracking.confirmation_report import gain_cells, repeated_cells
 from xa_search.tracking.failure_regions import failure_regions
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
 
@@ -202,7 +201,7 @@ def trial_table(rows: Sequence[TrialRow]) -> str:
 
 
 def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
-    """Write report.md, report.json, languages.csv and trials.csv, and return their paths."""
+    """Write report.md, languages.csv and trials.csv, and return their paths."""
     languages, trials = language_rows(record), trial_rows(record)
     importances = sorted(record.importances.items(), key=lambda item: -item[1])
     lines = [f"- {name}: {100 * share:.0f} %" for name, share in importances]
@@ -231,37 +230,10 @@ Test scores in percent, gains in points; the mean is over the targets {", ".join
     titles = [f"{name}_{part}" for name in languages[0].winner for part in parts]
     texts = {
         "report.md": text,
-        "report.json": json.dumps(_summary(record), indent=2, ensure_ascii=False) + "\n",
         "languages.csv": as_csv(["language", *titles], [[row.label, *language_cells(row)] for row in languages]),
         "trials.csv": as_csv(*_trial_cells(trials)),
     }
     return write_files(directory, texts)
-
-
-def _summary(record: SearchRecord) -> dict[str, Any]:
-    """Return what report.json holds."""
-    tested = (record.source, *record.targets, *record.unseen_languages)
-    calibration = calibration_rows(record.winner_tests, tested)
-    return {
-        "search_id": record.search_id,
-        "selection": record.selection,
-        "winner": record.winner,
-        "baseline": record.baseline,
-        "no_baseline": record.no_baseline,
-        "fair_baseline": fair_object(record.fair_baseline),
-        "no_fair_baseline": record.no_fair_baseline,
-        "floors": [asdict(floor) for floor in record.floors],
-        "at_floor": record.at_floor,
-        "soup": None if record.soup is None else asdict(record.soup),
-        "confirmation": confirmation_object(record.confirmation),
-        "shown": [{**asdict(one), "is_shown": one.is_shown} for one in record.shown],
-        "languages": [{**asdict(row), "gain": row.gain, "fair_gain": row.fair_gain} for row in language_rows(record)],
-        "calibration": [asdict(row) for row in calibration],
-        "trials": [asdict(row) for row in trial_rows(record)],
-        "importances": record.importances,
-        "failure_regions": [asdict(region) for region in failure_regions(record.trials)],
-        "data": record.data,
-    }
 
 
 def _baseline(record: SearchRecord) -> str:

@@ -25,6 +25,7 @@ from xa_search.tracking.events import (
 from xa_search.tracking.store import LONGEST_VALUE, RunStore, StoredRun
 
 LAST_STEP_TAG = "xa.last_step"
+LAST_RUNG_TAG = "xa.last_rung"
 
 
 @dataclass(slots=True)
@@ -45,8 +46,9 @@ class SpoolState:
             self.starts += 1
             self.tags = event.tags
         elif isinstance(event, EpochLogged):
-            self.last_steps[event.number] = max(event.step, self.last_steps.get(event.number, 0))
-            self.curves.setdefault(event.number, set()).update(event.metrics)
+            if not event.rung:
+                self.last_steps[event.number] = max(event.step, self.last_steps.get(event.number, 0))
+                self.curves.setdefault(event.number, set()).update(event.metrics)
         elif isinstance(event, TrialStarted):
             self.trials.add(event.number)
             self.ends.pop(event.number, None)
@@ -56,9 +58,9 @@ class SpoolState:
             self.datasets += [one for one in event.datasets if one["context"] != TESTING]
 
 
-def last_step(run: StoredRun) -> int:
+def last_step(run: StoredRun, tag: str = LAST_STEP_TAG) -> int:
     """Return the last step that a run has; 0 where somebody wrote something else in its place."""
-    text = run.tags.get(LAST_STEP_TAG, "")
+    text = run.tags.get(tag, "")
     return int(text) if text.isdecimal() else 0
 
 
@@ -112,10 +114,11 @@ class Writer:
 
     def _log_epoch(self, event: EpochLogged, stamp: int, state: SpoolState) -> None:
         run = self._trial_run(event.number, state.tags, stamp, state)
-        if event.step > last_step(run):
-            step = {LAST_STEP_TAG: str(event.step)}
-            self.store.log(run, time=stamp, step=event.step, metrics=event.metrics, tags=event.tags | step)
-            run.tags.update(step)
+        tag, step = (LAST_RUNG_TAG, event.rung) if event.rung else (LAST_STEP_TAG, event.step)
+        if step > last_step(run, tag):
+            last = {tag: str(step)}
+            self.store.log(run, time=stamp, step=step, metrics=event.metrics, tags=event.tags | last)
+            run.tags.update(last)
 
     def _log_last(self, run: StoredRun, event: TrialEnded, stamp: int, state: SpoolState) -> None:
         """Write the metrics of a trial's end: curves end in the best epoch's, the others have no step."""

@@ -15,6 +15,7 @@ from xa_search.encoding.store import slot_types_of
 from xa_search.errors import ModelError
 from xa_search.model.decoding import decoder_among
 from xa_search.model.encoder import load_encoder
+from xa_search.model.frozen import freeze_layers
 from xa_search.model.joint import TEMPERATURES, JointModel, SlotPresence
 from xa_search.model.linear_heads import draw_head
 from xa_search.model.packed import replace_dropout
@@ -101,6 +102,7 @@ def restore_model(
 
 
 def _joint_model(encoder: Any, embedding: str, corpus: EncodedCorpus, settings: TrialSettings) -> JointModel:
+    freeze_layers(encoder, settings.frozen_share, settings.model_size)
     replace_dropout(encoder, settings.dropout)
     before_heads = settings.dropout if settings.head_dropout is None else settings.head_dropout
     return JointModel(encoder, embedding, len(corpus.intents), len(corpus.slot_tags), before_heads)

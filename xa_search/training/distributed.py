@@ -60,32 +60,38 @@ def take_leaders_weights(model: nn.Module) -> None:
             distributed.broadcast(tensor, src=0)
 
 
-def sum_gradients(model: nn.Module) -> None:
-    """Add up the gradients of all processes; a parameter that has none in any of them keeps none."""
-    if own_part()[1] == 1:
-        return
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    found = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
-    found = found.to(parameters[0].device)
-    distributed.all_reduce(found, distributed.ReduceOp.MAX)
-    sums = []
-    for parameter, has_gradient in zip(parameters, found.tolist(), strict=True):
-        if has_gradient:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            sums.append(distributed.all_reduce(parameter.grad, async_op=True))
-    for one in sums:
-        one.wait()
+class SharedSums:
+    """Adds up the gradients and loss terms of all processes of a trial, in one all-reduce a step.
 
+    Which parameters have a gradient in any of them, all are asked once for steps with pairs and once for those without:
+    nothing else of a step decides it. The others keep none.
+    """
 
-def sum_losses(losses: LossTerms) -> LossTerms:
-    """Add up the loss terms of all processes."""
-    if own_part()[1] == 1:
-        return losses
-    values = torch.stack([losses.total, *losses.terms.values()])
-    distributed.all_reduce(values)
-    total, *terms = values.unbind()
-    return LossTerms(total=total, terms=dict(zip(losses.terms, terms, strict=True)))
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._learning: dict[bool, list[nn.Parameter]] = {}
+
+    def add_up(self, losses: LossTerms, *, with_pairs: bool) -> LossTerms:
+        """Give each parameter the sum of its gradients; return the sums of the loss terms."""
+        if own_part()[1] == 1:
+            return losses
+        if with_pairs not in self._learning:
+            self._learning[with_pairs] = self._with_gradient_anywhere()
+        learning = self._learning[with_pairs]
+        own = [torch.zeros_like(one) if one.grad is None else one.grad for one in learning]
+        flat = torch.cat([*(one.flatten() for one in own), torch.stack([losses.total, *losses.terms.values()])])
+        distributed.all_reduce(flat)
+        *sums, values = flat.split([*(one.numel() for one in own), 1 + len(losses.terms)])
+        for parameter, gradient in zip(learning, sums, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        total, *terms = values.unbind()
+        return LossTerms(total=total, terms=dict(zip(losses.terms, terms, strict=True)))
+
+    def _with_gradient_anywhere(self) -> list[nn.Parameter]:
+        found = torch.tensor([one.grad is not None for one in self._parameters], dtype=torch.int32)
+        found = found.to(self._parameters[0].device)
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return [one for one, learns in zip(self._parameters, found.tolist(), strict=True) if learns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

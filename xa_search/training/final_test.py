@@ -8,7 +8,7 @@ Runs after the winner is chosen, with the encoder's full vocabulary.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from xa_search.encoding.files import write_whole
 from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob, Utterance
+from xa_search.records.report import Mistakes
 from xa_search.records.torn_files import tell_torn
 from xa_search.training.checkpoint import restore_model
 from xa_search.training.data import attended_padding, evaluation_collator, split_rows
@@ -30,6 +31,7 @@ from xa_search.training.evaluation import (
     mean_over_targets,
 )
 from xa_search.training.metrics import spans_of
+from xa_search.training.mistakes import mistakes_of, write_mistakes
 
 OUTCOMES = "test_outcomes.json"
 SCORES = "test_scores.json"
@@ -65,27 +67,6 @@ def outcomes_of(rows: Sequence[Utterance | EncodedRow], predictions: Sequence[Pr
         found=np.array([len(found) for _, found in spans], dtype=np.int64),
         gold=np.array([len(wanted) for wanted, _ in spans], dtype=np.int64),
     )
-
-
-def outcome_columns(
-    outcomes: Outcomes, metric: str, shared: Collection[str], ids: Mapping[str, int]
-) -> list[np.ndarray]:
-    """Return what each utterance adds to a score's numerator and to its denominator, both [ids].
-
-    `metric` is "slots" for slot F1, or anything else for intent accuracy; only `shared` utterances count.
-    """
-    chosen = [number for number, name in enumerate(outcomes.ids) if name in shared]
-    places = [ids[outcomes.ids[number]] for number in chosen]
-    if metric == "slots":
-        both = 2 * outcomes.correct, outcomes.found + outcomes.gold
-    else:
-        both = outcomes.intent.astype(np.int64), np.ones(len(outcomes.ids), dtype=np.int64)
-    columns = []
-    for counts in both:
-        column = np.zeros(len(ids))
-        np.add.at(column, places, counts[chosen])
-        columns.append(column)
-    return columns
 
 
 def write_outcomes(outcomes: Mapping[str, Outcomes], directory: Path) -> None:
@@ -133,10 +114,11 @@ def ask_model(job: TrialJob, weights: Path, questions: Sequence[Callable[[Predic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageTest:
-    """What the test split of a language came to: its scores by name, and what was right of each utterance."""
+    """What the test split of a language came to: its scores by name, what was right of each utterance, what was not."""
 
     metrics: dict[str, float]
     outcomes: Outcomes
+    mistakes: Mistakes
 
 
 def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTest:
@@ -148,7 +130,11 @@ def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTe
     metrics |= calibration_metrics(rows, predictions, "test", lang, "", has_slots=has_slots)
     uncalibrated = predictor.read(rows, found, calibrated=False)
     metrics |= calibration_metrics(rows, uncalibrated, "test", lang, "raw_", has_slots=has_slots)
-    return LanguageTest(metrics=metrics, outcomes=outcomes_of(rows, predictions))
+    return LanguageTest(
+        metrics=metrics,
+        outcomes=outcomes_of(rows, predictions),
+        mistakes=mistakes_of(rows, predictions, has_slots=has_slots),
+    )
 
 
 def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
@@ -159,6 +145,8 @@ def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict
     path = job.directory / SCORES
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
+        path = job.directory / OUTCOMES  # claims read it later, when the weights may be gone
+        json.loads(path.read_text(encoding="utf-8"))
         now = _of_what(weights, languages) if weights.exists() else {**known["of"], "languages": list(languages)}
         return dict(known["metrics"]) if known["of"] == now else None
     except FileNotFoundError:
@@ -179,11 +167,13 @@ def keep_scores(job: TrialJob, weights: Path, tested: Mapping[str, LanguageTest]
 def keep_outcomes(tested: Mapping[str, LanguageTest], targets: Sequence[str], directory: Path) -> dict[str, float]:
     """Return the scores of all languages, and the means over the targets among them.
 
-    What was right of each utterance is written into the folder: it stays when the weights go.
+    What was right of each utterance, and what was taken for what, is written into the folder: it stays when the weights
+    go.
     """
     metrics = {name: value for one in tested.values() for name, value in one.metrics.items()}
     metrics |= mean_over_targets(metrics, "test", [lang for lang in tested if lang in targets])
     write_outcomes({lang: one.outcomes for lang, one in tested.items()}, directory)
+    write_mistakes({lang: one.mistakes for lang, one in tested.items()}, directory)
     return metrics
 
 

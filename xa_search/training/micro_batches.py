@@ -6,7 +6,7 @@ which it may have to cut further.
 """
 
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -15,7 +15,7 @@ from xa_search.errors import is_out_of_memory
 from xa_search.model.losses import LossWeights
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.records import IGNORED, TrialSettings
-from xa_search.training.distributed import own_part, sum_gradients, sum_losses
+from xa_search.training.distributed import SharedSums, own_part
 from xa_search.training.evaluation import Predictor
 from xa_search.training.objective import Factors, LossTerms, compute_losses, no_losses, total_loss
 from xa_search.training.registry import pair_losses
@@ -31,6 +31,10 @@ class MicroBatches:
     settings: TrialSettings
     weights: LossWeights
     halvings: int = 0
+    _sums: SharedSums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sums = SharedSums(self.predictor.model)
 
     def accumulate_gradients(self, step: StepBatch) -> LossTerms:
         """Run a step's pieces forwards and backwards. Raises the error of a step that no smaller pieces can save."""
@@ -60,8 +64,7 @@ class MicroBatches:
 
     def _summed(self, losses: LossTerms, step: StepBatch) -> LossTerms:
         """Take in what the trial's other processes have, each of its own part."""
-        sum_gradients(self.predictor.model)
-        losses = sum_losses(losses)
+        losses = self._sums.add_up(losses, with_pairs=len(step.partners) > 0)
         if len(step.partners):
             self.weights.learn(losses.terms)
         return losses

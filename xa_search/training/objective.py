@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from xa_search.model.crf import LearnedTransitions, crf_loss
 from xa_search.model.joint import JointModel, JointOutput
 from xa_search.model.losses import intent_loss, slot_loss
 from xa_search.model.pairs import Pairs
@@ -32,7 +33,8 @@ def compute_losses(model: JointModel, step: StepBatch, settings: TrialSettings, 
     output = model(step.batch)
     # Autocast would take the products inside a loss back to bf16, where small distances read 0.
     with torch.autocast(output.sentence.device.type, enabled=False):
-        intent, slot = intent_loss(output, step.batch), slot_loss(output, step.batch)
+        intent = intent_loss(output, step.batch, settings.label_smoothing)
+        slot = _slot_loss(model, output, step, settings)
         terms = {"intent": intent, "slot": slot, **dict.fromkeys(("align", *factors), intent.new_zeros(()))}
         if len(step.partners):
             terms |= _pair_losses(output, step, settings)
@@ -51,6 +53,12 @@ def total_loss(terms: Mapping[str, torch.Tensor], factors: Factors) -> torch.Ten
     for name, factor in factors.items():
         total = total + factor * terms[name]
     return total
+
+
+def _slot_loss(model: JointModel, output: JointOutput, step: StepBatch, settings: TrialSettings) -> torch.Tensor:
+    if isinstance(model.decoder, LearnedTransitions):
+        return crf_loss(output.slot_logits, step.batch.word_counts, step.batch.slots, model.decoder.scores())
+    return slot_loss(output, step.batch, settings.label_smoothing)
 
 
 def _pair_losses(output: JointOutput, step: StepBatch, settings: TrialSettings) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""A trial that can go on. In: a trainer after an epoch. Out: files to go on from, as if nothing had happened.
+"""A trial that can go on. In: a trainer after a report. Out: files to go on from, as if nothing had happened.
 
 `progress.json` names the file that belongs to it, and is written last: what it says is always whole.
 """
@@ -17,13 +17,15 @@ from xa_search.model.joint import TEMPERATURES
 from xa_search.records import EpochReport
 from xa_search.records.torn_files import tell_torn
 from xa_search.records.whole_files import put_in_place
+from xa_search.training.epoch import EpochTotals
 from xa_search.training.trainer import Trainer
 
 PROGRESS = "progress.json"
 BEST_WEIGHTS = "best.safetensors"
 STATES = "last-*.safetensors"
 ANEW = "training begins again with the first epoch"
-MODEL, OPTIMIZER, RANDOM, WEIGHTS, AVERAGE = "model.", "optimizer.", "random.", "weights.", "average."
+MODEL, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
+WEIGHTS, EPOCH, AVERAGE = "weights.", "epoch.", "average."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +37,15 @@ class Progress:
     learning_rates: tuple[float, ...]
 
 
-def save_progress(trainer: Trainer, report: EpochReport) -> None:
-    """Keep all that the next epoch depends on; after the last epoch the report alone."""
+def save_progress(trainer: Trainer, report: EpochReport, totals: EpochTotals) -> None:
+    """Keep all that the next step depends on, and what an unfinished epoch adds up to; at the end the report alone."""
     directory = trainer.job.directory
     directory.mkdir(parents=True, exist_ok=True)
-    state = directory / STATES.replace("*", str(report.epoch))
+    state = _state(directory, report)
     if not report.final:
         temporary = state.with_suffix(".partial")
-        save_file(_tensors(trainer), temporary)
+        sums = {} if report.whole else {f"{EPOCH}{name}": value.cpu().clone() for name, value in totals.sums.items()}
+        save_file(_tensors(trainer) | sums, temporary)
         put_in_place(temporary, state)
     rates = tuple(group["lr"] for group in trainer.optimizer.param_groups)
     _write(directory, Progress(report=report, steps=trainer.schedule.last_epoch, learning_rates=rates))
@@ -72,10 +75,12 @@ def load_progress(directory: Path) -> Progress | None:
     progress = _read(directory)
     if progress is None:
         return None
-    needed = [directory / BEST_WEIGHTS] + ([] if progress.report.final else [_state(directory, progress)])
+    report = progress.report
+    needed = [directory / BEST_WEIGHTS] if report.best_epoch else []
+    needed += [] if report.final else [_state(directory, report)]
     for path in needed:
         if fault := fault_of(path):
-            tell_torn(path, fault, f"{progress.report.epoch} epochs are lost, {ANEW}")
+            tell_torn(path, fault, f"{report.epoch - (not report.whole)} epochs are lost, {ANEW}")
             return None
     return progress
 
@@ -110,9 +115,13 @@ def _read(directory: Path) -> Progress | None:
         return None
 
 
-def restore_progress(trainer: Trainer, progress: Progress) -> None:
-    """Put a new trainer where the saved one was: weights, loss weights, optimiser, schedule and random state."""
-    tensors = load_file(_state(trainer.job.directory, progress), device=str(trainer.predictor.device))
+def restore_progress(trainer: Trainer, progress: Progress) -> EpochTotals:
+    """Put a new trainer where the saved one was: weights, loss weights, optimiser, schedule and random state.
+
+    Return how far it was in its epoch.
+    """
+    report = progress.report
+    tensors = load_file(_state(trainer.job.directory, report), device=str(trainer.predictor.device))
     trainer.model.load_state_dict({TEMPERATURES: trainer.model.temperatures, **_below(tensors, MODEL)})
     trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
     trainer.average.restore(_below(tensors, AVERAGE))
@@ -131,6 +140,10 @@ def restore_progress(trainer: Trainer, progress: Progress) -> None:
         torch.cuda.set_rng_state(random["cuda"].cpu(), trainer.predictor.device)
     if "mps" in random:
         torch.mps.set_rng_state(random["mps"].cpu())
+    done = progress.steps - report.epoch * trainer.steps_an_epoch
+    return (
+        EpochTotals() if report.whole else EpochTotals(steps=done + trainer.steps_an_epoch, sums=_below(tensors, EPOCH))
+    )
 
 
 def remove_progress(directory: Path) -> None:
@@ -142,8 +155,9 @@ def remove_progress(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _state(directory: Path, progress: Progress) -> Path:
-    return directory / STATES.replace("*", str(progress.report.epoch))
+def _state(directory: Path, report: EpochReport) -> Path:
+    place = str(report.epoch) if report.whole else f"{report.epoch}-{report.rung}"
+    return directory / STATES.replace("*", place)
 
 
 def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -16,14 +16,17 @@ from xa_search.records import EncodedCorpus
 class SelectionRule:
     """`score` takes the metrics of an epoch, by their flat names, and the corpus; the highest wins.
 
-    With `reads_target_labels` the targets' labelled dev splits are scored too, and the search is not zero-shot. With a
-    `gate`, the highest wins among the trials whose gate lies within one standard error of the highest gate: the score
-    alone is what the sampler and early stopping see, as the gate needs all trials.
+    With `reads_target_labels` the targets' labelled dev splits are scored too, and the search is not zero-shot. At a
+    rung within an epoch nothing is measured that a rule says it does not read. With a `gate`, the highest wins among
+    the trials whose gate lies within one standard error of the highest gate: the score alone is what the sampler and
+    early stopping see, as the gate needs all trials.
     """
 
     name: str
     score: Callable[[Mapping[str, float], EncodedCorpus], float]
     reads_target_labels: bool = False
+    reads_held_out: bool = True
+    reads_source_dev: bool = True
     gate: Callable[[Mapping[str, float], EncodedCorpus], float] | None = None
 
 
@@ -62,7 +65,9 @@ def _target_dev(metrics: Mapping[str, float], corpus: EncodedCorpus) -> float:
     return fmean(metrics[name] for lang in corpus.targets for name in dev_names(corpus, lang))
 
 
-LABEL_FREE = SelectionRule(name="label_free", score=_label_free)
-SOURCE_DEV = SelectionRule(name="source_dev", score=_source_dev)
+LABEL_FREE = SelectionRule(name="label_free", score=_label_free, reads_source_dev=False)
+SOURCE_DEV = SelectionRule(name="source_dev", score=_source_dev, reads_held_out=False)
 GUARDED = SelectionRule(name="guarded", score=_guarded, gate=_label_free)
-TARGET_DEV = SelectionRule(name="target_dev", score=_target_dev, reads_target_labels=True)
+TARGET_DEV = SelectionRule(
+    name="target_dev", score=_target_dev, reads_target_labels=True, reads_held_out=False, reads_source_dev=False
+)

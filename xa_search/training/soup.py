@@ -97,7 +97,7 @@ def _scored(job: TrialJob, weights: Path) -> tuple[float, dict[str, float]]:
     dev = source_dev_rows(corpus, split, job.settings.dev_limit)
     found = list(predictor.logits(dev))
     fitted = fit_reading(predictor, found)
-    metrics = fitted | epoch_metrics(predictor.predict, selecting, job, (dev, predictor.read(dev, found)))
+    metrics = fitted | epoch_metrics(lambda _: predictor.predict, selecting, job, (dev, predictor.read(dev, found)))
     model = predictor.model
     tensors = {**load_file(weights), TEMPERATURES: model.temperatures.detach().cpu().contiguous()}
     if model.decoder is not None:

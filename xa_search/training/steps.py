@@ -4,13 +4,14 @@ Source utterances and what they are aligned with go through the encoder in one p
 """
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import torch
 
-from xa_search.encoding.batches import Batch, Collator, shuffled_batches
+from xa_search.encoding.batches import Batch, Collator, move_together, shuffled_batches
 from xa_search.encoding.table import EncodedRow
 from xa_search.model.registry import PAIR_LOSSES
 from xa_search.records import TrialSettings
@@ -80,14 +81,18 @@ class StepBatch:
     slot_presence: torch.Tensor
 
     def to(self, device: torch.device) -> "StepBatch":
-        """Return the step's input on a device."""
+        """Return the step's input on a device: all of it goes there in one copy."""
+        if device.type == "cpu":
+            return self
+        own = [self.sources, self.partners, self.intents, self.slot_presence.to(torch.int64)]
+        *of_batch, sources, partners, intents, presence = move_together([*self.batch.tensors, *own], device)
         return StepBatch(
             rows=self.rows,
-            batch=self.batch.to(device),
-            sources=self.sources.to(device),
-            partners=self.partners.to(device),
-            intents=self.intents.to(device),
-            slot_presence=self.slot_presence.to(device),
+            batch=self.batch.with_tensors(of_batch),
+            sources=sources,
+            partners=partners,
+            intents=intents,
+            slot_presence=presence.to(self.slot_presence.dtype),
         )
 
 
@@ -111,6 +116,16 @@ def step_batches(data: TrialData, collator: Collator, settings: TrialSettings, e
             steps = [_pair_up(task, source, partners, independent) for task, source in zip(tasks, sources, strict=True)]
         for rows in steps:
             yield rows.collate(collator, losses)
+
+
+def made_ahead(steps: Iterator[StepBatch]) -> Iterator[StepBatch]:
+    """Yield the same; the next one is made by a thread while the last one is used."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        coming = thread.submit(next, steps, end)
+        while isinstance(step := coming.result(), StepBatch):
+            coming = thread.submit(next, steps, end)
+            yield step
 
 
 def _without_labels(row: EncodedRow) -> EncodedRow:

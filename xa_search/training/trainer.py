@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xa_search.encoding.batches import Collator
 from xa_search.encoding.store import DEV_TRANSLATIONS, TRANSLATIONS
+from xa_search.model.crf import LearnedTransitions
 from xa_search.model.decoding import SlotDecoder, transition_scores
 from xa_search.model.joint import JointModel
 from xa_search.model.labelled_translations import project_translations
@@ -85,6 +86,11 @@ class Trainer:
         """The model that learns."""
         return self.predictor.model
 
+    @property
+    def steps_an_epoch(self) -> int:
+        """The steps of each epoch."""
+        return self.steps // self.job.settings.epochs
+
     def take_step(self, step: StepBatch) -> tuple[LossTerms, torch.Tensor]:
         """Learn from one step's input. Return the loss terms and the gradient's norm before it was cut."""
         losses = self.micro_batches.accumulate_gradients(step)
@@ -106,20 +112,14 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
     method = method_of(settings)
     torch.set_num_threads(job.threads)
     set_determinism(wanted=job.deterministic)
-    token_ids, labelled = _token_ids(job), None
-    if method.labelled_translations:
-        rows = trial_split(job.corpus, settings).of_training
-        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
-    torch.manual_seed(settings.seed)
-    data = load_trial_data(job.corpus, settings, labelled)
+    token_ids = _token_ids(job)
+    data = _trial_data(job, token_ids, device)
     if start is None:
         model, kept_ids = build_model(job.encoder, job.corpus, settings, token_ids)
     else:
         token_ids = torch.cat([token_ids, start.token_ids])
         model, kept_ids = continue_model(job.encoder, job.corpus, settings, token_ids, start.weights)
-    if settings.decoding == "viterbi" and job.corpus.has_slots:
-        tags = data.source.tag_numbers(data.train, job.corpus.slot_tags)
-        model.decoder = SlotDecoder(transition_scores(*tags, job.corpus.slot_tags))
+    model.decoder = _decoder(model.decoder, data, settings)
     model.to(device)
     optimizer = _optimizer(model, settings)
     steps = settings.epochs * -(-len(data.task_rows(method)) // settings.batch_size)
@@ -154,12 +154,36 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
     )
 
 
+def _trial_data(job: TrialJob, token_ids: torch.Tensor, device: torch.device) -> TrialData:
+    """Return the trial's data, with labelled translations where the method learns from such; then draws begin anew."""
+    labelled = None
+    if method_of(job.settings).labelled_translations:
+        rows = trial_split(job.corpus, job.settings).of_training
+        labelled = project_translations(job.encoder, job.corpus, token_ids, rows, device)
+    torch.manual_seed(job.settings.seed)
+    return load_trial_data(job.corpus, job.settings, labelled)
+
+
+def _decoder(known: SlotDecoder | None, data: TrialData, settings: TrialSettings) -> SlotDecoder | None:
+    """Return how slot tags are decoded; learned transitions go on from those that the model has already."""
+    corpus = data.corpus
+    if not corpus.has_slots or settings.decoding == "argmax":
+        return known
+    if settings.slot_loss == "crf":
+        learned = LearnedTransitions(corpus.slot_tags)
+        if known is not None:
+            learned.load_state_dict(known.state_dict())
+        return learned
+    return SlotDecoder(transition_scores(*data.source.tag_numbers(data.train, corpus.slot_tags), corpus.slot_tags))
+
+
 def _optimizer(model: JointModel, settings: TrialSettings) -> torch.optim.Optimizer:
     head_learning_rate = settings.learning_rate * settings.head_learning_rate_factor
     heads = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
+    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
     return torch.optim.Adam(
         [
-            {"params": list(model.encoder.parameters()), "lr": settings.learning_rate},
+            {"params": encoder, "lr": settings.learning_rate},
             {"params": heads, "lr": head_learning_rate},
         ],
         fused=True,

@@ -1,4 +1,4 @@
-"""One trial. In: a TrialJob. Out: an EpochReport after each epoch, and the best epoch's weights on disk.
+"""One trial. In: a TrialJob. Out: an EpochReport after each epoch and at each rung, and the best epoch's weights.
 
 Where each target has a model of its own, the trial's reports are made of theirs.
 
@@ -10,7 +10,6 @@ A trial is a generator: whoever runs it (this process, a Ray worker) decides aft
 
 import gc
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -18,10 +17,6 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-import torch
-
-from xa_search.errors import NonFiniteError
 from xa_search.records import EpochReport, TrialJob
 from xa_search.records.torn_files import take_torn
 from xa_search.training.averaging import counts_in_average
@@ -29,9 +24,10 @@ from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import source_dev_rows
 from xa_search.training.dev_fit import fit_reading
-from xa_search.training.device import gpu_utilisation, take_share
+from xa_search.training.device import take_share
 from xa_search.training.distributed import leader_first, own_part, take_leaders_weights, train_in_processes
-from xa_search.training.epoch_scores import epoch_metrics
+from xa_search.training.epoch import EpochTotals, Stretch, train_on
+from xa_search.training.epoch_scores import epoch_metrics, rung_metrics
 from xa_search.training.floors import known_floor
 from xa_search.training.progress import (
     BEST_WEIGHTS,
@@ -43,13 +39,11 @@ from xa_search.training.progress import (
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
 from xa_search.training.selection import GATE
-from xa_search.training.steps import step_batches
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
 BuildTrainer = Callable[[TrialJob], Trainer]
 SUMS = ("seconds", "train_steps", "oom_halvings")
-STEPS_BETWEEN_CHECKS = 10
 
 
 def jobs_per_target(job: TrialJob) -> tuple[TrialJob, ...]:
@@ -143,27 +137,24 @@ def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[Epoch
     floor = known_floor(job) if number == 0 else {}
     with leader_first():
         trainer = build(job)
-    watch = CollapseWatch(trainer)
+    watch, totals = CollapseWatch(trainer), EpochTotals()
     if progress is not None:
-        restore_progress(trainer, progress)
+        totals = restore_progress(trainer, progress)
         trainer.micro_batches.halvings = int(progress.report.metrics.get("oom_halvings", 0))
     take_leaders_weights(trainer.model)
     report = None if progress is None else progress.report
-    for epoch in range(1 if report is None else report.epoch + 1, job.settings.epochs + 1):
-        start_seconds, begin = time.perf_counter() - begin, time.perf_counter()
-        cpu = time.process_time()
-        if number > 0:  # other dropout than the first process has, whose random state is the one that is saved
-            torch.manual_seed(int(np.random.default_rng([job.settings.seed, epoch, number]).integers(2**62)))
-            _train_epoch(trainer, watch, epoch - 1)
+    epoch = 1 if report is None else report.epoch + report.whole
+    start_seconds, begin, cpu = time.perf_counter() - begin, time.perf_counter(), time.process_time()
+    for stretch in train_on(trainer, watch, epoch, totals):
+        if number > 0:
             continue
-        trained = _train_epoch(trainer, watch, epoch - 1)
-        _average(trainer, epoch)
-        metrics = trained | _evaluate(trainer)
+        _average(trainer, stretch)
+        metrics = stretch.metrics | (_evaluate(trainer) if stretch.whole else _evaluate_rung(trainer))
         begin = time.perf_counter()
-        report = _judge(trainer, epoch, metrics, report)
-        if report.best_epoch == epoch:
+        report = _judge(job, stretch, metrics, report)
+        if report.whole and report.best_epoch == report.epoch:
             save_checkpoint(trainer.model, trainer.kept_ids, best_weights(job.directory))
-        save_progress(trainer, report)
+        save_progress(trainer, report, stretch.totals)
         seconds = {
             "start_seconds": start_seconds,
             "save_seconds": time.perf_counter() - begin,
@@ -171,32 +162,39 @@ def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[Epoch
         }
         begin = time.perf_counter()
         yield replace(report, metrics=report.metrics | seconds | floor, torn=take_torn())
+        start_seconds, cpu = time.perf_counter() - begin, time.process_time()
 
 
-def _average(trainer: Trainer, epoch: int) -> None:
+def _average(trainer: Trainer, stretch: Stretch) -> None:
     """Take the weights of an epoch of the second half into their mean, which is the model after the last one."""
-    settings = trainer.job.settings
-    if settings.kept_epoch == "average" and counts_in_average(epoch, settings.epochs):
+    settings, epoch = trainer.job.settings, stretch.epoch
+    if stretch.whole and settings.kept_epoch == "average" and counts_in_average(epoch, settings.epochs):
         trainer.average.add(trainer.model)
         if epoch == settings.epochs:
             trainer.average.put_into(trainer.model)
 
 
-def _judge(trainer: Trainer, epoch: int, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
-    """Return the report of an epoch: its selection score, and which epoch is the best now."""
-    job = trainer.job
+def _judge(job: TrialJob, stretch: Stretch, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
+    """Return the report of a stretch: its selection score, and which epoch is the best now."""
     rule = selection_rule(job.selection)
     score = rule.score(metrics, job.corpus)
     if rule.gate is not None:
         metrics = metrics | {GATE: rule.gate(metrics, job.corpus)}
-    is_best = before is None or score > before.best_score or job.settings.kept_epoch != "best"
+    best = None if before is None or before.best_epoch == 0 else before
+    is_best = best is None or score > best.best_score or job.settings.kept_epoch != "best"
+    if stretch.whole and is_best:
+        best_score, best_epoch = score, stretch.epoch
+    else:
+        best_score, best_epoch = (score, 0) if best is None else (best.best_score, best.best_epoch)
     return EpochReport(
-        epoch=epoch,
+        epoch=stretch.epoch,
         score=score,
-        best_score=score if is_best or before is None else before.best_score,
-        best_epoch=epoch if is_best or before is None else before.best_epoch,
-        final=epoch == job.settings.epochs,
+        best_score=best_score,
+        best_epoch=best_epoch,
+        final=stretch.whole and stretch.epoch == job.settings.epochs,
         metrics=metrics,
+        rung=stretch.steps if stretch.steps in job.rungs else None,
+        whole=stretch.whole,
     )
 
 
@@ -210,46 +208,6 @@ def all_weights(directory: Path) -> list[Path]:
     return sorted(directory.rglob(BEST_WEIGHTS))
 
 
-def _train_epoch(trainer: Trainer, watch: CollapseWatch, epoch: int) -> dict[str, float]:
-    """Take one pass over the training rows. Return the mean loss terms and the gradient norm."""
-    start = time.perf_counter()
-    settings, predictor = trainer.job.settings, trainer.predictor
-    sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=predictor.device))
-    utilisation: list[float | None] = []
-    trainer.model.train()
-    steps = 0
-    for step in step_batches(trainer.data, trainer.collator, settings, epoch):
-        losses, norm = trainer.take_step(step)
-        steps += 1
-        sums["train_loss_total"] += losses.total
-        for name, term in losses.terms.items():
-            sums[f"train_loss_{name}"] += term
-        sums["gradient_norm"] += norm.detach()
-        if steps % STEPS_BETWEEN_CHECKS == 0:
-            _check_finite(sums, epoch, steps)
-            utilisation.append(gpu_utilisation(predictor.device))
-        watch.look(epoch_ends=False)
-    _check_finite(sums, epoch, steps)
-    watch.look(epoch_ends=True)
-    means = {name: float(value) / steps for name, value in sums.items()}
-    seen = [share for share in utilisation if share is not None]
-    return (means | {"gpu_utilisation": fmean(seen)} if seen else means) | {
-        "train_seconds": time.perf_counter() - start,
-        "train_steps": float(steps),
-        "bf16": float(predictor.precision == "bf16"),
-        "oom_halvings": float(trainer.micro_batches.halvings),
-        **trainer.micro_batches.weights.report(),
-        **trainer.data.span_counts,
-        **trainer.start_metrics,
-    }
-
-
-def _check_finite(sums: dict[str, torch.Tensor], epoch: int, steps: int) -> None:
-    broken = [name for name, value in sums.items() if not torch.isfinite(value)]
-    if broken:
-        raise NonFiniteError(f"{', '.join(broken)} not finite in epoch {epoch + 1} by step {steps}")
-
-
 def _evaluate(trainer: Trainer) -> dict[str, float]:
     """Score an epoch; how logits are read is fitted to the source dev split first."""
     start = time.perf_counter()
@@ -258,5 +216,11 @@ def _evaluate(trainer: Trainer) -> dict[str, float]:
     dev_logits = list(predictor.logits(dev))
     fitted = fit_reading(predictor, dev_logits)
     said = predictor.read(dev, dev_logits)
-    metrics = fitted | epoch_metrics(predictor.predict, trainer.data.selecting, job, (dev, said))
+    metrics = fitted | epoch_metrics(lambda _: predictor.predict, trainer.data.selecting, job, (dev, said))
+    return metrics | {"evaluate_seconds": time.perf_counter() - start}
+
+
+def _evaluate_rung(trainer: Trainer) -> dict[str, float]:
+    start = time.perf_counter()
+    metrics = rung_metrics(trainer.predictor, trainer.data, trainer.job)
     return metrics | {"evaluate_seconds": time.perf_counter() - start}

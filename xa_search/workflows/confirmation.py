@@ -31,8 +31,9 @@ from xa_search.search.history import SearchHistory
 from xa_search.search.winner import best_zero_shot, complete_trials, is_aligned
 from xa_search.tracking.registration import KeptScores
 from xa_search.training.comparisons import TrainedAgain, fair_settings, train_again
-from xa_search.training.final_test import Outcomes, outcome_columns, read_outcomes
+from xa_search.training.final_test import Outcomes, read_outcomes
 from xa_search.training.kept import KEPT, NO_SEED, Evidence, KeptOutcomes
+from xa_search.training.outcome_intervals import outcome_columns
 from xa_search.training.progress import remove_progress
 from xa_search.training.statistics import Sample, interval, seeds_half_width
 from xa_search.training.trial import all_weights, mean_metrics
@@ -302,11 +303,11 @@ def _gains(
 def _paired(
     pairs: Sequence[tuple[Mapping[str, Outcomes], Mapping[str, Outcomes]]], languages: Sequence[str], kind: str
 ) -> Sample:
-    every = {name for pair in pairs for one in pair for lang in languages for name in one[lang].ids}
+    every = frozenset(name for pair in pairs for one in pair for lang in languages for name in one[lang].ids)
     ids = {name: place for place, name in enumerate(sorted(every))}
     counts = [
         np.stack(
-            [column for one in pair for lang in languages for column in outcome_columns(one[lang], kind, ids, ids)], 1
+            [column for one in pair for lang in languages for column in outcome_columns(one[lang], kind, every, ids)], 1
         )
         for pair in pairs
     ]

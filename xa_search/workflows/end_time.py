@@ -53,7 +53,7 @@ class EndTime:
         asked = max(LEAST_MODELS, len(models)) + tested_runs
         waves = math.ceil(asked * self._plan.models_a_trial / slots)
         loads = median(_loading(trial) for trial in models)
-        asked_for, fair = waves * max(each), kinds[0].seconds * math.ceil(runs / slots)
+        asked_for, fair = waves * max(each), _fair_seconds(kinds[0], complete) * math.ceil(runs / slots)
         end = (max(asked_for, fair) if slots > 1 else asked_for + fair) + 2 * loads + REGISTRATION_SECONDS
         if not self._is_told:
             self._is_told = True
@@ -86,6 +86,18 @@ def _confirming(plan: Plan) -> tuple[int, int]:
 
 def _told_runs(runs: int) -> str:
     return "the fair baseline" if runs == 1 else f"{runs} runs with fresh seeds"
+
+
+def _fair_seconds(winner: TrialRecord, complete: Sequence[TrialRecord]) -> float:
+    """Return how long the winner's settings take without alignment: as long as a zero-shot trial of the same steps."""
+    steps = ("model_size", "epochs", "batch_size", "frozen_share")
+    alike = [
+        trial.seconds
+        for trial in complete
+        if trial.role == "baseline"
+        and all(getattr(trial.settings, name) == getattr(winner.settings, name) for name in steps)
+    ]
+    return min([winner.seconds, *alike])
 
 
 def _limited(rows: int, limit: int | None) -> int:

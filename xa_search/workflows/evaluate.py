@@ -15,7 +15,7 @@ from xa_search.records import OUTSIDE, Plan, TrialJob
 from xa_search.records.search import MAX_LOST, trial_directory
 from xa_search.search.history import find_search
 from xa_search.tracking.bundle import CARD, Bundle, load_bundle, trial_bundle
-from xa_search.tracking.registry import MODELS, PREFIX
+from xa_search.tracking.versions import MODELS, PREFIX
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.transfer import LabelMap, LanguageScore, OpenLabels, same_labels, score_language
 from xa_search.training.trial import best_weights

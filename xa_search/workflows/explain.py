@@ -49,6 +49,17 @@ class Explanation:
 def explain(search: SearchHistory, number: int) -> Explanation:
     """Explain a trial. Raises UsageError where it never began."""
     trial = search.trial(number)
+    traceback = trial_directory(search.directory, number) / TRACEBACK
+    return Explanation(
+        trial=trial,
+        lines=why_ended(search, trial),
+        traceback=traceback if trial.state == "FAIL" and traceback.exists() else None,
+        neighbour=_nearest_better(search, trial),
+    )
+
+
+def why_ended(search: SearchHistory, trial: TrialRecord) -> tuple[str, ...]:
+    """Say in lines how a trial ended, and what its failure means."""
     lines = [_ending(search, trial)]
     if trial.at_floor:
         lines.append(f"it is at the floor: what takes no training scores {_percent(trial.metrics[FLOOR])}")
@@ -56,14 +67,7 @@ def explain(search: SearchHistory, number: int) -> Explanation:
         lines.append(f"[{trial.failure}] {MEANINGS[trial.failure]}")
     if trial.interruptions and trial.state != "PAUSED":
         lines.append(f"interrupted {_times(trial.interruptions)} before; the last time: {trial.interruption}")
-    lines += trial.torn
-    traceback = trial_directory(search.directory, number) / TRACEBACK
-    return Explanation(
-        trial=trial,
-        lines=tuple(lines),
-        traceback=traceback if trial.state == "FAIL" and traceback.exists() else None,
-        neighbour=_nearest_better(search, trial),
-    )
+    return (*lines, *trial.torn)
 
 
 def _ending(search: SearchHistory, trial: TrialRecord) -> str:
@@ -92,7 +96,7 @@ def _early_stop(trial: TrialRecord) -> str:
         return (
             f"stopped early after {len(trial.scores)} of {trial.settings.epochs} epochs; the cut-off was not recorded"
         )
-    rung = f"stopped early after epoch {stopped.epoch} of {trial.settings.epochs}"
+    rung = f"stopped early after {stopped.where} of {trial.settings.epochs}"
     score = f"its score, {_percent(stopped.score)}, lay below the cut-off, {_percent(stopped.cutoff)}"
     return f"{rung}: {score}: rank {stopped.rank} of {stopped.competitors} trials of its size that had come so far"
 

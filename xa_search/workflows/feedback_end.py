@@ -1,4 +1,4 @@
-"""The end of a feedback run. In: its trials. Out: the arms tested, held against each other, and the best one registered.
+"""The end of a feedback run. In: its trials. Out: the arms tested and compared, and the best one registered.
 
 Test splits are opened here, once every arm has been trained; nothing is chosen by them.
 """
@@ -15,7 +15,7 @@ from xa_search.feedback.answer import Answer, Tested, answer, answer_table
 from xa_search.feedback.arms import ARMS
 from xa_search.feedback.judgements import Judgement
 from xa_search.records import Plan, SearchRecord, TrialJob, TrialRecord
-from xa_search.records.feedback import Arm, FeedbackJob, FeedbackSettings
+from xa_search.records.feedback import Arm, FeedbackSettings
 from xa_search.records.search import trial_directory
 from xa_search.search.feedback_study import best_tuned
 from xa_search.tracking.address import tracking_uri
@@ -110,7 +110,7 @@ def conclude_feedback(
     for trial in arms:
         job = arm_job(work, trial)
         settings = trial.settings
-        assert isinstance(job, FeedbackJob) and isinstance(settings, FeedbackSettings)
+        assert isinstance(settings, FeedbackSettings)
         by_arm.setdefault(settings.arm, {})[settings.seed] = _tested(work, job, best_weights(job.directory), note)
         if best_weights(job.directory).exists():
             scores = known_scores(job, best_weights(job.directory), work.plan.space.tested_languages) or {}

@@ -18,7 +18,8 @@ from xa_search.feedback.given import given_arm
 from xa_search.feedback.judgements import Judgement
 from xa_search.feedback.stage import train_on_feedback
 from xa_search.records.feedback import PEOPLE, Arm, FeedbackSettings
-from xa_search.records.search import Parameter, Scheduler, trial_directory
+from xa_search.records.scheduler import Scheduler
+from xa_search.records.search import Parameter, trial_directory
 from xa_search.search.driver import only_driver
 from xa_search.search.feedback_study import FeedbackStudy, Stage
 from xa_search.search.runner import run_trials
@@ -47,7 +48,7 @@ BETAS = (0.03, 1.0)
 
 
 def run_feedback(asked: FeedbackRun, reporter: ProgressReporter) -> FeedbackResult:
-    """Train, test and compare the arms, or go on with that. Raises XaSearchError; StoppedEarly where it is resumable."""
+    """Train, test and compare the arms, or go on with that. Raises XaSearchError, StoppedEarly when resumable."""
     work = _prepare(asked, reporter.note)
     plan = work.plan
     meter = CostMeter(trials_run_here=plan.local)
@@ -63,7 +64,7 @@ def run_feedback(asked: FeedbackRun, reporter: ProgressReporter) -> FeedbackResu
         try:
             for wanted in (stage.tuning, stage.trials):
                 part = plan.model_copy(update={"space": plan.space.model_copy(update={"trials": wanted})})
-                run_trials(part, study, makearm_job, callback, train_on_feedback)
+                run_trials(part, study, make_job, callback, train_on_feedback)
         except BaseException:
             tracker.record(SearchEnded(status="KILLED", tags={"state": "stopped early"}))
             raise

@@ -21,6 +21,7 @@ from xa_search.search.study import SearchStudy
 from xa_search.search.winner import best_of_each_kind, best_zero_shot, choose_winner
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.champion import shown_over
+from xa_search.tracking.confirmation_report import write_section
 from xa_search.tracking.datasets import tests_read
 from xa_search.tracking.events import DatasetsLogged, FileLogged, SearchEnded
 from xa_search.tracking.events import trial_ended as trial_ended_event
@@ -265,7 +266,8 @@ def _publish(end: EndOf, record: SearchRecord, runs: Sequence[TrialRecord], trac
             tracker.record(trial_ended_event(replace(trial, metrics=trial.metrics | record.test_metrics[trial.number])))
     folder = plan.directory / "report"
     log_scaled = {name for name, parameter in plan.space.params.items() if parameter.log}
-    for path in (*write_report(record, folder), *write_plots(record, log_scaled, folder)):
+    sections = [] if record.confirmation is None else [write_section(record.confirmation, folder)]
+    for path in (*write_report(record, folder), *write_plots(record, log_scaled, folder), *sections):
         tracker.record(FileLogged(path=str(path), folder="report"))
     tracker.record(
         SearchEnded(

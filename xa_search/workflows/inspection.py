@@ -82,6 +82,7 @@ def _encode_unseen(plan: Plan, prepared: Prepared, files: EncoderFiles) -> Encod
         with_target_dev=False,
         with_target_train=False,
         home=plan.home,
+        train_limit=plan.trial_settings({}).train_limit,
         dev_translations=partial(dev_translations, corpus),
     )
 

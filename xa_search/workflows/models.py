@@ -1,24 +1,25 @@
-"""Registered models: listed, asked, promoted, shown in MLflow's UI. In: a home, a model's name. Out: versions for a
-table, answers to texts, the alias `champion` moved, a command to run.
+"""Registered models: listed, loaded, promoted, shown in MLflow's UI. In: a home, a model's name. Out: versions for a
+table, models that answer, the alias `champion` moved, a command to run.
 """
 
 import shlex
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xa_search.feedback.files import log_answers
 from xa_search.tracking import registry
 from xa_search.tracking.address import is_server, tracking_uri, without_password
-from xa_search.tracking.bundle import Bundle, as_shown
+from xa_search.tracking.bundle import Bundle
 from xa_search.tracking.export import export_bundle
 from xa_search.tracking.registration import load_version, promote, version_bundle
+from xa_search.tracking.versions import RegisteredVersion
+from xa_search.workflows.local_models import answers_of, parts_of, told_version
 
 
-def registered_models(home: Path) -> tuple[registry.RegisteredVersion, ...]:
+def registered_models(home: Path) -> tuple[RegisteredVersion, ...]:
     """Return the registered models, the newest version of each first."""
     return registry.list_models(tracking_uri(home))
 
@@ -33,11 +34,10 @@ def predict_texts(
 ) -> list[dict[str, Any]]:
     """Return intent and slots of each text; no model means the champion of the only one, else its candidate.
 
-    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the place of a text that is not UTF-8 stands its `error`.
+    With a log, each answer is added to it, to be judged. An intent less probable than the threshold is null. In the
+    place of a text that is not UTF-8 stands its `error`.
     """
-    logged = None if log is None else partial(log_answers, log)
-    answers = named_bundle(home, model, note).answer(texts, threshold, logged)
-    return [{"text": as_shown(text), **answer} for text, answer in zip(texts, answers, strict=True)]
+    return answers_of(named_bundle(home, model, note), texts, threshold, log)
 
 
 def named_bundle(home: Path, model: str | None, note: Callable[[str], None] = lambda _: None) -> Bundle:
@@ -54,30 +54,25 @@ def export_model(
     home: Path, model: str, directory: Path, note: Callable[[str], None] = lambda _: None
 ) -> tuple[Path, ...]:
     """Write a registered model, named as for `named_bundle`, as a folder that needs no xa-search; return its files."""
-    uri = tracking_uri(home)
-    with version_bundle(uri, _named_version(uri, model, note)) as bundle:
+    with named_folder(home, model, note) as bundle:
         return export_bundle(bundle, directory)
 
 
-def _named_version(uri: str, model: str | None, note: Callable[[str], None]) -> registry.RegisteredVersion:
+@contextmanager
+def named_folder(home: Path, model: str, note: Callable[[str], None] = lambda _: None) -> Iterator[Path]:
+    """Give the folder of a registered model's bundle, for as long as it is looked at."""
+    uri = tracking_uri(home)
+    with version_bundle(uri, _named_version(uri, model, note)) as bundle:
+        yield bundle
+
+
+def _named_version(uri: str, model: str | None, note: Callable[[str], None]) -> RegisteredVersion:
     """Find the version that somebody named, and say which one it is where no alias or number was given."""
-    name, alias_or_version = _parts_of(model)
+    name, alias_or_version = parts_of(model)
     version = registry.find_version(uri, name, alias_or_version)
     if alias_or_version is None:
-        is_champion = registry.CHAMPION in version.aliases
-        role = registry.CHAMPION if is_champion else f"{registry.CANDIDATE}, as there is no {registry.CHAMPION}"
-        note(f"model: {version.name} version {version.version}, the {role}")
+        note(told_version(version))
     return version
-
-
-def _parts_of(model: str | None) -> tuple[str | None, str | None]:
-    """Return the name that somebody gave of a model, and its alias or version."""
-    model = model and model.removeprefix(registry.MODELS)
-    name, alias_or_version = model, None
-    for separator in ("@", "/"):
-        if model and separator in model:
-            name, _, alias_or_version = model.partition(separator)
-    return name, alias_or_version
 
 
 def promote_version(home: Path, name: str, version: int) -> str:

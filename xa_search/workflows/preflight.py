@@ -134,10 +134,7 @@ def prepare_checked(
     _raise_all(faults)
     tokenizers = {found.tokenizer_fingerprint: load_tokenizer(found.directory) for found in encoders.values()}
     corpus, with_target_train = checked.corpus, checked.with_target_train
-    encoded = {
-        name: _encoded(plan, corpus, name, tokenizers[name], with_target_train, _unpaired(checked.check))
-        for name in tokenizers
-    }
+    encoded = {name: _encoded(plan, checked, name, tokenizers[name]) for name in tokenizers}
     if not all(one.has_slots for one in encoded.values()):
         _check_without_slots(plan, checked.only)
     return Prepared(
@@ -171,18 +168,18 @@ def _check_without_slots(plan: Plan, only: TrialSettings | None) -> None:
             )
 
 
-def _encoded(
-    plan: Plan, corpus: Corpus, fingerprint: str, tokenizer: Any, with_target_train: bool, unpaired: tuple[str, ...]
-) -> EncodedCorpus:
+def _encoded(plan: Plan, checked: CheckedCorpus, fingerprint: str, tokenizer: Any) -> EncodedCorpus:
+    corpus = checked.corpus
     return encode_corpus(
         corpus,
         tokenizer,
         fingerprint,
         max_tokens=plan.max_tokens,
         with_target_dev=selection_rule(plan.space.selection).reads_target_labels,
-        with_target_train=with_target_train,
+        with_target_train=checked.with_target_train,
         home=plan.home,
-        unpaired=unpaired,
+        train_limit=(checked.only or plan.trial_settings({})).train_limit,
+        unpaired=_unpaired(checked.check),
         dev_translations=partial(dev_translations, corpus),
     )
 

@@ -225,7 +225,7 @@ def _resume(driver: Driver, plan: Plan, before: SearchHistory, steps: RehearsalS
                 f"nothing from this corpus; `xa-search status --home {plan.home}` shows the scores"
             )
         for number, at in stopped:
-            said.append(f"trial {number} after epoch {at.epoch}, rank {at.rank} of {at.competitors}")
+            said.append(f"trial {number} after {at.where}, rank {at.rank} of {at.competitors}")
 
 
 def _conclude(driver: Driver, steps: RehearsalSteps) -> None:

@@ -112,5 +112,5 @@ def _scores(job: TrialJob) -> Generator[float | str, None, None]:
         for event in events:
             if event.failure is not None:
                 yield f"[{event.failure.failure}] {event.failure.text}"
-            elif event.report is not None:
+            elif event.report is not None and event.report.whole:
                 yield event.report.score

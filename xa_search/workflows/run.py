@@ -52,6 +52,7 @@ from xa_search.workflows.preflight import (
     prepare_checked,
     prepare_search,
 )
+from xa_search.workflows.report_page import keep_report
 from xa_search.workflows.trials import (
     CostMeter,
     ProgressReporter,
@@ -97,6 +98,8 @@ def run_search(plan: Plan, reporter: ProgressReporter) -> SearchResult:
             for path in write_cost(cost, plan.directory / "report"):
                 tracker.record(FileLogged(path=str(path), folder="report"))
             tracker.record(cost_logged(cost))
+        for path in keep_report(plan, record, registrations):
+            tracker.record(FileLogged(path=str(path), folder="report"))
         return SearchResult(
             record=record, registrations=registrations, tracking=tracker.sync(), cost=cost, budget=budget
         )

@@ -38,7 +38,7 @@ def serve(request: ServeRequest, ready: Callable[[str], None], note: Callable[[s
 
     Raises UsageError where the port is taken, and what `named_bundle` raises.
     """
-    with _listening(request.port) as listening:
+    with listening_socket(request.port) as listening:
         if request.threads:
             torch.set_num_threads(request.threads)
         bundle = named_bundle(request.home, request.model, note)
@@ -52,9 +52,12 @@ def serve(request: ServeRequest, ready: Callable[[str], None], note: Callable[[s
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listening(port: int) -> socket.socket:
-    """Return a socket that listens already: whoever asks while the model is loading waits for it."""
-    listening = socket.socket()
+def listening_socket(port: int) -> socket.socket:
+    """Return a socket that listens already: whoever asks while the model is loading waits for it.
+
+    Its protocol is named: asyncio sends small answers at once on sockets that say TCP, and 40 ms later on others.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOOPBACK, port))
