@@ -20,9 +20,10 @@ from xa_search.records.whole_files import put_in_place
 from xa_search.training.checkpoint import KEPT_IDS
 from xa_search.training.data import held_out_pairs, source_dev_rows, trial_split
 from xa_search.training.dev_fit import fit_reading
+from xa_search.training.epoch_scores import epoch_metrics
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.registry import selection_rule
-from xa_search.training.trial import best_weights, epoch_metrics
+from xa_search.training.trial import best_weights
 
 BARRIER = 0.03
 """So far below both ends, a model half way between them says that a ridge lies there: then nothing is averaged."""
