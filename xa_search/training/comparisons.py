@@ -93,7 +93,7 @@ def score_floors(job: TrialJob, languages: Sequence[str]) -> tuple[tuple[FloorSc
                 score=floor.score(job.selection, job.corpus),
                 test_metrics=floor_on_test(floor, job, languages),
             ),
-            kept_outcomes(job, floor.predict),
+            kept_outcomes(job, floor.speak),
         )
         for floor in measure_floors(job)
     )

@@ -8,7 +8,7 @@ On the rows that chose it, the best of twenty equal trials passes such a bound i
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from xa_search.encoding.table import EncodedRow
 from xa_search.records import TrialJob
 from xa_search.records.evidence import KeptDifference
 from xa_search.training.data import held_out_pairs, trial_split
+from xa_search.training.epoch_scores import Speak
 from xa_search.training.evaluation import Prediction, Predictor
 from xa_search.training.metrics import slot_types
 from xa_search.training.statistics import ENOUGH_SEEDS, Sample, interval, lower_bound
@@ -97,10 +98,10 @@ class Evidence:
 
 def measure_kept(job: TrialJob, predictor: Predictor) -> KeptOutcomes:
     """Ask a finished trial's model for the kept rows' translations. Writes nothing."""
-    return kept_outcomes(job, predictor.predict)
+    return kept_outcomes(job, lambda _: predictor.predict)
 
 
-def kept_outcomes(job: TrialJob, predict: Callable[[Sequence[EncodedRow]], list[Prediction]]) -> KeptOutcomes:
+def kept_outcomes(job: TrialJob, speak: Speak) -> KeptOutcomes:
     """Score what predicts on the translations of the kept rows, into all targets of the job that have any."""
     corpus = job.corpus
     split = trial_split(corpus, job.settings)
@@ -112,7 +113,7 @@ def kept_outcomes(job: TrialJob, predict: Callable[[Sequence[EncodedRow]], list[
     for lang in corpus.aligned:
         sources, translations = kept.read(lang)
         own = np.zeros((len(ids), 2 * len(kinds)), dtype=np.int64)
-        for source, said in zip(sources, predict(translations), strict=True):
+        for source, said in zip(sources, speak(lang)(translations), strict=True):
             own[places[f"{split.origin}:{source.id}"]] = _counts(source, said, has_slots=corpus.has_slots)
         columns.append(own)
     counts = np.concatenate(columns, axis=1) if columns else np.zeros((len(ids), 0), dtype=np.int64)
