@@ -54,7 +54,7 @@ def tested(cases: list[Case], folder: Path) -> dict[str, tuple[int, list[str]]]:
     command = [sys.executable, "-m", "pytest", "-n", "0", f"--junitxml={report}", *tests]
     subprocess.run(command, stdout=subprocess.DEVNULL, cwd=REPOSITORY, check=False)
     ends: dict[str, list[bool]] = {test: [] for test in tests}
-    for found in ElementTree.parse(report).iter("testcase"):  # noqa: S314 (pytest's own)
+    for found in ElementTree.parse(report).iter("testcase"):
         place = found.get("classname", "").replace(".", "/") + ".py::" + found.get("name", "").partition("[")[0]
         ends[place].append(not {child.tag for child in found} & NOT_PASSED)
     return {test: (int(not (of and all(of))), [told_of(of)]) for test, of in ends.items()}

@@ -10,12 +10,12 @@ from xa_search.records import TrialSettings
 from xa_search.workflows import run
 from xa_search.workflows.plan import make_plan
 
-ONLY_SMALL = ("params.model_size.choices=[small]", "baseline={learning_rate: 3.0e-5}", "published={align_weight: 0.5}")
+ONLY_SMALL = ("params.model_size.choices=[small]", "baseline={learning_rate: 3.0e-4}", "published={align_weight: 5.0}")
 
 
 def test_a_space_gives_its_only_choices_and_its_baseline(tmp_path: Path) -> None:
     space = make_plan("mtop-mini", ONLY_SMALL, home=tmp_path).space
-    assert space.given_params == {"model_size": "small", "learning_rate": 3e-5, "align_weight": 0.5}
+    assert space.given_params == {"model_size": "small", "learning_rate": 3e-4, "align_weight": 5.0}
 
 
 def test_what_the_command_line_gives_counts_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,4 +30,4 @@ def test_what_the_command_line_gives_counts_more(tmp_path: Path, monkeypatch: py
     for params in ({}, {"learning_rate": 1e-4, "model_size": "tiny"}):
         with pytest.raises(DataError, match="enough"):
             run.train_alone(plan, params, lambda _: None, with_test=False)
-    assert prepared == [(("small",), 3e-5, 0.5), (("tiny",), 1e-4, 0.5)]
+    assert prepared == [(("small",), 3e-4, 5.0), (("tiny",), 1e-4, 5.0)]

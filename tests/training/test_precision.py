@@ -76,6 +76,7 @@ class GivenEmbeddings:
 
     def __init__(self, sentences: torch.Tensor) -> None:
         self.sentences = sentences
+        self.decoder = None
 
     def __call__(self, batch: Batch) -> JointOutput:
         return JointOutput(

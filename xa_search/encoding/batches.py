@@ -77,7 +77,7 @@ def move_together(tensors: Sequence[torch.Tensor], device: torch.device) -> list
     pinned = device.type == "cuda" and torch.cuda.is_available()
     flat = torch.empty(sum(sizes), dtype=torch.int64, pin_memory=pinned)
     torch.cat([tensor.flatten() for tensor in tensors], out=flat)
-    parts = flat.to(device, non_blocking=True).split(sizes)
+    parts = torch.split(flat.to(device, non_blocking=True), sizes)
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 

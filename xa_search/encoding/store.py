@@ -224,7 +224,8 @@ def encode_corpus(
         languages = (corpus.source, *corpus.targets) if with_targets else (corpus.source,)
         limit = train_limit if split == "train" else None
         encode_split(encoded, corpus, tokenizer, max_tokens, split, languages, limit)
-    of_train, of_dev = ("train", TRANSLATIONS), ("dev", DEV_TRANSLATIONS)
+    of_train: tuple[Split, str] = ("train", TRANSLATIONS)
+    of_dev: tuple[Split, str] = ("dev", DEV_TRANSLATIONS)
     _encode_translations(encoded, of_train, corpus.translations, tokenizer, max_tokens, train_limit)
     _encode_translations(encoded, of_dev, dev_translations, tokenizer, max_tokens)
     return encoded

@@ -225,7 +225,7 @@ class SearchStudy:
         """
         charged = [trial.user_attrs.get("role") == "zero_shot" for trial in self._frozen() if is_charged(trial)]
         own = self._plan.space.baseline_trials - 1 - sum(charged)
-        return max(0, trials - charged.count(False)) + max(0, own)
+        return max(0, trials - charged.count(False)) + max(0, int(own))
 
     @property
     def study_id(self) -> str:

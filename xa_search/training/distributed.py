@@ -81,7 +81,7 @@ class SharedSums:
         own = [torch.zeros_like(one) if one.grad is None else one.grad for one in learning]
         flat = torch.cat([*(one.flatten() for one in own), torch.stack([losses.total, *losses.terms.values()])])
         distributed.all_reduce(flat)
-        *sums, values = flat.split([*(one.numel() for one in own), 1 + len(losses.terms)])
+        *sums, values = torch.split(flat, [*(one.numel() for one in own), 1 + len(losses.terms)])
         for parameter, gradient in zip(learning, sums, strict=True):
             parameter.grad = gradient.view_as(parameter)
         total, *terms = values.unbind()

@@ -63,7 +63,7 @@ class EpochTotals:
         self._judge_copy(epoch)
         copied = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
         copied.copy_(values, non_blocking=True)
-        arrived = torch.cuda.Event()
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         self._copy = _Copy(copied, self.steps, arrived)
 
