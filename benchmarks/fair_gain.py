@@ -155,7 +155,7 @@ def run_cell(ground: Ground, params: Params) -> dict[str, Any]:
     if params.get("method") == "floors":
         job = ground.job({"model_size": "small", "seed": 1})
         score_trial_splits(ground, job)
-        return {"floors": [asdict(floor) for floor in score_floors(job, ground.plan.space.tested_languages)]}
+        return {"floors": [asdict(floor) for floor, _ in score_floors(job, ground.plan.space.tested_languages)]}
     job = ground.job(params)
     reports: list[EpochReport] = list(train_trial(job))
     cell: dict[str, Any] = {"score": round(reports[-1].best_score, 5), "best_epoch": reports[-1].best_epoch}
