@@ -20,7 +20,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from behaviour_text import normal_lines
-from data_faults import _cell, commit
+from data_faults import commit, table_cell
 from results_file import command_line, write_json
 from search_fault_cases import CASES, Case
 
@@ -93,9 +93,10 @@ def as_markdown(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for found in result["cases"]:
-        printed = "<br>".join(f"`{_cell(line)}`" for line in found["printed"])
+        printed = "<br>".join(f"`{table_cell(line)}`" for line in found["printed"])
+        command = f"`{table_cell(found['command'])}`"
         code = "-" if found["exit_code"] is None else str(found["exit_code"])
-        cells = [found["row"], _cell(found["fault"]), f"`{_cell(found['command'])}`", printed, code]
+        cells = [found["row"], table_cell(found["fault"]), command, printed, code]
         lines.append(f"| {' | '.join([*cells, found['test'].replace('::', ' ')])} |")
     return "\n".join(lines) + "\n"
 
