@@ -42,7 +42,8 @@ def test_a_head_without_gpus_runs_nothing_of_the_end(tmp_path: Path, monkeypatch
         cluster.shutdown()
     (registration,) = result.registrations
     assert registration.version.checked
-    assert registration.is_champion
+    assert registration.version.verdict == registration.reason, "scored on kept rows, on the node too"
+    assert len(result.record.shown) >= len(result.record.floors)
     assert set(result.record.test_metrics) >= {result.record.winner, 0}
     found = tmp_path / "home" / "searches" / result.record.search_id / "inspections" / str(result.record.winner)
     assert json.loads((found / "inspection.json").read_text())["layers"]

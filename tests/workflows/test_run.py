@@ -24,18 +24,24 @@ from xa_search.cli.tables import print_result
 from xa_search.errors import XaSearchError
 from xa_search.records import EpochReport, Plan, TrialRecord, Utterance
 from xa_search.records.search import trial_directory
+from xa_search.search import winner
 from xa_search.search.driver import only_driver
+from xa_search.search.history import find_search
 from xa_search.search.winner import best_of_each_kind
 from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.report import language_rows
 from xa_search.tracking.store import TRIAL_TAG, connect, open_experiment
+from xa_search.training import soup
+from xa_search.training.estimates import ESTIMATES
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.floors import CENTRED, FROZEN, MOST_FREQUENT, TURNED
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.workflows.api import Search
+from xa_search.workflows.confirmation import confirming_plan
 from xa_search.workflows.evaluate import model_or_trial
 from xa_search.workflows.live_report import LivePage, stamp_of
+from xa_search.workflows.models import predict_texts, promote_version, registered_models
 from xa_search.workflows.plan import make_plan
 from xa_search.workflows.preflight import open_plan_corpus
 from xa_search.workflows.run import SearchResult, run_search
@@ -125,12 +131,18 @@ def finished(
     tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]
 ) -> tuple[Plan, SearchResult, SpyingAudience]:
     plan = tiny_plan(
-        with_tables(tmp_path_factory.mktemp("run")), "trials=4", "keep=1", "unseen_languages=[hi]", local=True
+        with_tables(tmp_path_factory.mktemp("run")),
+        "trials=4",
+        "keep=1",
+        "unseen_languages=[hi]",
+        "audit=picks",
+        local=True,
     )
     reporter = SpyingAudience(trials=plan.directory / "trials")
     LISTENING[0] = True
     result = run_search(plan, reporter)
     LISTENING[0] = False
+    promote_version(plan.home, "xa-search-mtop-mini", 1)
     return plan, result, reporter
 
 
@@ -183,10 +195,14 @@ def test_the_winners_settings_were_trained_once_more_without_alignment(finished:
 
 
 def test_the_registered_model_answers_raw_text_in_any_language(finished: Finished) -> None:
-    from xa_search.workflows.models import predict_texts, registered_models
-
     plan, result, _ = finished
-    assert [registration.is_champion for registration in result.registrations] == [True]
+    (registration,) = result.registrations
+    shown = [difference.is_shown for difference in result.record.shown]
+    is_baseline, floors = result.record.winner == result.record.baseline, len(result.record.floors)
+    assert len(shown) == floors + (0 if is_baseline else 1), "the floors, and the zero-shot trial"
+    assert registration.is_champion == (not is_baseline and all(shown) and not result.record.at_floor)
+    written = json.loads((plan.directory / "report" / "registration.json").read_text(encoding="utf-8"))
+    assert written == [{"name": "xa-search-mtop-mini", "version": 1, "verdict": registration.reason}]
     model = registered_models(plan.home)[0]
     assert model.aliases == ("candidate", "champion")
     said: list[str] = []
@@ -374,6 +390,33 @@ def test_claims_are_printed_kept_and_logged(
     assert run.info.status == "FINISHED"
 
 
+def test_rules_are_audited_once_the_winner_is_chosen_and_the_audits_pooled(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, result, reporter = finished
+    found = json.loads((plan.directory / "report" / "selection_audit.json").read_text(encoding="utf-8"))
+    rules = {row["rule"]: row for row in found["rows"]}
+    assert rules.keys() == {
+        *("label_free", "source_dev", "guarded", "atc", "nuclear", "random aligned trial", "oracle (cross-fitted)")
+    }
+    assert found["with_zero_shot"]["label_free"] == result.record.winner
+    for rule in ("label_free", "source_dev", "guarded", "atc", "nuclear"):
+        assert read_outcomes(trial_directory(plan.directory, rules[rule]["pick"])), "what a rule picks is tested"
+    chosen, audited = (
+        next(place for place, note in enumerate(reporter.notes) if note.startswith(start))
+        for start in ("winner: ", "audit of the selection rules: ")
+    )
+    assert chosen < audited
+    arguments = ["audit", plan.search_id, "--json", "--out", str(tmp_path), "--home", str(plan.home)]
+    monkeypatch.setattr(sys, "argv", ["xa-search", *arguments])
+    with suppress(SystemExit):
+        cli.main()
+    pooled = json.loads(capsys.readouterr().out)
+    assert pooled["searches"] == [plan.search_id]
+    assert pooled["verdict"] == "whether guarded should be the default is not shown: fewer than 3 searches"
+    assert (tmp_path / "audit.md").read_text(encoding="utf-8").startswith("# Selection rules over 1 searches")
+
+
 def test_only_the_best_and_the_baseline_keep_their_weights(finished: Finished) -> None:
     plan, result, reporter = finished
     assert reporter.with_weights == {trial.number for trial in result.record.trials if trial.state == "COMPLETE"}
@@ -421,7 +464,7 @@ def again(finished: Finished) -> Again:
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
     reporter = again[1]
     folder = trial_directory(finished[0].directory, reporter.number)
-    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, OUTCOMES, SCORES}
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, ESTIMATES, OUTCOMES, SCORES}
     assert reporter.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 
@@ -436,6 +479,56 @@ def test_the_same_command_again_trains_nothing_and_registers_nothing_new(finishe
         assert repeated.record.test_metrics[number] == result.record.test_metrics[number]
         folder = trial_directory(finished[0].directory, number)
         assert (folder / OUTCOMES).stat().st_mtime_ns < reporter.began, "a trial was tested twice"
+
+
+def test_a_finished_search_is_confirmed_by_fresh_seeds_and_again_without_training(
+    finished: Finished, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the confirmed runs is registered, as a version of its own; MLflow has them under roles of their own."""
+    plan, _, _ = finished
+    before = len(registered_models(plan.home))
+    reporter = SpyingAudience(trials=plan.directory / "trials")
+    LISTENING[0], OPENED[:] = True, []
+    result = run_search(
+        confirming_plan(find_search(plan.home, plan.search_id), 1, 2, local=True, address=None), reporter
+    )
+    LISTENING[0] = False
+    names = [Path(path).name for path in reporter.opened_before_the_winner]
+    assert names
+    assert not [name for name in names if name.startswith(("test.", "test-"))], "chosen before a test split is opened"
+    assert [name for name in map(os.path.basename, OPENED) if name.startswith("test.")]
+    confirmed = result.record.confirmation
+    assert confirmed is not None
+    winner = confirmed.winner
+    assert (winner.seeds, len(winner.scores)) == ((101, 102), 2)
+    assert winner.test_metrics["test_slot_f1_mean"] >= 0
+    assert confirmed.registered in winner.numbers
+    (registration,) = result.registrations
+    assert (registration.is_new, registration.version.trial) == (True, confirmed.registered)
+    assert len(registered_models(plan.home)) == before + 1
+    weights = {
+        path.parent.name for path in plan.directory.glob("trials/1*/best.safetensors") if len(path.parent.name) > 9
+    }
+    assert weights == {str(confirmed.registered)}
+    client = connect(tracking_uri(plan.home))
+    runs = client.search_runs([open_experiment(client)], "tags.confirms != ''")
+    roles = [run.data.tags["role"] for run in runs]
+    aligned = winner.trial != result.record.baseline
+    assert (roles.count("confirmed"), roles.count("fair_baseline")) == (4, 2 if aligned else 0)
+    of_winner = [run for run in runs if int(run.data.tags[TRIAL_TAG]) in winner.numbers]
+    assert len(of_winner) == 2
+    assert all("test_slot_f1_mean" in run.data.metrics for run in of_winner), "what lost is not tested"
+    report = (plan.directory / "report" / "report.md").read_text(encoding="utf-8")
+    assert "in the search, " in report
+    assert "registered is its run with seed 10" in report
+    arguments = ["confirm", plan.search_id, "--top", "1", "--seeds", "2", "--local", "--json"]
+    monkeypatch.setattr(sys, "argv", ["xa-search", *arguments, "--home", str(plan.home)])
+    with suppress(SystemExit):
+        cli.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (registered,) = lines[-1]["registrations"]
+    assert (registered["is_new"], registered["reason"].startswith("registered and checked before")) == (False, True)
+    assert lines[-1]["record"]["confirmation"]["registered"] == confirmed.registered
 
 
 def test_more_trials_extend_the_search(finished: Finished) -> None:
@@ -541,3 +634,26 @@ def test_a_second_driver_is_refused_and_leaves_the_first_ones_runs_alone(finishe
     with only_driver(plan.directory), pytest.raises(XaSearchError, match="is already run by process"):
         run_search(plan, ProgressReporter())
     assert (plan.directory / "spool.jsonl").read_bytes() == spool
+
+
+@pytest.mark.proof
+def test_a_soup_of_trials_is_a_candidate_that_must_win_by_the_rule(
+    tmp_path: Path, with_tables: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("NARROWEST", "WIDEST"):
+        monkeypatch.setattr(winner, bound, 1.0)
+    monkeypatch.setattr(soup, "BARRIER", 1.0)
+    plan = tiny_plan(with_tables(tmp_path), "trials=4", "scheduler={}", "soup=true", "audit=picks", local=True)
+    result = run_search(plan, ProgressReporter())
+    found = result.record.soup
+    assert found is not None
+    assert (found.refused, len(found.members), found.members[0]) == ("", 3, result.record.winner)
+    (registration,) = result.registrations
+    assert registration.version.trial == (found.number if found.wins else result.record.winner)
+    assert found.wins == (found.score > (result.record.trial(result.record.winner).score or 0.0))
+    audited = json.loads((plan.directory / "report" / "selection_audit.json").read_text(encoding="utf-8"))
+    assert "soup" in {row["rule"] for row in audited["rows"]}
+    assert found.sentence[1:] in (plan.directory / "report" / "report.md").read_text(encoding="utf-8")
+    client = connect(tracking_uri(plan.home))
+    (run,) = client.search_runs([open_experiment(client)], "tags.role = 'soup'")
+    assert "test_slot_f1_mean" in run.data.metrics

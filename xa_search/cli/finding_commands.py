@@ -122,6 +122,44 @@ def inspect(
 
 
 @finding_commands.command()
+def audit(
+    searches: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SEARCH",
+            help="Finished searches that were audited, by id or by space; the newest of all unless given.",
+            autocompletion=complete_searches,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the table here too.")] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say which selection rule to trust: the regret of each rule's pick, pooled over searches.
+
+    A search is audited where its space says `audit: picks` (what some rule picks is tested) or `audit: all` (every
+    complete trial); the same `xa-search run` with --set audit=all does it later, for trials that still have weights.
+    """
+    from xa_search.claims.audit_report import write_pooled
+    from xa_search.cli.json_output import as_json as plain
+    from xa_search.cli.json_output import print_json
+    from xa_search.cli.search_tables import print_pooled_audit
+    from xa_search.search.history import find_search
+    from xa_search.workflows.audit import pooled_audit
+
+    home = absolute(home)
+    named = [find_search(home, name) for name in searches or (None,)]
+    pooled = pooled_audit(tuple({search.search_id: search for search in named}.values()))
+    if out is not None:
+        write_pooled(pooled, absolute(out))
+    if as_json:
+        print_json({**plain(pooled), "verdict": pooled.verdict})
+    else:
+        print_pooled_audit(pooled)
+
+
+@finding_commands.command()
 def claims(
     searches: Annotated[
         list[str] | None,

@@ -40,3 +40,6 @@ def print_models(models: Sequence[RegisteredVersion]) -> None:
             + [*map(percent, tests), model.search_id, str(model.trial)]
         )
     print_table("Registered models, scores in percent", columns, rows)
+    for model in models:
+        if model.aliases and model.verdict:
+            say(f"{model.name} version {model.version}, {' and '.join(model.aliases)}: {model.verdict}")

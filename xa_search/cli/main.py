@@ -33,6 +33,7 @@ from xa_search.cli.options import (
     Json,
     Local,
     New,
+    Search,
     Seed,
     Space,
     TimeBudget,
@@ -138,7 +139,32 @@ def run(
     elif cluster is not None:
         _run_there(plan, cluster, context, as_json=as_json)
     else:
-        _run_here(plan, as_json=as_json)
+        from xa_search.search.history import newest_of
+
+        _run_here(newest_of(plan), as_json=as_json)
+
+
+@app.command()
+def confirm(
+    search: Search = None,
+    top: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="So many of the best settings run again.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, max=100, metavar="NUMBER", help="With so many fresh seeds each.")] = 3,
+    home: Home = DEFAULT_HOME,
+    local: Local = False,
+    address: Address = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run the best settings of a search again with fresh seeds, and let their means choose the winner.
+
+    The zero-shot trial's settings and the winner's without alignment run with the same seeds. The same command again
+    resumes. A search whose space says `confirm: {top: 3, seeds: 3}` ends so by itself.
+    """
+    from xa_search.search.history import find_search
+    from xa_search.workflows.confirmation import confirming_plan
+
+    found = find_search(absolute(home), search)
+    _run_here(confirming_plan(found, top, seeds, local=local, address=address), as_json=as_json)
 
 
 def _show_plan(plan: "Plan", cluster: Path | None, *, as_json: bool) -> None:
@@ -175,10 +201,8 @@ def _run_here(plan: "Plan", *, as_json: bool) -> None:
     from xa_search.cli.interrupts import ended_by_two_interrupts
     from xa_search.cli.json_progress import JsonProgress
     from xa_search.cli.tables import print_result
-    from xa_search.search.history import newest_of
     from xa_search.workflows.run import run_search
 
-    plan = newest_of(plan)
     if as_json:
         with resumable(), ended_by_two_interrupts(), JsonProgress(plan) as progress:
             progress.result(run_search(plan, progress))

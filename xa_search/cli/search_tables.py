@@ -14,6 +14,7 @@ from xa_search.search.node_check import SHOWN
 from xa_search.search.study import JOURNAL
 
 if TYPE_CHECKING:
+    from xa_search.claims.audit_report import PooledAudit
     from xa_search.search.history import SearchHistory
     from xa_search.training.inspection import Inspection
     from xa_search.workflows.check_claims import CheckedClaims
@@ -151,6 +152,18 @@ def print_claims(checked: "CheckedClaims") -> None:
     rows = [claim_cells(one) for one in checked.rulings]
     print_table("The paper's claims, differences in points", COLUMNS, rows, texts=(0, 1, 2, 4, 5))
     for line in (*(line for one in checked.rulings for line in claim_details(one)), *FOOTNOTES, *checked.remarks):
+        say(line)
+
+
+def print_pooled_audit(pooled: "PooledAudit") -> None:
+    """Print the mean regret of each selection rule, the differences between rules, and what they say."""
+    from xa_search.claims.audit_report import pooled_cells
+
+    columns, rows = pooled_cells(pooled)
+    print_table(
+        f"Selection rules over {len(pooled.searches)} searches, regret in points of the test score", columns, rows
+    )
+    for line in (*(one.sentence for one in pooled.differences), pooled.verdict):
         say(line)
 
 

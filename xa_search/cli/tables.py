@@ -103,6 +103,10 @@ def _print_languages(record: SearchRecord) -> None:
 
 
 def _say_findings(record: SearchRecord) -> None:
+    for sentence in () if record.confirmation is None else record.confirmation.sentences:
+        say(sentence)
+    if record.soup is not None:
+        say(record.soup.sentence)
     if record.fair_baseline is not None:
         say("fair: the winner's settings, seed and steps without alignment; the fair gain is over that")
     elif record.no_fair_baseline:

@@ -17,6 +17,8 @@ class FairBaseline:
     best_epoch: int
     seconds: float
     test_metrics: dict[str, float]
+    seeds: tuple[int, ...] = ()
+    """The fresh seeds that its scores are means over; empty where it was trained once, with the winner's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from xa_search.errors import UsageError, value_faults
 from xa_search.records.comparisons import FairBaseline, FloorScore
+from xa_search.records.confirmation import Confirm, Confirmation
+from xa_search.records.evidence import KeptDifference
 from xa_search.records.scheduler import Scheduler
+from xa_search.records.soup import Soup
 from xa_search.records.stored import with_first_names
 from xa_search.records.trial import ZERO_SHOT_ROLES, Gpus, SizeResources, TrialRecord, TrialRole, TrialSettings
 
@@ -132,6 +135,12 @@ class SearchSpace(Frozen):
     check_pairs: bool = True
     """Whether pairs that agree no better than by chance are refused; false takes them, and says so."""
     scheduler: Scheduler = Scheduler()
+    confirm: Confirm | None = None
+    """Whether the best settings run again with fresh seeds before one is chosen; none: the best trial is."""
+    soup: bool = False
+    """Whether the mean of the best trials' weights is a candidate, too, unless the winner is confirmed."""
+    audit: Literal["none", "picks", "all"] = "none"
+    """Which complete trials are tested once the winner is chosen, to tell how well each selection rule picks."""
     cpus_per_trial: int = Field(default=1, ge=1)
     gpus_per_trial: Gpus | None = None
     """The GPUs, or the share of one, that a trial takes where the cluster has any; none: as much as is measured."""
@@ -231,7 +240,7 @@ class Plan(Frozen):
             "least_held_out",
             "check_pairs",
         }
-        not_decisive |= {"cpus_per_trial", "gpus_per_trial", "resources"}
+        not_decisive |= {"confirm", "audit", "soup", "cpus_per_trial", "gpus_per_trial", "resources"}
         decisive = self.space.model_dump(mode="json", exclude=not_decisive, exclude_defaults=True)
         decisive |= {"seed": self.seed, "data": None if self.data is None else str(self.data)}
         decisive |= {"repeat": self.repeat} if self.repeat else {}
@@ -271,15 +280,6 @@ class Plan(Frozen):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What a search has spent over all its runs; `trial_seconds` are those in which a worker was on a trial."""
-
-    wall_seconds: float = 0.0
-    trial_seconds: float = 0.0
-    gpu_hours: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecord:
     """What a search found. There is no baseline where no zero-shot trial used its full budget.
 
@@ -305,10 +305,35 @@ class SearchRecord:
     no_fair_baseline: str = ""
     """Why there is no fair baseline, in one line."""
     floors: tuple[FloorScore, ...] = ()
+    shown: tuple[KeptDifference, ...] = ()
+    """What the winner has beyond the zero-shot trial and the floors on the rows that selected no trial."""
+    confirmation: Confirmation | None = None
+    soup: Soup | None = None
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of this number."""
         return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def winner_tests(self) -> Mapping[str, float]:
+        """The test scores of the winner; where it was confirmed, their means over the fresh seeds."""
+        if self.confirmation is not None:
+            return self.confirmation.winner.test_metrics
+        return self.test_metrics[self.winner if self.soup is None or not self.soup.wins else self.soup.number]
+
+    @property
+    def baseline_tests(self) -> Mapping[str, float]:
+        """The same of the zero-shot trial; empty where there is none."""
+        if self.confirmation is None:
+            return {} if self.baseline is None else self.test_metrics[self.baseline]
+        return {} if self.confirmation.zero_shot is None else self.confirmation.zero_shot.test_metrics
+
+    @property
+    def winner_score(self) -> float:
+        """The selection score of the winner; where it was confirmed, the mean over the fresh seeds."""
+        if self.confirmation is not None:
+            return self.confirmation.winner.mean
+        return self.soup.score if self.soup is not None and self.soup.wins else self.trial(self.winner).score or 0.0
 
     @property
     def best_of_baselines(self) -> str:
@@ -319,10 +344,8 @@ class SearchRecord:
     @property
     def at_floor(self) -> str:
         """Why the winner is no champion: it is not above what takes no training; empty where it is."""
-        score, highest = (
-            self.trial(self.winner).score or 0.0,
-            max(self.floors, key=lambda floor: floor.score, default=None),
-        )
+        score = self.winner_score
+        highest = max(self.floors, key=lambda floor: floor.score, default=None)
         if highest is None or score > highest.score:
             return ""
         return (
@@ -343,21 +366,6 @@ class SearchRecord:
             for trial in last
         ]
         return f"no baseline: {ends[0] if ends else 'no zero-shot trial was begun'}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchCost:
-    """Where the wall time of one run of a search went.
-
-    `parts` are seconds of wall time that sum to `wall`. `slots` is how many trials ran side by side; the utilisations
-    are shares of the cores that the trials asked for, and of the GPUs while they trained (none without a GPU).
-    """
-
-    wall: float
-    parts: dict[str, float]
-    slots: int
-    core_utilisation: float
-    gpu_utilisation: float | None
 
 
 def trial_directory(search: Path, name: int | str) -> Path:

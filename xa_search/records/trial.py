@@ -13,10 +13,13 @@ from xa_search.records.data import EncodedCorpus, EncoderFiles
 Embedding = Literal["cls", "mean", "pooler"]
 WEIGHT = "_weight"
 """How the name of a setting ends that weights a loss between pairs; the rest of it is the loss's name."""
-TrialRole = Literal["baseline", "published", "paper_values", "searched", "zero_shot", "arm"]
+TrialRole = Literal[
+    "baseline", "published", "paper_values", "searched", "zero_shot", "arm", "confirmed", "fair_baseline", "soup"
+]
 """`published` has the paper's whole recipe, `paper_values` the values that a space gives as the paper's; an earlier
 version called both `published`. `zero_shot` are the trials of the baseline's own search. An `arm` of a feedback run
-learns from judgements, with settings that earlier trials found."""
+learns from judgements, with settings that earlier trials found. The last three are of runs outside the trials: settings
+that run again, these without alignment, a mean of trials."""
 ZERO_SHOT_ROLES: tuple[TrialRole, ...] = ("baseline", "zero_shot")
 """The roles that align nothing, whatever the space's method."""
 FLOOR = "floor_score"
@@ -123,8 +126,9 @@ class TrialSettings(BaseModel):
     """Dropout before the heads; the published recipe has none there."""
     padding: Literal["none", "attended"] = "none"
     """`attended` pads every utterance to `max_tokens` and lets attention see that, as the published code does."""
-    kept_epoch: Literal["best", "last"] = "best"
-    """The epoch whose weights and score count: the best by the selection rule, or as published the last."""
+    kept_epoch: Literal["best", "last", "average"] = "best"
+    """The epoch whose weights and score count: the best by the selection rule, as published the last, or in its place
+    the mean of the weights after each epoch of the second half, whose score is that of the last epoch."""
     decoding: Literal["viterbi", "argmax"] = "viterbi"
     """`viterbi` gives the best legal sequence of slot tags, with transitions as the source has them; `argmax`, as
     published, each word its best tag."""
@@ -286,7 +290,7 @@ class TrialRecord:
     @property
     def score(self) -> float | None:
         """The selection score of the epoch whose weights are kept; before one is over, that of the last rung."""
-        scores = self.scores[-1:] if self.settings.kept_epoch == "last" else self.scores
+        scores = self.scores if self.settings.kept_epoch == "best" else self.scores[-1:]
         return max(scores, default=self.rung_scores[max(self.rung_scores)] if self.rung_scores else None)
 
     @property

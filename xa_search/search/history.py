@@ -22,6 +22,7 @@ from xa_search.search.driver import driver_of
 from xa_search.search.node_check import SHOWN
 from xa_search.search.study import DAMAGED, JOURNAL, SCHEMA, STUDY_ID, read_notes, storage_of
 from xa_search.search.trial_notes import record_of
+from xa_search.search.winner import complete_trials
 
 SEARCHES = "searches"
 HASH = re.compile(r"-[0-9a-f]{8}$")
@@ -84,7 +85,7 @@ class SearchHistory:
     @property
     def best(self) -> TrialRecord | None:
         """The best trial that used its full budget; of equal ones, the earlier."""
-        return max(self.complete, key=lambda trial: (trial.score or 0.0, -trial.number), default=None)
+        return next(iter(complete_trials(self.trials)), None)
 
     @property
     def complete(self) -> tuple[TrialRecord, ...]:

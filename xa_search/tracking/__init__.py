@@ -1,15 +1,15 @@
 """Tracking in MLflow: events, the spool, the tracker that writes, the registry, model bundles, the report, the plots.
 
-address: where MLflow is. store: the door to its runs. tracker: the driver's way there, a spool and a thread that drains
-it. news: what of an event is new. writer: events become runs. datasets: the corpus as MLflow's data sets. moved_home:
-artifacts found where they lie now. copied_home: two homes with one search. reconcile: MLflow and the study brought
-together. bundle: a model in a folder. registry: the door to the model registry; versions: what a version is;
-local_registry: read without MLflow. registration: the winner's way there;
-isolated_process: where it is loaded back. model_card: what the winner says of itself. served_model: what MLflow runs to
-answer. service: a model over HTTP; batching, served_requests: what it is asked, and how much at a time. export,
-onnx_export: a model for people without this program. standalone, standalone_onnx: what answers there.
-inspection_report: a look into a model.
-calibration_report: how sure it says it is. comparison_report: what it is held against. failure_regions: where settings
+address: where MLflow is. store: the door to its runs. tracker: the driver's way there, a spool and a thread that
+drains it. news: what of an event is new. writer: events become runs. datasets: the corpus as MLflow's data sets.
+moved_home: artifacts found where they lie now. copied_home: two homes with one search. reconcile: MLflow and the
+study brought together. bundle: a model in a folder. registry: the door to the model registry; versions: what a
+version is; local_registry: read without MLflow. registration: the winner's way there; champion: whether it becomes
+that; registration_report: what became of it; isolated_process: where it is loaded back. model_card: what the winner
+says of itself. served_model: what MLflow runs to answer. service: a model over HTTP; batching, served_requests: what
+it is asked, and how much at a time. export, onnx_export: a model for people without this program. standalone,
+standalone_onnx: what answers there. inspection_report: a look into a model. calibration_report: how sure it says it
+is. comparison_report: what it is held against; confirmation_report: by fresh seeds. failure_regions: where settings
 failed. page: the page of a search.
 
 MLflow reads part of its environment when it is imported, so its defaults are set before any module here imports it;

@@ -12,12 +12,22 @@ def floor_line(record: SearchRecord) -> str:
     return f"No champion: {record.at_floor}." if record.at_floor else ""
 
 
+def shown_lines(record: SearchRecord) -> str:
+    """Say what the winner is shown to have beyond the zero-shot trial and the floors; empty where nobody looked."""
+    if not record.shown:
+        return ""
+    head = "On the rows that were held out and selected no trial, scored as `label_free` scores, the winner is\n\n"
+    return head + "".join(f"- {one.sentence}\n" for one in record.shown)
+
+
 def fair_line(record: SearchRecord) -> str:
     """Say what the fair baseline is, or why there is none; empty for a search of an earlier version."""
     if record.fair_baseline is None:
         return f"{record.no_fair_baseline[:1].upper()}{record.no_fair_baseline[1:]}." if record.no_fair_baseline else ""
+    seeds = record.fair_baseline.seeds
+    how = f"trained with the fresh seeds {', '.join(map(str, seeds))}" if seeds else "trained once"
     return (
-        "Fair: the winner's settings, seed and steps without alignment, trained once, no trial of the search; "
+        f"Fair: the winner's settings, seed and steps without alignment, {how}, no trial of the search; "
         f"selection score {100 * record.fair_baseline.score:.1f}. What is gained over it, alignment gained."
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xa_search.records import EpochReport, SearchCost, SearchSpace, TrialRecord
+from xa_search.records.confirmation import confirmed_of
 from xa_search.search.failures import TRACEBACK
 from xa_search.training.registry import SELECTION_RULES, is_zero_shot, learns_from_target_labels
 
@@ -125,11 +126,10 @@ def trial_tags(search: Mapping[str, str], trial: Mapping[str, str]) -> dict[str,
 def trial_started(trial: TrialRecord) -> TrialStarted:
     """Return the event of a trial's start: all its settings, and its role."""
     zero_shot = "no" if learns_from_target_labels(trial.settings) else "yes"
-    return TrialStarted(
-        number=trial.number,
-        params=trial.settings.model_dump(),
-        tags={"role": trial.role, "state": "RUNNING", "zero_shot": zero_shot},
-    )
+    tags: dict[str, str] = {"role": trial.role, "state": "RUNNING", "zero_shot": zero_shot}
+    if trial.role in ("confirmed", "fair_baseline"):
+        tags["confirms"] = str(confirmed_of(trial.number)[0])
+    return TrialStarted(number=trial.number, params=trial.settings.model_dump(), tags=tags)
 
 
 def epoch_logged(number: int, report: EpochReport) -> EpochLogged:

@@ -12,6 +12,7 @@ from xa_search import __version__
 from xa_search.corpora import CATALOGUE
 from xa_search.model.sizes import licence_of
 from xa_search.records import SearchRecord, TrialJob
+from xa_search.records.confirmation import confirmed_of
 from xa_search.tracking.report import METRICS, language_rows, language_table
 from xa_search.training.registry import is_zero_shot, method_of
 
@@ -66,6 +67,16 @@ def _languages(record: SearchRecord, job: TrialJob) -> tuple[str, ...]:
     return (record.source, *job.corpus.targets, *record.unseen_languages)
 
 
+def _which(record: SearchRecord) -> str:
+    """Say what the registered model is: a trial, one's settings with a fresh seed, or the mean of several."""
+    if record.soup is not None and record.winner == record.soup.number:
+        return f"the mean of the trials {', '.join(map(str, record.soup.members))}"
+    if record.confirmation is not None:
+        trial, seed = confirmed_of(record.winner)
+        return f"the settings of trial {trial} with the fresh seed {seed}"
+    return f"trial {record.winner}"
+
+
 def _text(record: SearchRecord, job: TrialJob, corpus: str, name: str) -> str:
     settings = record.trial(record.winner).settings
     method = method_of(settings)
@@ -78,7 +89,7 @@ def _text(record: SearchRecord, job: TrialJob, corpus: str, name: str) -> str:
         f"# {name}",
         "",
         f"Intents and slots of utterances in {record.source} (source) and {targets} (targets), by one model: winner "
-        f"(trial {record.winner}) of the search `{record.search_id}` by xa-search {__version__}.",
+        f"({_which(record)}) of the search `{record.search_id}` by xa-search {__version__}.",
         "",
         "## What it learned from",
         "",

@@ -6,7 +6,7 @@ alias move.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ import torch
 
 from xa_search.encoding.locks import one_at_a_time
 from xa_search.encoding.private_folders import private_folder
-from xa_search.errors import ModelError, XaSearchError
+from xa_search.errors import ModelError, TrackerAwayError, XaSearchError
 from xa_search.records import SearchRecord, TrialJob, TrialSettings
+from xa_search.records.confirmation import confirmed_of
 from xa_search.records.feedback import PEOPLE, FeedbackSettings
 from xa_search.tracking.bundle import Bundle, load_bundle, write_bundle
+from xa_search.tracking.champion import Challenge, Verdict, champion_verdict, tries_against, verdict_tags
 from xa_search.tracking.isolated_process import LoadsBack, answer_isolated
 from xa_search.tracking.model_card import CARD, model_card
 from xa_search.tracking.registry import (
@@ -33,14 +35,28 @@ from xa_search.tracking.registry import (
     mark_checked,
     missing_files,
     set_alias,
+    set_tags,
 )
 from xa_search.tracking.report import language_rows, language_table
 from xa_search.tracking.store import connect, download, environment, find_runs, open_experiment, plainly
-from xa_search.tracking.versions import CANDIDATE, CHAMPION, PREFIX, RegisteredVersion
+from xa_search.tracking.versions import CANDIDATE, CHAMPION, PREFIX, VERDICT_TAG, RegisteredVersion
+from xa_search.training.kept import KEPT, Evidence
 from xa_search.training.registry import is_zero_shot, learns_from_target_labels, selection_rule
 
 PROBABILITY_SLACK = 1e-3
 LOCK = "registry.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptScores:
+    """What is right of the rows that selected no trial: of the winner, and of what it is held against, by name.
+
+    `no_rival` says why the zero-shot trial is not among the rivals; empty where it is.
+    """
+
+    winner: Evidence
+    rivals: Mapping[str, Evidence]
+    no_rival: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +78,7 @@ def register_winner(
     corpus_fingerprint: str,
     texts: Sequence[str],
     expected: Callable[[], Sequence[dict[str, Any]]],
+    kept: KeptScores,
     uri: str,
     fresh: LoadsBack,
     target: str | None = None,
@@ -69,8 +86,9 @@ def register_winner(
     """Register the winner's model, check it, and move the aliases; doing it twice makes one version.
 
     `job` and `weights` are the winner's; `target` is the one that they are for, where it has a model for each. `fresh`
-    has answered nothing yet; `expected` gives what the trial's own model says of `texts`. Raises XaSearchError where
-    its run is not in MLflow, or where the fresh process says something else; the aliases then stay where they are.
+    has answered nothing yet; `expected` gives what the trial's own model says of `texts`, `kept` what is right of the
+    rows that selected no trial. Raises XaSearchError where its run is not in MLflow, or where the fresh process says
+    something else; the aliases then stay where they are.
     """
     name = f"{PREFIX}{corpus}" if target is None else f"{PREFIX}{corpus}-{target}"
     with one_at_a_time(job.home / LOCK):
@@ -80,7 +98,7 @@ def register_winner(
         if mine is not None and mine.checked and not is_lost:
             reason = "registered and checked before, its files are there; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
-        winner = Winner(record=record, job=job, weights=weights, name=name, corpus=corpus, data=corpus_fingerprint)
+        winner = Winner(record, job, weights, name, corpus, corpus_fingerprint, kept.winner)
         if mine is None or is_lost:
             number = _upload(winner, uri, None if mine is None else mine.version)
         else:
@@ -90,18 +108,10 @@ def register_winner(
             reason = "its files were gone: uploaded and checked again; the aliases stay as they are"
             return Registration(version=mine, is_new=False, is_champion=CHAMPION in mine.aliases, reason=reason)
         # Looked up last: meanwhile, a person or a search of another home may have moved the alias.
-        settings = record.trial(record.winner).settings
-        if record.at_floor:
-            moves, reason = False, record.at_floor
-        elif isinstance(settings, FeedbackSettings) and settings.judged_by != PEOPLE:
-            moves, reason = False, f"its feedback was {settings.judged_by}: no person has judged it"
-        else:
-            moves, reason = _moves_champion(uri, name, find_version(uri, name, str(number)))
-        for alias in (CANDIDATE, CHAMPION) if moves else (CANDIDATE,):
-            set_alias(uri, name, alias, number)
+        verdict = _move_aliases(uri, name, number, kept, record)
         mark_checked(uri, name, number)
         version = find_version(uri, name, str(number))
-    return Registration(version=version, is_new=mine is None, is_champion=moves, reason=reason)
+    return Registration(version=version, is_new=mine is None, is_champion=verdict.moves, reason=verdict.reason)
 
 
 def promote(uri: str, name: str, version: int) -> RegisteredVersion:
@@ -151,43 +161,64 @@ def _is_of(version: RegisteredVersion, record: SearchRecord) -> bool:
     return known and (bool(record.study_id) or version.search_id == record.search_id)
 
 
-def _moves_champion(uri: str, name: str, new: RegisteredVersion) -> tuple[bool, str]:
-    champion = next((version for version in _versions(uri, name) if CHAMPION in version.aliases), None)
+def _move_aliases(uri: str, name: str, number: int, kept: KeptScores, record: SearchRecord) -> Verdict:
+    """Move the aliases that a checked version may have, and let it say why."""
+    verdict, tags = _held_against_champion(uri, name, number, kept)
+    settings, against = record.trial(record.winner).settings, record.at_floor
+    if isinstance(settings, FeedbackSettings) and settings.judged_by != PEOPLE:
+        against = against or f"its feedback was {settings.judged_by}: no person has judged it"
+    if against:
+        verdict, tags = Verdict(moves=False, reason=against), {**tags, VERDICT_TAG: against}
+    set_tags(uri, name, number, tags)
+    for alias in (CANDIDATE, CHAMPION) if verdict.moves else (CANDIDATE,):
+        set_alias(uri, name, alias, number)
+    return verdict
+
+
+def _held_against_champion(uri: str, name: str, number: int, kept: KeptScores) -> tuple[Verdict, dict[str, str]]:
+    """Return whether the new version becomes the champion, and what it says of that."""
+    new, versions = find_version(uri, name, str(number)), _versions(uri, name)
+    champion = next((version for version in versions if CHAMPION in version.aliases), None)
     holder = alias_holder(uri, name, CHAMPION)
     if champion is None and holder is not None:
-        reason = (
-            f"version {holder}, the champion, is none of xa-search's; xa-search promote {name} {new.version} moves it"
-        )
-        return False, reason
-    return champion_verdict(champion, new)
+        reason = f"version {holder}, the champion, is none of xa-search's; xa-search promote {name} {number} moves it"
+        return Verdict(moves=False, reason=reason), {VERDICT_TAG: reason}
+    challenge = Challenge(
+        new=new,
+        evidence=kept.winner,
+        champion=champion,
+        of_champion=None if champion is None else _evidence_of(uri, champion),
+        rivals=kept.rivals,
+        no_rival=kept.no_rival,
+        tries=tries_against(versions, champion, number),
+    )
+    verdict = champion_verdict(challenge)
+    return verdict, verdict_tags(challenge, verdict)
+
+
+def _evidence_of(uri: str, version: RegisteredVersion) -> Evidence | None:
+    """Return what a version was found to get right of kept rows; none where nobody looked."""
+    try:
+        with plainly(uri), tempfile.TemporaryDirectory() as folder:
+            source = connect(uri).get_model_version_download_uri(version.name, str(version.version))
+            found = download(uri, f"{source}/artifacts/bundle/{KEPT}", Path(folder))
+            return Evidence.from_json(found.read_text(encoding="utf-8"))
+    except TrackerAwayError:
+        raise
+    except (OSError, ValueError, XaSearchError):
+        return None
 
 
 def _versions(uri: str, name: str) -> list[RegisteredVersion]:
     return [version for version in list_models(uri) if version.name == name]
 
 
-def champion_verdict(champion: RegisteredVersion | None, new: RegisteredVersion) -> tuple[bool, str]:
-    """Tell whether a new version becomes the champion, and why."""
-    if champion is None:
-        return True, f"{new.name} had no champion before"
-    if champion.version == new.version:
-        return True, "it is the champion already"
-    old = f"version {champion.version}, the champion,"
-    if champion.corpus_fingerprint != new.corpus_fingerprint:
-        return False, f"{old} learned from other data, so that their scores cannot be compared"
-    if champion.selection != new.selection:
-        return False, f"{old} was chosen by {champion.selection}, not by {new.selection}"
-    if champion.zero_shot and not new.zero_shot:
-        return False, f"{old} is zero-shot, and the new one learned from labelled target data"
-    scores = f"{100 * new.selection_score:.1f} % against {100 * champion.selection_score:.1f} %"
-    if new.selection_score > champion.selection_score:
-        return True, f"it scores higher than {old} did: {scores}"
-    return False, f"it does not score higher than version {champion.version}, the champion: {scores}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Winner:
-    """A model to register: `data` is the fingerprint of what it learned from, `name` what it is registered as."""
+    """A model to register: `data` is the fingerprint of what it learned from, `name` what it is registered as.
+
+    `evidence` is what it got right of the rows that selected no trial: later versions are held against that.
+    """
 
     record: SearchRecord
     job: TrialJob
@@ -195,6 +226,7 @@ class Winner:
     name: str
     corpus: str
     data: str
+    evidence: Evidence
 
 
 def _upload(winner: Winner, uri: str, version: int | None) -> int:
@@ -219,6 +251,7 @@ def _upload(winner: Winner, uri: str, version: int | None) -> int:
         write_bundle(job, winner.weights, bundle, origin)
         card = model_card(record, job, winner.corpus, name, scores)
         (bundle / CARD).write_text(card, encoding="utf-8")
+        (bundle / KEPT).write_text(winner.evidence.as_json(), encoding="utf-8")
         model_id = log_model(client, experiment, run, f"model{name.removeprefix(PREFIX + winner.corpus)}", bundle)
         number = version or create_version(client, name, run.run_id, model_id, {**origin, **tests}, text)
         if None in runs:
@@ -237,6 +270,7 @@ def _origin(winner: Winner, score: float | None) -> dict[str, str]:
         "search_id": record.search_id,
         **({"study_id": record.study_id} if record.study_id else {}),
         "trial": str(record.winner),
+        **_confirms(record),
         "corpus": winner.corpus,
         "corpus_fingerprint": winner.data,
         "method": method,
@@ -245,6 +279,16 @@ def _origin(winner: Winner, score: float | None) -> dict[str, str]:
         "selection_score": repr(score),
         "tokenizer_fingerprint": winner.job.encoder.tokenizer_fingerprint,
     }
+
+
+def _confirms(record: SearchRecord) -> dict[str, str]:
+    """Return of which trial's settings, and with which fresh seed, a confirmed run is, or of which trials a soup."""
+    if record.soup is not None and record.winner == record.soup.number:
+        return {"soup": ", ".join(map(str, record.soup.members))}
+    if record.confirmation is None:
+        return {}
+    trial, seed = confirmed_of(record.winner)
+    return {"confirms": str(trial), "seed": str(seed)}
 
 
 def _lineage(settings: TrialSettings) -> dict[str, str]:

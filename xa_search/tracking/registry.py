@@ -9,6 +9,7 @@ What a version is, and which one is meant: versions.
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -156,10 +157,17 @@ def set_alias(uri: str, name: str, alias: str, version: int) -> None:
         connect(uri).set_registered_model_alias(name, alias, str(version))
 
 
+def set_tags(uri: str, name: str, version: int, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    with plainly(uri):
+        client = connect(uri)
+        for tag, value in tags.items():
+            client.set_model_version_tag(name, str(version), tag, value)
+
+
 def mark_checked(uri: str, name: str, version: int) -> None:
     """Note that a version was loaded in a fresh process and gave the same answers there."""
-    with plainly(uri):
-        connect(uri).set_model_version_tag(name, str(version), CHECKED_TAG, "yes")
+    set_tags(uri, name, version, {CHECKED_TAG: "yes"})
 
 
 def missing_files(uri: str, name: str, version: int) -> set[str]:

@@ -20,7 +20,8 @@ from xa_search.records import (
 )
 from xa_search.records.search import TOO_FEW_TO_TELL
 from xa_search.tracking.calibration_report import CalibrationRow, calibration_cells, calibration_rows
-from xa_search.tracking.comparison_report import fair_line, floor_cells, floor_line
+from xa_search.tracking.comparison_report import fair_line, floor_cells, floor_line, shown_lines
+from xa_search.tracking.confirmation_report import gain_cells, repeated_cells
 from xa_search.tracking.failure_regions import failure_regions
 from xa_search.training.registry import method_of, one_model_a_target, selection_rule
 
@@ -138,8 +139,7 @@ def language_label(lang: str, *, unseen: bool) -> str:
 
 def language_rows(record: SearchRecord) -> tuple[LanguageRow, ...]:
     """Return a row for each language that was tested, and the mean over the targets."""
-    zero_shot = {} if record.baseline is None else record.test_metrics[record.baseline]
-    winner = record.test_metrics[record.winner]
+    zero_shot, winner = record.baseline_tests, record.winner_tests
     fair = {} if record.fair_baseline is None else record.fair_baseline.test_metrics
     hidden = "slot_f1_merged" if record.recipe is None else "slot_f1"
     rows = [
@@ -208,14 +208,14 @@ def write_report(record: SearchRecord, directory: Path) -> tuple[Path, ...]:
     regions = failure_regions(record.trials)
     marked = _target_labels(record)
     tested = (record.source, *record.targets, *record.unseen_languages)
-    calibration = calibration_rows(record.test_metrics[record.winner], tested)
+    calibration = calibration_rows(record.winner_tests, tested)
     text = f"""# {record.search_id}
 {floor_line(record)}
 Winner: trial {record.winner}, chosen by `{record.selection}`{marked}. {_baseline(record)}
 Test scores in percent, gains in points; the mean is over the targets {", ".join(record.targets)}.
 {_unseen(record)}{_recipe(record)}
 {language_table(languages)}
-{_compared(record)}{_calibration(calibration)}## Trials
+{_confirmation(record)}{_compared(record)}{_calibration(calibration)}## Trials
 
 {trial_table(trials)}
 ## What mattered
@@ -247,7 +247,17 @@ def _compared(record: SearchRecord) -> str:
     """Say what the winner is compared with besides the zero-shot trial."""
     means = {f"{HEADINGS[name]}: {MEAN}": f"test_{kind}_{MEAN}" for name, kind in METRICS.items()}
     floors = as_markdown(*floor_cells(record.floors, means)) if record.floors else ""
-    return "".join(f"{text}\n" for text in (fair_line(record), floors) if text)
+    return "".join(f"{text}\n" for text in (fair_line(record), floors, shown_lines(record)) if text)
+
+
+def _confirmation(record: SearchRecord) -> str:
+    """Tell what came of the best settings with fresh seeds; nothing where nobody asked."""
+    found = record.confirmation
+    if found is None:
+        return "" if record.soup is None else f"{record.soup.sentence[:1].upper()}{record.soup.sentence[1:]}.\n\n"
+    lines = "".join(f"- {line}\n" for line in found.sentences)
+    gains = as_markdown(*gain_cells(found)) if found.gains else ""
+    return f"## Confirmed\n\n{lines}\n{as_markdown(*repeated_cells(found))}\n{gains}\n"
 
 
 def _data(record: SearchRecord) -> str:
@@ -290,7 +300,7 @@ def _target_labels(record: SearchRecord) -> str:
     return "".join(parts) + (": not zero-shot" if parts else "")
 
 
-def _scores(metrics: dict[str, float], lang: str, hidden: str) -> Scores:
+def _scores(metrics: Scores, lang: str, hidden: str) -> Scores:
     found = {name: metrics.get(f"test_{kind}_{lang}") for name, kind in METRICS.items() if name != hidden}
     return {name: 100 * value for name, value in found.items() if value is not None}
 

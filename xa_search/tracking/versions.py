@@ -15,6 +15,7 @@ MODELS = "models:/"
 CHAMPION = "champion"
 CANDIDATE = "candidate"
 CHECKED_TAG = "loaded_back"
+CHALLENGED_TAG, VERDICT_TAG = "challenged", "verdict"
 OUR_TAGS = {
     *("search_id", "trial", "corpus", "corpus_fingerprint", "selection", "selection_score", "tokenizer_fingerprint"),
 }
@@ -59,6 +60,11 @@ class RegisteredVersion:
     selection_score: float
     tokenizer_fingerprint: str
     test_metrics: dict[str, float]
+    challenged: str = ""
+    """The version that was the champion when this one was held against it; empty where an earlier version registered
+    it."""
+    verdict: str = ""
+    """Why it became the champion, or did not."""
 
 
 def registered_version(version: Noted, tags: Mapping[str, str], aliases: Mapping[str, str]) -> RegisteredVersion | None:
@@ -85,6 +91,8 @@ def registered_version(version: Noted, tags: Mapping[str, str], aliases: Mapping
         selection_score=score,
         tokenizer_fingerprint=tags["tokenizer_fingerprint"],
         test_metrics={name: value for name, value in tests.items() if value is not None},
+        challenged=tags.get(CHALLENGED_TAG, ""),
+        verdict=tags.get(VERDICT_TAG, ""),
     )
 
 

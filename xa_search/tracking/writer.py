@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xa_search.records.confirmation import confirmed_of
 from xa_search.tracking.events import (
     TESTING,
     DatasetsLogged,
@@ -136,6 +137,11 @@ class Writer:
         self._search_run(state.tags, stamp)
         role = tags.get("role", "searched")
         name = f"trial-{number:03}" + ("" if role == "searched" else f"-{role}")
+        if role == "soup":
+            name = f"soup-of-trial-{number % 10**9:03}"
+        if "confirms" in tags:
+            trial, seed = confirmed_of(number)
+            name = f"trial-{trial:03}-{role}-seed-{seed}"
         return self.store.runs.get(number) or self.store.create(number, name, tags, stamp)
 
     def _here(self, path: str) -> Path:

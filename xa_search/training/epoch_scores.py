@@ -14,6 +14,7 @@ from xa_search.training.evaluation import (
     mean_over_targets,
 )
 from xa_search.training.registry import selection_rule
+from xa_search.training.selection import ROWS
 
 Predict = Callable[[Sequence[EncodedRow]], list[Prediction]]
 Speak = Callable[[str], Predict]
@@ -52,7 +53,7 @@ def rung_metrics(predictor: Predictor, data: TrialData, job: TrialJob) -> dict[s
 
 
 def _held_out_metrics(speak: Speak, selecting: HeldOutPairs, corpus: EncodedCorpus) -> dict[str, float]:
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = {ROWS: float(len(selecting.rows))}
     for lang in corpus.aligned:
         sources, translations = selecting.read(lang)
         metrics |= label_free_metrics(sources, speak(lang)(translations), lang, has_slots=corpus.has_slots)

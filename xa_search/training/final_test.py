@@ -138,13 +138,17 @@ def score_language(job: TrialJob, lang: str, predictor: Predictor) -> LanguageTe
 
 
 def known_scores(job: TrialJob, weights: Path, languages: Sequence[str]) -> dict[str, float] | None:
-    """Return what a trial was found to score before, with the same weights, in the same languages; else none."""
+    """Return what a trial was found to score before, with the same weights, in the same languages; else none.
+
+    Weights that are gone are those of then.
+    """
     path = job.directory / SCORES
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         path = job.directory / OUTCOMES  # claims read it later, when the weights may be gone
         json.loads(path.read_text(encoding="utf-8"))
-        return dict(known["metrics"]) if known["of"] == _of_what(weights, languages) else None
+        now = _of_what(weights, languages) if weights.exists() else {**known["of"], "languages": list(languages)}
+        return dict(known["metrics"]) if known["of"] == now else None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

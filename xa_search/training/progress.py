@@ -24,7 +24,8 @@ PROGRESS = "progress.json"
 BEST_WEIGHTS = "best.safetensors"
 STATES = "last-*.safetensors"
 ANEW = "training begins again with the first epoch"
-MODEL, OPTIMIZER, RANDOM, WEIGHTS, EPOCH = "model.", "optimizer.", "random.", "weights.", "epoch."
+MODEL, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
+WEIGHTS, EPOCH, AVERAGE = "weights.", "epoch.", "average."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,7 @@ def restore_progress(trainer: Trainer, progress: Progress) -> EpochTotals:
     tensors = load_file(_state(trainer.job.directory, report), device=str(trainer.predictor.device))
     trainer.model.load_state_dict({TEMPERATURES: trainer.model.temperatures, **_below(tensors, MODEL)})
     trainer.micro_batches.weights.load_state_dict(_below(tensors, WEIGHTS))
+    trainer.average.restore(_below(tensors, AVERAGE))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in _below(tensors, OPTIMIZER).items():
         number, name = key.split(".")
@@ -161,6 +163,7 @@ def _state(directory: Path, report: EpochReport) -> Path:
 def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     tensors = {f"{MODEL}{name}": tensor for name, tensor in trainer.model.state_dict().items()}
     tensors |= {f"{WEIGHTS}{name}": tensor for name, tensor in trainer.micro_batches.weights.state_dict().items()}
+    tensors |= {f"{AVERAGE}{name}": tensor for name, tensor in trainer.average.state().items()}
     for number, parts in trainer.optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{number}.{name}": tensor for name, tensor in parts.items()}
     tensors[f"{RANDOM}cpu"] = torch.get_rng_state()

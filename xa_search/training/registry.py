@@ -11,7 +11,7 @@ from xa_search.records.feedback import FeedbackSettings
 from xa_search.training.methods import ZERO_SHOT, ENGLISH_ONLY, XEROALIGN, CROSS_ALIGNER
 from xa_search.training.methods import TRANSLATE_TRAIN, TARGET, TARGET_ENGLISH
 from xa_search.training.methods import Method
-from xa_search.training.selection import LABEL_FREE, SOURCE_DEV, TARGET_DEV
+from xa_search.training.selection import LABEL_FREE, SOURCE_DEV, GUARDED, TARGET_DEV
 from xa_search.training.selection import SelectionRule
 
 METHODS: Mapping[str, Method] = registered(Method, globals())

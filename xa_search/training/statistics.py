@@ -68,19 +68,17 @@ def interval(samples: Sequence[Sample], *, shares: bool = True, level: float = L
 
     With `shares` every numerator lies between 0 and its denominator. Raises ValueError without a seed.
     """
-    seeds = min(len(sample.counts) for sample in samples)
-    if seeds == 0:
-        raise ValueError("a sample has no seed")
-    value = float(sum(_values(sample).mean() for sample in samples))
-    widened = [_with_both_outcomes(sample) for sample in samples] if shares else list(samples)
-    middle = float(sum(_values(sample).mean() for sample in widened))
-    parts = [_of_utterances(sample) for sample in widened]
-    if seeds >= ENOUGH_SEEDS:
-        parts += [_of_seeds(sample) for sample in samples]
-    if sum(variance for variance, _ in parts) <= 0:
-        return Interval(value=value, low=middle, high=middle, seeds=seeds)
-    half = float(half_width(parts, level))
+    value, middle, parts, seeds = _estimate(samples, shares=shares)
+    half = float(half_width(parts, level)) if sum(variance for variance, _ in parts) > 0 else 0.0
     return Interval(value=value, low=middle - half, high=middle + half, seeds=seeds)
+
+
+def lower_bound(samples: Sequence[Sample], level: float) -> float:
+    """Return what the sum of the samples' values is above, but for this share of cases: the one-sided bound.
+
+    It is the lower end of the interval that leaves out this share on either side. Raises ValueError without a seed.
+    """
+    return interval(samples, level=1 - 2 * level).low
 
 
 def half_width(parts: Sequence[tuple[Any, int]], level: float = LEVEL) -> Any:
@@ -100,6 +98,14 @@ def f1_interval(correct: np.ndarray, predicted: np.ndarray, gold: np.ndarray) ->
     return _one_score(np.stack([2 * correct, predicted + gold], axis=1).astype(np.float64))
 
 
+def seeds_half_width(values: Sequence[float]) -> float | None:
+    """Return half the width of the 95% interval of a mean over seeds, by Student's t; none of fewer than three."""
+    if len(values) < ENOUGH_SEEDS:
+        return None
+    quantile = float(student.ppf((1 + LEVEL) / 2, len(values) - 1))
+    return quantile * float(np.std(values, ddof=1)) / float(len(values) ** 0.5)
+
+
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> Interval:
     """Spearman's rank correlation of n pairs, by Fisher's z with the variance of Bonett and Wright (2000).
 
@@ -116,6 +122,20 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> Interval:
 def seed_values(sample: Sample) -> np.ndarray:
     """Return the value of each seed, [seeds]."""
     return _values(sample)
+
+
+def _estimate(samples: Sequence[Sample], *, shares: bool) -> tuple[float, float, list[tuple[float, int]], int]:
+    """Return the value, the middle of its interval, the parts of its variance with their degrees, and the seeds."""
+    seeds = min(len(sample.counts) for sample in samples)
+    if seeds == 0:
+        raise ValueError("a sample has no seed")
+    value = float(sum(_values(sample).mean() for sample in samples))
+    widened = [_with_both_outcomes(sample) for sample in samples] if shares else list(samples)
+    middle = float(sum(_values(sample).mean() for sample in widened))
+    parts = [_of_utterances(sample) for sample in widened]
+    if seeds >= ENOUGH_SEEDS:
+        parts += [_of_seeds(sample) for sample in samples]
+    return value, middle, parts, seeds
 
 
 def _one_score(counts: np.ndarray) -> Interval:

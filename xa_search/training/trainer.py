@@ -17,6 +17,7 @@ from xa_search.model.labelled_translations import project_translations
 from xa_search.model.losses import LossWeights
 from xa_search.model.trimming import distinct_token_ids
 from xa_search.records import TrialJob, TrialSettings
+from xa_search.training.averaging import WeightAverage
 from xa_search.training.checkpoint import build_model, continue_model
 from xa_search.training.data import (
     TrialData,
@@ -75,6 +76,8 @@ class Trainer:
     """The steps of all epochs: the trial's full budget."""
     start_metrics: dict[str, float]
     """What is told of the heads that it begins with."""
+    average: WeightAverage
+    """The mean of the weights of the second half's epochs, where `kept_epoch` asks for it."""
     further: Callable[[int], Mapping[str, torch.Tensor]] | None = None
     """Adds the gradients of a further objective of the step with this number to the model's; returns its terms."""
 
@@ -147,6 +150,7 @@ def build_trainer(job: TrialJob, start: Start | None = None) -> Trainer:
         schedule=learning_rate_schedule(optimizer, settings.schedule, settings.warmup, steps),
         steps=steps,
         start_metrics=start_metrics,
+        average=WeightAverage(),
     )
 
 

@@ -19,6 +19,7 @@ from statistics import fmean
 
 from xa_search.records import EpochReport, TrialJob
 from xa_search.records.torn_files import take_torn
+from xa_search.training.averaging import counts_in_average
 from xa_search.training.checkpoint import save_checkpoint
 from xa_search.training.collapse import CollapseWatch
 from xa_search.training.data import source_dev_rows
@@ -37,6 +38,7 @@ from xa_search.training.progress import (
     save_report,
 )
 from xa_search.training.registry import one_model_a_target, selection_rule
+from xa_search.training.selection import GATE
 from xa_search.training.trainer import Trainer, build_trainer
 
 Train = Callable[[TrialJob], Iterator[EpochReport]]
@@ -110,7 +112,8 @@ def train_trial(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[
     """Train a trial's model, or its model for each target, for the settings' epochs.
 
     `build` makes what learns; of a trial in several processes each makes the usual one.
-    The weights of the best epoch under the selection rule, or of the last one, are kept, for each model its own.
+    The weights of the best epoch under the selection rule, of the last one, or the mean of those of the second half's
+    epochs are kept, for each model its own.
     A trial that was interrupted goes on after its last epoch, whose report is given once more. Raises NonFiniteError
     soon after a loss or a gradient is not finite, CollapsedError when the model no longer tells utterances apart.
     """
@@ -145,6 +148,7 @@ def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[Epoch
     for stretch in train_on(trainer, watch, epoch, totals):
         if number > 0:
             continue
+        _average(trainer, stretch)
         metrics = stretch.metrics | (_evaluate(trainer) if stretch.whole else _evaluate_rung(trainer))
         begin = time.perf_counter()
         report = _judge(job, stretch, metrics, report)
@@ -161,11 +165,23 @@ def _train(job: TrialJob, build: BuildTrainer = build_trainer) -> Iterator[Epoch
         start_seconds, cpu = time.perf_counter() - begin, time.process_time()
 
 
+def _average(trainer: Trainer, stretch: Stretch) -> None:
+    """Take the weights of an epoch of the second half into their mean, which is the model after the last one."""
+    settings, epoch = trainer.job.settings, stretch.epoch
+    if stretch.whole and settings.kept_epoch == "average" and counts_in_average(epoch, settings.epochs):
+        trainer.average.add(trainer.model)
+        if epoch == settings.epochs:
+            trainer.average.put_into(trainer.model)
+
+
 def _judge(job: TrialJob, stretch: Stretch, metrics: dict[str, float], before: EpochReport | None) -> EpochReport:
     """Return the report of a stretch: its selection score, and which epoch is the best now."""
-    score = selection_rule(job.selection).score(metrics, job.corpus)
+    rule = selection_rule(job.selection)
+    score = rule.score(metrics, job.corpus)
+    if rule.gate is not None:
+        metrics = metrics | {GATE: rule.gate(metrics, job.corpus)}
     best = None if before is None or before.best_epoch == 0 else before
-    is_best = best is None or score > best.best_score or job.settings.kept_epoch == "last"
+    is_best = best is None or score > best.best_score or job.settings.kept_epoch != "best"
     if stretch.whole and is_best:
         best_score, best_epoch = score, stretch.epoch
     else:

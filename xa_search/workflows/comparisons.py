@@ -16,6 +16,7 @@ from xa_search.records import FairBaseline, FloorScore, Plan, TrialRecord
 from xa_search.search.end_tasks import EndTasks
 from xa_search.training.comparisons import FairTest, fair_settings, score_floors, train_fair_baseline
 from xa_search.training.final_test import keep_outcomes
+from xa_search.training.kept import KEPT, KeptOutcomes, read_kept, write_kept
 from xa_search.training.progress import remove_progress
 from xa_search.training.trial import all_weights
 from xa_search.workflows.preflight import Prepared
@@ -25,17 +26,23 @@ COMPARISONS = "comparisons"
 """The folder in a search's folder; what was found for a winner lies in a folder of its number."""
 NONE_NEEDED = "no fair baseline: the winner itself aligned nothing"
 _FAIR, _FLOORS = TypeAdapter(FairBaseline), TypeAdapter(tuple[FloorScore, ...])
+ScoredFloor = tuple[FloorScore, KeptOutcomes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparisons:
-    """What waits for each answer; in the place of a fair baseline stands why there is none."""
+    """What waits for each answer; in the place of a fair baseline stands why there is none.
+
+    Each floor has what it got right of the kept rows beside it.
+    """
 
     fair_baseline: Callable[[], FairBaseline | str]
-    floors: Callable[[], tuple[FloorScore, ...]]
+    floors: Callable[[], tuple[ScoredFloor, ...]]
 
 
-def ask_comparisons(plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: EndTasks) -> Comparisons:
+def ask_comparisons(
+    plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: EndTasks, *, with_fair_baseline: bool = True
+) -> Comparisons:
     """Let the winner's settings be trained without alignment, and the floors be scored; test splits are encoded."""
     folder = plan.directory / COMPARISONS / str(winner.number)
     for other in folder.parent.glob("*"):  # one that was interrupted, of a trial that is not the winner any more
@@ -43,6 +50,10 @@ def ask_comparisons(plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: 
             remove_progress(other)
             for weights in all_weights(other):
                 weights.unlink()
+    if not with_fair_baseline:
+        return Comparisons(
+            fair_baseline=lambda: NONE_NEEDED, floors=_ask_floors(plan, prepared, winner, tasks, folder / "floors.json")
+        )
     return Comparisons(
         fair_baseline=_ask_fair_baseline(plan, prepared, winner, tasks, folder),
         floors=_ask_floors(plan, prepared, winner, tasks, folder / "floors.json"),
@@ -51,18 +62,34 @@ def ask_comparisons(plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: 
 
 def _ask_floors(
     plan: Plan, prepared: Prepared, winner: TrialRecord, tasks: EndTasks, path: Path
-) -> Callable[[], tuple[FloorScore, ...]]:
-    if path.exists():
-        return lambda: _FLOORS.validate_json(path.read_bytes())
+) -> Callable[[], tuple[ScoredFloor, ...]]:
+    if (known := _known_floors(path)) is not None:
+        return lambda: known
     job = trained_job(plan, prepared, winner)
     waiting = tasks.submit(job.settings.model_size, score_floors, job, plan.space.tested_languages)
     return partial(_kept_floors, waiting, path)
 
 
-def _kept_floors(waiting: Callable[[], tuple[FloorScore, ...]], path: Path) -> tuple[FloorScore, ...]:
+def _known_floors(path: Path) -> tuple[ScoredFloor, ...] | None:
+    """Return what was found before; none where an earlier version found it, which looked at no kept rows."""
+    if not path.exists():
+        return None
+    floors = _FLOORS.validate_json(path.read_bytes())
+    kept = [read_kept(_kept_of(path, floor), {}) for floor in floors]
+    found = [(floor, outcomes) for floor, outcomes in zip(floors, kept, strict=True) if outcomes is not None]
+    return tuple(found) if len(found) == len(floors) else None
+
+
+def _kept_floors(waiting: Callable[[], tuple[ScoredFloor, ...]], path: Path) -> tuple[ScoredFloor, ...]:
     floors = waiting()
-    _keep(path, _FLOORS.dump_json(floors, indent=2))
+    for floor, outcomes in floors:
+        write_kept(outcomes, _kept_of(path, floor), {})
+    _keep(path, _FLOORS.dump_json(tuple(floor for floor, _ in floors), indent=2))
     return floors
+
+
+def _kept_of(path: Path, floor: FloorScore) -> Path:
+    return path.with_name(f"{floor.name.replace(' ', '_')}_{KEPT}")
 
 
 def _ask_fair_baseline(

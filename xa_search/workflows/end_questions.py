@@ -3,7 +3,7 @@
 Everything is asked for at once, where trials run; the answers are waited for when they are read, and kept here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -19,6 +19,16 @@ from xa_search.tracking.bundle import trial_answers
 from xa_search.training.evaluation import Predictor
 from xa_search.training.final_test import ask_model, keep_scores, known_scores, score_language
 from xa_search.training.inspection import FINDINGS, Inspection
+from xa_search.training.kept import (
+    KEPT,
+    Evidence,
+    KeptOutcomes,
+    joined,
+    measure_kept,
+    of_weights,
+    read_kept,
+    write_kept,
+)
 from xa_search.training.model_inspection import inspect_or_say
 from xa_search.training.registry import one_model_a_target
 from xa_search.training.trial import best_weights, jobs_per_target, mean_metrics
@@ -28,7 +38,7 @@ from xa_search.workflows.trials import tested_languages, trained_job
 
 Question = Callable[[Predictor], Any]
 CHECKED_TEXTS_A_LANGUAGE = 50
-LOOK_INSIDE, ANSWERS = "look inside", "answers"
+LOOK_INSIDE, ANSWERS, KEPT_ROWS = "look inside", "answers", "kept rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,15 @@ class AskedModel:
             return self.known
         return keep_scores(self.job, self.weights, {lang: self.waiting[lang]() for lang in self.languages})
 
+    def kept(self) -> KeptOutcomes:
+        """Return what is right of the rows that selected no trial, and keep it with the trial."""
+        path, of = self.job.directory / KEPT, of_weights(self.weights)
+        found = read_kept(path, of)
+        if found is None:
+            found = self.waiting[KEPT_ROWS]()
+            write_kept(found, path, of)
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedTrial:
@@ -60,6 +79,11 @@ class AskedTrial:
         """Return its test scores; of several models, what more than one of them has as the mean."""
         return mean_metrics([model.scores() for model in self.models])
 
+    def evidence(self) -> Evidence:
+        """Return what is known of its one run on the rows that selected no trial."""
+        seed = str(self.trial.settings.seed)
+        return Evidence(runs={seed: joined([model.kept() for model in self.models])}, registered=seed)
+
     def inspection(self) -> Inspection | str | None:
         """Return what is inside, or why that cannot be seen; none where nobody asked."""
         found = self.models[0].waiting.get(LOOK_INSIDE)
@@ -67,9 +91,17 @@ class AskedTrial:
 
 
 def ask_trials(
-    plan: Plan, prepared: Prepared, trials: Sequence[TrialRecord], inspected: Sequence[int], tasks: EndTasks
+    plan: Plan,
+    prepared: Prepared,
+    trials: Sequence[TrialRecord],
+    inspected: Sequence[int],
+    on_kept: Collection[int],
+    tasks: EndTasks,
 ) -> dict[int, AskedTrial]:
-    """Ask the models of these trials for their test scores, and some for a look inside; the first one is the winner."""
+    """Ask the models of these trials for their test scores; the first one is the winner.
+
+    Those `inspected` are asked for a look inside, too, those `on_kept` for the rows that selected no trial.
+    """
     for fingerprint in {prepared.encoders[trial.settings.model_size].tokenizer_fingerprint for trial in trials}:
         languages, tokenizer = plan.space.tested_languages, prepared.tokenizers[fingerprint]
         encode_split(prepared.encoded[fingerprint], prepared.corpus, tokenizer, plan.max_tokens, "test", languages)
@@ -83,6 +115,8 @@ def ask_trials(
                 name = f"trial {trial.number} of {plan.search_id}"
                 subject = inspected_model(plan, prepared, trial.settings, name)
                 questions[LOOK_INSIDE] = partial(inspect_or_say, subject)
+            if trial.number in on_kept and read_kept(model.job.directory / KEPT, of_weights(model.weights)) is None:
+                questions[KEPT_ROWS] = partial(measure_kept, model.job)
             if model.known is None:
                 questions |= {lang: partial(score_language, model.job, lang) for lang in model.languages}
                 if trial is trials[0]:

@@ -49,10 +49,11 @@ class EndTime:
         models = kinds if zero_shot is None or zero_shot in kinds else [*kinds, zero_shot]
         rows = {trial.number: self._rows(trial.settings) for trial in models}
         each = [_seconds(trial, *rows[trial.number]) for trial in models]
-        asked = max(LEAST_MODELS, len(models))
+        runs, tested_runs = _confirming(self._plan)
+        asked = max(LEAST_MODELS, len(models)) + tested_runs
         waves = math.ceil(asked * self._plan.models_a_trial / slots)
         loads = median(_loading(trial) for trial in models)
-        asked_for, fair = waves * max(each), _fair_seconds(kinds[0], complete)
+        asked_for, fair = waves * max(each), _fair_seconds(kinds[0], complete) * math.ceil(runs / slots)
         end = (max(asked_for, fair) if slots > 1 else asked_for + fair) + 2 * loads + REGISTRATION_SECONDS
         if not self._is_told:
             self._is_told = True
@@ -60,7 +61,7 @@ class EndTime:
             self._note(
                 f"the end will take about {end:.0f} s, which trials leave of the budget (half of it at most): "
                 f"{asked} models, {slots} at a time, each {loads:.1f} s to load and about {tested} rows to test "
-                f"and inspect, {fair:.0f} s for the fair baseline, and {REGISTRATION_SECONDS:.0f} s to register"
+                f"and inspect, {fair:.0f} s for {_told_runs(runs)}, and {REGISTRATION_SECONDS:.0f} s to register"
             )
         return Reserved(before=self._before, end=end)
 
@@ -73,7 +74,18 @@ class EndTime:
         targets = dev * len(corpus.targets) if selection_rule(self._plan.space.selection).reads_target_labels else 0
         test = _limited(TEST_OVER_DEV * dev, settings.test_limit) * len(self._plan.space.tested_languages)
         looked_at = 2 * min(held_out, MOST_PAIRS) * (1 + len(corpus.aligned) + len(self._plan.space.unseen_languages))
-        return dev + pairs + targets, test + looked_at
+        kept = len(trial_split(corpus, settings).kept) * len(corpus.aligned)
+        return dev + pairs + targets, test + looked_at + kept
+
+
+def _confirming(plan: Plan) -> tuple[int, int]:
+    """Return how many runs are trained at the end, and how many of them are tested beside the trials."""
+    confirm = plan.space.confirm
+    return (1, 0) if confirm is None else (confirm.runs, 3 * confirm.seeds)
+
+
+def _told_runs(runs: int) -> str:
+    return "the fair baseline" if runs == 1 else f"{runs} runs with fresh seeds"
 
 
 def _fair_seconds(winner: TrialRecord, complete: Sequence[TrialRecord]) -> float:

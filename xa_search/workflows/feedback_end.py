@@ -22,9 +22,10 @@ from xa_search.tracking.address import tracking_uri
 from xa_search.tracking.bundle import trial_answers
 from xa_search.tracking.events import FileLogged, SearchEnded, trial_ended
 from xa_search.tracking.isolated_process import IsolatedProcess
-from xa_search.tracking.registration import Registration, register_winner
+from xa_search.tracking.registration import KeptScores, Registration, register_winner
 from xa_search.tracking.tracker import SyncState, Tracker
 from xa_search.training.final_test import keep_scores, known_scores, read_outcomes, score_language, trained_predictor
+from xa_search.training.kept import Evidence, measure_kept
 from xa_search.training.trial import best_weights
 from xa_search.workflows.end_questions import texts_to_compare
 from xa_search.workflows.evaluate import FinishedTrial
@@ -91,8 +92,8 @@ def arm_job(work: FeedbackWork, record: TrialRecord) -> TrialJob:
     judged = work.plan.directory / "judged" / f"{settings.arm}-{settings.seed}.jsonl"
     directory = trial_directory(work.plan.directory, record.number)
     judgements = () if judged.exists() else work.judgements(settings.arm, settings.seed)
-    job = feedback_job(work.reference, judgements, settings, judged, directory)
-    return replace(job, search=work.plan.directory)
+    # What was decided once for the search's trials, such as their precision, holds for the reference here too.
+    return feedback_job(work.reference, judgements, settings, judged, directory)
 
 
 def conclude_feedback(
@@ -170,7 +171,11 @@ def _register(
         study_id=study_id,
     )
     texts = texts_to_compare(work.found.prepared.corpus, space.targets)
-    uri = tracking_uri(plan.home)
+    uri, reference = tracking_uri(plan.home), work.reference
+    kept = KeptScores(
+        winner=_on_kept_rows(job, weights),
+        rivals={"the model that it went on from": _on_kept_rows(reference.job, reference.weights)},
+    )
     with IsolatedProcess(uri) as fresh:
         return register_winner(
             record,
@@ -180,9 +185,16 @@ def _register(
             corpus_fingerprint=work.found.prepared.fingerprint,
             texts=texts,
             expected=lambda: trial_answers(job, texts, trained_predictor(job, weights)),
+            kept=kept,
             uri=uri,
             fresh=fresh,
         )
+
+
+def _on_kept_rows(job: TrialJob, weights: Path) -> Evidence:
+    """Return what a model gets right of the rows that selected no trial."""
+    seed = str(job.settings.seed)
+    return Evidence(runs={seed: measure_kept(job, trained_predictor(job, weights))}, registered=seed)
 
 
 def _tested(

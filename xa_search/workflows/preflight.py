@@ -282,8 +282,9 @@ def _check_disk(plan: Plan, sizes: tuple[str, ...], trials: int) -> str:
     plan.home.mkdir(parents=True, exist_ok=True)
     encoders = sum(encoder_bytes(size) for size in sizes if encoder_directory(size, plan.home).exists())
     paused = sum(folder_bytes(path.parent) for path in plan.directory.glob(f"trials/*/{PROGRESS}"))
-    models = plan.models_a_trial
-    whole = shared_bytes(sizes, models) + trials_bytes(sizes, trials, slots, models)
+    models, space = plan.models_a_trial, plan.space
+    at_end = (space.confirm.runs if space.confirm is not None else 0) + int(space.soup)
+    whole = shared_bytes(sizes, models) + trials_bytes(sizes, trials + at_end, slots, models)
     free, needed = shutil.disk_usage(plan.home).free, whole - encoders - paused
     if free < needed:
         raise DataError(

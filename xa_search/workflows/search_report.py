@@ -130,8 +130,9 @@ def _with_tests(report: SearchReport, search: SearchHistory, record: SearchRecor
     """Add what the end of the search found."""
     tested = (record.source, *record.targets, *record.unseen_languages)
     winner = trial_directory(search.directory, record.winner)
-    compared = Compared(
-        winner=read_outcomes(winner),
+    is_trial = record.confirmation is None and (record.soup is None or not record.soup.wins)
+    compared = Compared(  # means over seeds, and a soup, have their intervals elsewhere
+        winner=read_outcomes(winner) if is_trial else {},
         zero_shot={}
         if record.baseline in (None, record.winner)  # it is no gain over itself, and has no interval
         else read_outcomes(trial_directory(search.directory, record.baseline or 0)),
@@ -161,9 +162,7 @@ def _with_tests(report: SearchReport, search: SearchHistory, record: SearchRecor
         "at_floor": record.at_floor,
         "metrics": metrics,
         "languages": languages,
-        "calibration": tuple(
-            CalibrationErrors(**asdict(row)) for row in calibration_rows(record.test_metrics[record.winner], tested)
-        ),
+        "calibration": tuple(CalibrationErrors(**asdict(row)) for row in calibration_rows(record.winner_tests, tested)),
         "importances": record.importances,
         "weakest": _weakest(languages, (*record.targets, *record.unseen_languages), winner),
         "data": record.data,
@@ -230,6 +229,7 @@ def _trial(
         stopped_at=trial.stopped_at,
         ending="; ".join(why_ended(search, trial)),
         is_winner=record is not None and trial.number == record.winner,
+        at_floor=trial.at_floor,
         by_language=_by_language(trial, languages),
     )
 
