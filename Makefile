@@ -10,7 +10,7 @@ FIND_LINKS := $(if $(PIP_FIND_LINKS),UV_FIND_LINKS=$(PIP_FIND_LINKS))
 .PHONY: run test lint types tests proofs audit clean
 
 run: $(VENV)/installed-mini
-	$(VENV)/bin/xa-search run mtop-mini --time-budget 5m
+	$(VENV)/bin/xa-search run mtop-mini
 
 test: lint types tests
 

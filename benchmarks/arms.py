@@ -52,7 +52,7 @@ def prepare_arms(data: Path, home: Path, threads: int, encoders: list[str]) -> t
 
 def arm_job(plan: Plan, prepared: Prepared, arm: str, encoder: str, **settings: Any) -> TrialJob:
     """Return the job of an arm with further settings, which are the same for all arms unless the caller differs."""
-    values = plan.trial_settings({"model_size": encoder, **ARMS[arm], **settings})
+    values = plan.trial_settings({"model_size": encoder, "frozen_share": 0.0, **ARMS[arm], **settings})
     return make_trial_job(plan, prepared, values, f"benchmark-{arm}")
 
 

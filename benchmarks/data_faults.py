@@ -162,13 +162,14 @@ def as_markdown(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for found in result["cases"]:
-        printed = "<br>".join(f"`{_cell(line)}`" for line in telling(found))
-        cells = [found["row"], _cell(found["input"]), f"`{_cell(found['command'])}`", printed, str(found["exit_code"])]
+        printed = "<br>".join(f"`{table_cell(line)}`" for line in telling(found))
+        command = f"`{table_cell(found['command'])}`"
+        cells = [found["row"], table_cell(found["input"]), command, printed, str(found["exit_code"])]
         lines.append(f"| {' | '.join([*cells, found['test'].replace('::', ' ')])} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def table_cell(text: str) -> str:
     """Return a text that ends no cell and no line, with all of its marks to be seen."""
     shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
     return shown.replace("|", "\\|").replace("`", "'")

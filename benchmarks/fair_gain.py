@@ -83,10 +83,11 @@ class Ground:
 def grounds(options: argparse.Namespace) -> list[Ground]:
     """Return the corpora that were asked for, the first one first."""
     home, short = options.home.absolute(), "fixed.epochs=2"
-    found = [Ground("mtop-mini", "mtop-mini", (short,), None, home, 10.0, 3e-4)]
+    whole = (short, "fixed.frozen_share=0")
+    found = [Ground("mtop-mini", "mtop-mini", whole, None, home, 10.0, 3e-4)]
     if options.mtop_part:
         found.append(
-            Ground("MTOP-part", "mtop-mini", (short, "corpus=mtop"), options.mtop_part.resolve(), home, 10.0, 3e-4)
+            Ground("MTOP-part", "mtop-mini", (*whole, "corpus=mtop"), options.mtop_part.resolve(), home, 10.0, 3e-4)
         )
     if options.mtod:
         heads = ("fixed.heads=probe", "fixed.head_learning_rate_factor=10", "fixed.batch_size=16")

@@ -5,12 +5,12 @@
 Without a GPU it says so, and does the counting part alone, on the CPU. No GPU was at hand where this was written: its
 counting part ran, the others never did.
 
-counting: what a training step asks of a device: copies to it, kernels (operations that are no views), by encoder
-parts. sizes: base and large with random weights in the precision that the probe chooses; from batch 32 on the batch
-is doubled while it fits: examples a second, the share of the rate of a product of large matrices that the necessary
-operations reach (goal: 0.4 at the largest batch), and at batch 32 the time of a step beside that of its kernels (goal:
-below 1.3 times); the published step on the same utterances, padded to a fixed length, with its whole vocabulary.
-packing: gpu_packing.py. search: a short search of the bundled corpus. What the time does not suffice for is named.
+counting: what a training step asks of a device: copies to it, and kernels, which are operations that are no views.
+sizes: base and large with random weights in the precision that the probe chooses; from batch 32 on the batch is doubled
+while it fits: examples a second, the share of the rate of a product of large matrices that the necessary operations
+reach (goal: 0.4 at the largest batch), and at batch 32 the time of a step beside that of its kernels (goal: below 1.3
+times); the published step on the same utterances, padded to a fixed length, with its whole vocabulary. packing:
+gpu_packing.py. search: a short search of the bundled corpus. What the time does not suffice for is named.
 """
 
 import argparse
@@ -39,7 +39,6 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from xa_search.errors import XaSearchError
-from xa_search.model.packed import PACKED_ATTENTION, encode_packed, encode_padded
 from xa_search.records import Plan
 from xa_search.training.data import evaluation_collator
 from xa_search.training.device import PRECISION, resolve_precision, trial_device
@@ -72,7 +71,7 @@ class Operations(TorchDispatchMode):
 
 
 def count_operations(plan: Plan, prepared: Prepared) -> dict[str, Any]:
-    """Count what a step, and each way to encode, asks of a device; nothing is computed."""
+    """Count what a step asks of a device; nothing is computed."""
     trainer = build_trainer(arm_job(plan, prepared, "ours", "tiny", precision="fp32"))
     collator = evaluation_collator(trainer.job.corpus)
     step = next(step_batches(trainer.data, collator, trainer.job.settings, 0))
@@ -84,19 +83,12 @@ def count_operations(plan: Plan, prepared: Prepared) -> dict[str, Any]:
     )
     with patch.object(torch, "autocast", lambda *_, **__: nullcontext()), Operations() as whole:
         micro_batches.accumulate_gradients(step)
-    ways: dict[str, int] = {}
-    for name, encode, attention in (("packed", encode_packed, PACKED_ATTENTION), ("padded", encode_padded, "sdpa")):
-        model.encoder.set_attn_implementation(attention)
-        with Operations() as one:
-            encode(model.encoder, step.batch.to(META))
-        ways[name] = one.kernels.total()
     padded_tokens = len(step.batch.lengths) * int(step.batch.lengths.max())
     return {
         "encoder": "tiny",
         "layers": model.encoder.config.num_hidden_layers,
         "copies_a_step": whole.copies,
         "kernels_forward_and_backward": whole.kernels.total(),
-        "kernels_of_the_encoder": ways,
         "tokens": {"packed": len(step.batch.input_ids), "padded": padded_tokens},
     }
 

@@ -122,7 +122,7 @@ CASES = (
     Case(
         row="S19",
         what="doctor and rehearse read /proc",
-        test="tests/test_portable.py::test_a_search_and_doctor_need_no_proc",
+        test="tests/test_portable.py::test_no_module_names_what_linux_alone_has_unguarded",
     ),
     Case(
         row="S20",

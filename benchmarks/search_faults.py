@@ -20,7 +20,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from behaviour_text import normal_lines
-from data_faults import _cell, commit
+from data_faults import commit, table_cell
 from results_file import command_line, write_json
 from search_fault_cases import CASES, Case
 
@@ -28,12 +28,14 @@ RESULT = Path(__file__).parent / "results" / "search_faults.md"
 REPOSITORY = Path(__file__).resolve().parents[1]
 SECONDS_A_ROW = 6
 LINES = 3
+NOT_RUN = (None, ["not run for this table"])
+ALL_TESTS = ("-n", "0", "-m", "proof or not proof")
 NOT_PASSED = {"failure", "error", "skipped"}
 
 
 def words_of(case: Case) -> list[str]:
     """Return the words that are typed."""
-    return ["xa-search", *case.command] if case.command else ["pytest", "-n", "0", case.test]
+    return ["xa-search", *case.command] if case.command else ["pytest", *ALL_TESTS, case.test]
 
 
 def typed(case: Case, folder: Path) -> tuple[int, list[str]]:
@@ -49,9 +51,11 @@ def typed(case: Case, folder: Path) -> tuple[int, list[str]]:
 
 def tested(cases: list[Case], folder: Path) -> dict[str, tuple[int, list[str]]]:
     """Run the tests of all cases in one process, for what they share; return by test what each alone would say."""
+    if not cases:  # without a name pytest runs them all
+        return {}
     report = folder / "tests.xml"
     tests = [case.test for case in cases]
-    command = [sys.executable, "-m", "pytest", "-n", "0", f"--junitxml={report}", *tests]
+    command = [sys.executable, "-m", "pytest", *ALL_TESTS, f"--junitxml={report}", *tests]
     subprocess.run(command, stdout=subprocess.DEVNULL, cwd=REPOSITORY, check=False)
     ends: dict[str, list[bool]] = {test: [] for test in tests}
     for found in ElementTree.parse(report).iter("testcase"):
@@ -66,7 +70,7 @@ def told_of(ends: list[bool]) -> str:
     return ", ".join(part for part in (f"{failed} failed" if failed else "", f"{passed} passed") if part)
 
 
-def row_of(case: Case, end: tuple[int, list[str]]) -> dict[str, Any]:
+def row_of(case: Case, end: tuple[int | None, list[str]]) -> dict[str, Any]:
     """Return what is to be told of a case."""
     changed = [f"{name}={value}" if value is not None else f"-u {name}" for name, value in case.environment.items()]
     words = shlex.join([*(["env", *changed] if changed else []), *words_of(case)])
@@ -89,8 +93,10 @@ def as_markdown(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for found in result["cases"]:
-        printed = "<br>".join(f"`{_cell(line)}`" for line in found["printed"])
-        cells = [found["row"], _cell(found["fault"]), f"`{_cell(found['command'])}`", printed, str(found["exit_code"])]
+        printed = "<br>".join(f"`{table_cell(line)}`" for line in found["printed"])
+        command = f"`{table_cell(found['command'])}`"
+        code = "-" if found["exit_code"] is None else str(found["exit_code"])
+        cells = [found["row"], table_cell(found["fault"]), command, printed, code]
         lines.append(f"| {' | '.join([*cells, found['test'].replace('::', ' ')])} |")
     return "\n".join(lines) + "\n"
 
@@ -122,7 +128,7 @@ def main() -> None:
         for case in asked:
             found[case.row] = row_of(case, typed(case, folder) if case.command else by_test[case.test])
             print(case.row, found[case.row]["exit_code"], *found[case.row]["printed"], flush=True)
-            write(options.out, [found[one.row] for one in CASES if one.row in found])
+            write(options.out, [found.get(one.row) or row_of(one, NOT_RUN) for one in CASES])
 
 
 if __name__ == "__main__":

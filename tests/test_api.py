@@ -50,9 +50,9 @@ def test_a_home_without_searches_says_what_to_type(tmp_path: Path, monkeypatch: 
 
 def test_a_space_given_as_a_dict_is_a_file_that_the_command_line_goes_on_with(tmp_path: Path) -> None:
     path = api._write_space({"extends": "mtop-mini", "targets": ["de"], "trials": 2}, "mine", tmp_path)
-    plan = make_plan(path, ("fixed.epochs=2",), home=tmp_path)
+    plan = make_plan(path, ("fixed.epochs=3",), home=tmp_path)
     assert (plan.name, plan.space.targets, plan.space.corpus) == ("mine", ("de",), "mtop-mini")
-    assert run_arguments(plan) == ["run", path, "--home", str(tmp_path), "--set", "fixed.epochs=2"]
+    assert run_arguments(plan) == ["run", path, "--home", str(tmp_path), "--set", "fixed.epochs=3"]
 
 
 def test_a_trial_is_a_row() -> None:

@@ -229,7 +229,7 @@ def test_sync_gives_what_waited_and_says_when_the_server_is_still_away(
     assert f"2 events wait; xa-search sync {plan.search_id}" in command("status", plan.search_id)[1]
     ended, printed, said = command("sync")
     assert ended == 1
-    assert "0 events given to MLflow, 2 left" in printed
+    assert "0 events given to MLflow, 6 left" in printed
     assert said.startswith("error: MLflow at http://127.0.0.1:1 fails")
     assert len(said.splitlines()) == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)

@@ -39,7 +39,7 @@ def test_records_become_json() -> None:
     )
     assert as_json(record) == {
         "inner": {"path": "/a/b", "scores": [0.5, None]},
-        "settings": {"grace_epochs": 1, "reduction": 3},
+        "settings": {"grace_epochs": 1, "grace_steps": None, "reduction": 3},
         "by_number": {"1": "one"},
         "languages": ["de", "th"],
     }

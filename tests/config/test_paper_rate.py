@@ -45,21 +45,21 @@ def test_steps_times_the_squared_rate_stay(steps: int) -> None:
 @pytest.mark.parametrize("space", sorted(ROWS))
 def test_the_spaces_give_a_rate_for_their_steps(space: str) -> None:
     plan = make_plan(space, home=Path("/nowhere"))
-    assert plan.space.fixed_roles == (("baseline",) if space == "mtop-mini" else ("baseline", "paper_values"))
+    assert plan.space.fixed_roles == ("baseline", "paper_values")
     assert paper_values_line(plan, rows_of(space, plan.space.targets)) == ""
 
 
 def test_a_rate_for_other_steps_is_told_with_what_to_type() -> None:
-    plan = make_plan("mtop-mini", ("published.learning_rate=8.0e-4",), home=Path("/nowhere"))
+    plan = make_plan("mtop-mini", ("published.learning_rate=2.0e-5",), home=Path("/nowhere"))
     line = paper_values_line(plan, rows_of("mtop-mini", plan.space.targets))
-    assert line.startswith("paper's values: published.learning_rate is 0.0008; for about 138 steps")
-    assert line.endswith("its rate is 0.00021: --set published.learning_rate=0.00021")
-    changed = make_plan("mtop-mini", ("published.learning_rate=0.00021",), home=Path("/nowhere"))
+    assert line.startswith("paper's values: published.learning_rate is 2e-05; for about 276 steps")
+    assert line.endswith("its rate is 0.00015: --set published.learning_rate=0.00015")
+    changed = make_plan("mtop-mini", ("published.learning_rate=0.00015",), home=Path("/nowhere"))
     assert paper_values_line(changed, rows_of("mtop-mini", plan.space.targets)) == ""
 
 
 def test_the_whole_recipe_keeps_the_papers_rate() -> None:
-    plan = make_plan("mtop", ("recipe=published",), home=Path("/nowhere"))
+    plan = make_plan("mtop-mini", ("recipe=published",), home=Path("/nowhere"))
     assert plan.space.fixed_roles == ("baseline", "published")
-    assert paper_values_line(plan, rows_of("mtop", plan.space.targets)) == ""
+    assert paper_values_line(plan, rows_of("mtop-mini", plan.space.targets)) == ""
     assert NEAR_ENOUGH > 1

@@ -63,7 +63,7 @@ def test_a_quarter_of_the_trials_runs_at_a_time_and_at_least_four(
 
 def test_max_concurrent_can_be_set_and_names_no_other_search(tmp_path: Path) -> None:
     plan, changed = (make_plan("mtop-mini", one, home=tmp_path) for one in ((), ("max_concurrent=2",)))
-    assert (plan.space.concurrency, changed.space.concurrency) == (4, 2)
+    assert (plan.space.concurrency, changed.space.concurrency) == (5, 2)
     assert plan.search_id == changed.search_id
     with pytest.raises(UsageError, match="max_concurrent"):
         make_plan("mtop-mini", ("max_concurrent=0",), home=tmp_path)

@@ -143,10 +143,10 @@ def test_what_cannot_be_is_told(tmp_path: Path, changes: tuple[str, ...], messag
 
 def test_a_space_file_says_it_below_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = make_plan("mtop-mini", ("baseline.trials=4",), home=tmp_path).space
-    assert (space.baseline_trials, space.all_trials) == (4, 15)
+    assert (space.baseline_trials, space.all_trials) == (4, 23)
     assert "trials" not in space.baseline
     assert space.baseline["learning_rate"] == 2e-4
     print_plan(make_plan("mtop-mini", ("baseline.trials=4",), home=tmp_path), ())
     said = capsys.readouterr().out
-    assert "at a time: at most 4 of 15 trials" in said
-    assert "zero-shot: 4 trials, the baseline and 3 drawn for it alone, outside the 12" in said
+    assert "at a time: at most 5 of 23 trials" in said
+    assert "zero-shot: 4 trials, the baseline and 3 drawn for it alone, outside the 20" in said

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from mlflow.entities import LoggedModelStatus
 
-from xa_search.tracking.address import sqlite_uri
+from xa_search.tracking.address import URI, sqlite_uri
 from xa_search.tracking.local_registry import bundle_here, versions_here
 from xa_search.tracking.registry import create_version, list_models, mark_checked, set_alias
 from xa_search.tracking.store import connect, open_experiment
@@ -22,10 +22,20 @@ NAME = "xa-search-rooms"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path], Path]) -> Path:
-    """A store with three versions of ours, a deleted one, one of somebody else, and another model."""
+    """A store with three versions of ours, a deleted one, one of somebody else, and another model.
+
+    MLflow reads in its environment where a version's model is looked for, as a search says it there.
+    """
     home = tmp_path_factory.mktemp("local")
     database = with_tables(home) / "mlflow.db"
     uri = sqlite_uri(database)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(URI, uri)
+        fill(uri)
+    return database
+
+
+def fill(uri: str) -> None:
     client = connect(uri)
     experiment = open_experiment(client)
     run = client.create_run(experiment).info.run_id
@@ -41,7 +51,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, with_tables: Callable[[Path]
     mark_checked(uri, NAME, 2)
     set_alias(uri, NAME, "champion", 2)
     set_alias(uri, NAME, "candidate", 5)
-    return database
 
 
 def test_it_reads_what_mlflow_reads(store: Path) -> None:
@@ -65,7 +74,7 @@ def test_what_it_does_not_know_is_left_to_mlflow(store: Path, tmp_path: Path) ->
     changes = {
         "renamed": "ALTER TABLE registered_model_aliases RENAME TO aliases",
         "pending": "UPDATE model_versions SET status = 'PENDING_REGISTRATION'",
-        "elsewhere": "UPDATE logged_models SET artifact_location = 's3://bucket/' || model_id",
+        "elsewhere": "UPDATE model_versions SET storage_location = 's3://bucket/' || version",
     }
     for name, change in changes.items():
         copy = tmp_path / f"{name}.db"

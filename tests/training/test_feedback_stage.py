@@ -14,7 +14,7 @@ from xa_search.feedback.judgements import Judgement
 from xa_search.feedback.pool import simulation_pool
 from xa_search.feedback.stage import train_on_feedback
 from xa_search.records import EncodedCorpus, EncoderFiles, EpochReport, TrialJob, TrialSettings
-from xa_search.records.feedback import FeedbackJob
+from xa_search.records.feedback import FeedbackJob, FeedbackSettings
 from xa_search.tracking.bundle import trial_bundle
 from xa_search.training.final_test import trained_predictor
 from xa_search.training.trial import best_weights, train_trial
@@ -161,7 +161,10 @@ def test_an_interrupted_trial_of_feedback_goes_on_as_if_nothing_had_happened(
 
 
 def test_the_reference_is_what_learns_and_none_replays_alone(reference: Reference, tmp_path: Path) -> None:
-    job = learn(reference, "none", (), tmp_path, epochs=1, learning_rate=1e-12)
+    told = {"reference": reference.name, "judged_by": "people"}
+    job = learn(reference, "none", (), tmp_path, epochs=1, learning_rate=1e-12, **told)
+    assert isinstance(job.settings, FeedbackSettings)
+    assert (job.settings.reference, job.settings.supervision) == ("rooms/1", "none")
     texts = ["clean the kitchen"]
     before, after = (
         trained_predictor(one, weights).model.state_dict()["intent_head.weight"]

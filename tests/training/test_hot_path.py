@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import AttentionInterface
 
 from xa_search.errors import NonFiniteError
-from xa_search.model.packed import PACKED_ATTENTION, encode_packed, encode_padded
+from xa_search.model.packed import (
+    PACKED_ATTENTION,
+    attend_in_few_kernels,
+    encode_packed,
+    encode_padded,
+    packed_attention,
+)
 from xa_search.records import TrialJob
 from xa_search.training.data import attended_padding, evaluation_collator
 from xa_search.training.epoch import EpochTotals
@@ -99,21 +106,30 @@ def test_a_step_is_one_copy_and_waits_for_nothing(make_job: MakeJob, settings: d
         assert seen.names["mm"] + seen.names["addmm"] > 10
 
 
-@pytest.mark.usefixtures("without_autocast")
+def in_few_kernels(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> tuple[Any, None]:
+    """Attend on a CPU as a GPU is asked to."""
+    heads = [one[0].transpose(0, 1) for one in (query, key, value)]
+    return attend_in_few_kernels(heads, options["padded"][0], 0.0, options["scaling"])[None], None
+
+
 def test_packed_attention_adds_three_kernels_a_layer_and_saves_the_padding(make_job: MakeJob) -> None:
     """Padding is put together and taken away again; the other layers see fewer tokens for it."""
     trainer = build_trainer(make_job())
-    collator = evaluation_collator(trainer.job.corpus)
+    collator, encoder = evaluation_collator(trainer.job.corpus), trainer.model.encoder.eval()
     batch = next(step_batches(trainer.data, collator, trainer.job.settings, 0)).batch
-    encoder = trainer.model.to(META).encoder
-    counts = []
-    for encode, name in ((encode_packed, PACKED_ATTENTION), (encode_padded, "sdpa")):
-        encoder.set_attn_implementation(name)
-        with Operations() as seen:
-            encode(encoder, batch.to(META))
-        counts.append(seen.kernels)
-    layers = encoder.config.num_hidden_layers
-    assert counts[0] - counts[1] <= 3 * layers
+    counts, outputs = [], []
+    AttentionInterface.register(PACKED_ATTENTION, in_few_kernels)
+    try:
+        for encode, name in ((encode_packed, PACKED_ATTENTION), (encode_padded, "sdpa")):
+            encoder.set_attn_implementation(name)
+            with Operations() as seen, torch.inference_mode():
+                outputs.append(encode(encoder, batch))
+            counts.append(seen.kernels)
+    finally:
+        AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+    assert torch.allclose(*outputs, atol=1e-5)
+    assert counts[0] - counts[1] <= 3 * encoder.config.num_hidden_layers
+    assert len(batch.input_ids) < len(batch.lengths) * int(batch.lengths.max())
 
 
 def test_what_waits_is_seen(make_job: MakeJob) -> None:

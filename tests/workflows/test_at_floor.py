@@ -75,7 +75,9 @@ def test_a_majority_model_is_no_champion_and_every_place_says_so(
     (directory,) = (home / "searches").iterdir()
     assert "(at the floor, " in (directory / "search.log").read_text(encoding="utf-8")
     report = json.loads((directory / "report" / "report.json").read_text(encoding="utf-8"))
-    assert {row["winner"]["accuracy"] for row in report["languages"]} == {75.0}, "the commonest intent, for everything"
+    assert {row["winner"]["accuracy"]["value"] for row in report["languages"]} == {75.0}, (
+        "the commonest intent, for everything"
+    )
     roles = ["baseline", "paper_values", "zero_shot"]
     assert [(trial["role"], trial["at_floor"]) for trial in report["trials"]] == [(role, True) for role in roles]
     zero_shot = [trial for trial in report["trials"] if trial["role"] != "paper_values"]

@@ -54,9 +54,11 @@ class CalibrationErrors(Part):
 
 
 class ReportedTrial(Part):
-    """One trial. `scores[i]` is the selection score after epoch i + 1; `ending` says in words why it ended.
+    """One trial. `scores[i]` is the selection score after epoch i + 1; `ending` says in words why it ended, `at_floor`
+    whether its score is not above what takes no training (none where that was not measured).
 
-    `by_language[metric][j]` is the metric of the best epoch in the report's j-th language, none where it has none.
+    `by_language[metric][j]` is the metric of the best epoch in the report's j-th language, none where it has none;
+    `at_floor`, whether its score is not above what takes no training, where that was measured.
     """
 
     number: int
@@ -75,6 +77,7 @@ class ReportedTrial(Part):
     stopped_at: StoppedAt | None = None
     ending: str
     is_winner: bool = False
+    at_floor: bool | None = None
     by_language: dict[str, tuple[float | None, ...]] = {}
 
 

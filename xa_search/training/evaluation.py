@@ -162,7 +162,9 @@ def calibration_metrics(
 
 
 def mean_over_targets(scores: dict[str, float], split: str, targets: Sequence[str]) -> dict[str, float]:
-    """Average each labelled metric of a split over the target languages."""
+    """Average each labelled metric of a split over the target languages; where there are none, there is no mean."""
+    if not targets:
+        return {}
     kinds = ("intent_acc", "slot_f1", "slot_f1_strict", "slot_f1_merged", "exact_match", "accuracy", *CALIBRATION)
     measured = [kind for kind in kinds if f"{split}_{kind}_{targets[0]}" in scores]
     return {

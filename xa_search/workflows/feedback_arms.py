@@ -130,7 +130,7 @@ def supervision_of(judgements: Sequence[Judgement], source: str) -> Literal["non
 
 
 def feedback_settings(
-    reference: Reference, arm: Arm, judgements: Sequence[Judgement], given: int, **changed: object
+    reference: Reference, arm: Arm, judgements: Sequence[Judgement], given: int, /, **changed: object
 ) -> FeedbackSettings:
     """Return the settings of an arm: the reference's own, the arm's, and what is changed."""
     own = reference.job.settings.model_dump()

@@ -92,8 +92,8 @@ def arm_job(work: FeedbackWork, record: TrialRecord) -> TrialJob:
     judged = work.plan.directory / "judged" / f"{settings.arm}-{settings.seed}.jsonl"
     directory = trial_directory(work.plan.directory, record.number)
     judgements = () if judged.exists() else work.judgements(settings.arm, settings.seed)
-    job = feedback_job(work.reference, judgements, settings, judged, directory)
-    return replace(job, search=work.plan.directory)
+    # What was decided once for the search's trials, such as their precision, holds for the reference here too.
+    return feedback_job(work.reference, judgements, settings, judged, directory)
 
 
 def conclude_feedback(

@@ -229,6 +229,7 @@ def _trial(
         stopped_at=trial.stopped_at,
         ending="; ".join(why_ended(search, trial)),
         is_winner=record is not None and trial.number == record.winner,
+        at_floor=trial.at_floor,
         by_language=_by_language(trial, languages),
     )
 
