@@ -35,6 +35,7 @@ from xa_search.training import soup
 from xa_search.training.estimates import ESTIMATES
 from xa_search.training.final_test import OUTCOMES, SCORES, read_outcomes
 from xa_search.training.floors import CENTRED, FROZEN, MOST_FREQUENT, TURNED
+from xa_search.training.mistakes import MISTAKES
 from xa_search.training.progress import PROGRESS
 from xa_search.training.trial import BEST_WEIGHTS
 from xa_search.workflows.api import Search
@@ -464,7 +465,7 @@ def again(finished: Finished) -> Again:
 def test_the_same_command_again_tidies_up_and_tells_mlflow_what_it_missed(finished: Finished, again: Again) -> None:
     reporter = again[1]
     folder = trial_directory(finished[0].directory, reporter.number)
-    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, ESTIMATES, OUTCOMES, SCORES}
+    assert {path.name for path in folder.iterdir()} <= {BEST_WEIGHTS, ESTIMATES, MISTAKES, OUTCOMES, SCORES}
     assert reporter.run_of_the_trial().info.status in ("FINISHED", "KILLED")
 
 

@@ -17,6 +17,7 @@ from xa_search.errors import UsageError
 if TYPE_CHECKING:
     from xa_search.records.feedback import Arm
     from xa_search.workflows.feedback_arms import Simulation
+    from xa_search.workflows.feedback_end import FeedbackResult
 
 feedback_commands = typer.Typer(
     help="Learn from verdicts on what a model said.", no_args_is_help=True, rich_markup_mode=None
@@ -151,7 +152,12 @@ def feedback_run(
         result = run_feedback(asked, display)
     if as_json:
         print_json(result)
-        return
+    else:
+        _print_feedback(result)
+
+
+def _print_feedback(result: "FeedbackResult") -> None:
+    """Print the answer table, the settings of all arms, and what was registered."""
     echo(result.files[0].read_text(encoding="utf-8"))
     told = ", ".join(f"{name} {value:.3g}" for name, value in result.settings.items())
     echo(f"chosen on the English arm: {told}")

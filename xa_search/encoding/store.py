@@ -187,9 +187,8 @@ def encode_corpus(
 ) -> EncodedCorpus:
     """Encode the source's training and dev splits and the translations, once; the targets' splits only if asked.
 
-    Training rows that no limit up to `train_limit` samples get no tokens. Of the targets,
-    `unpaired` have no translations. `dev_translations` yields those of the source dev split into a
-    language, if there are any.
+    Training rows that no limit up to `train_limit` samples get no tokens. Of the targets, `unpaired` have no
+    translations. `dev_translations` yields those of the source dev split into a language, if there are any.
     Raises DataError when a needed split is empty.
     """
     fingerprint = corpus.fingerprint(with_target_train=with_target_train)
@@ -199,24 +198,13 @@ def encode_corpus(
     )
     directory = home / "encoded" / f"{corpus.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
-    labels_file = directory / "labels.json"
-    if not labels_file.exists():
-        intents, slot_tags = collect_labels(corpus.utterances(corpus.source, "train"))
-        write_whole(labels_file, lambda path: path.write_text(json.dumps([intents, slot_tags]), encoding="utf-8"))
-    try:
-        intents, slot_tags = json.loads(labels_file.read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        raise DataError(
-            f"{labels_file} is torn ({error}); remove its folder, and type the same command again"
-        ) from error
-    if not intents:
-        raise DataError(f"{corpus.name}: no {corpus.source} training utterances; run `xa-search data check`")
+    intents, slot_tags = _labels(corpus, directory / "labels.json")
     encoded = EncodedCorpus(
         directory=directory,
         source=corpus.source,
         targets=corpus.targets,
-        intents=tuple(intents),
-        slot_tags=tuple(slot_tags),
+        intents=intents,
+        slot_tags=slot_tags,
         unpaired=unpaired,
     )
     asked: tuple[tuple[Split, bool], ...] = (("train", with_target_train), ("dev", with_target_dev))
@@ -229,6 +217,20 @@ def encode_corpus(
     _encode_translations(encoded, of_train, corpus.translations, tokenizer, max_tokens, train_limit)
     _encode_translations(encoded, of_dev, dev_translations, tokenizer, max_tokens)
     return encoded
+
+
+def _labels(corpus: ReadableCorpus, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the intents and slot tags of the source's training split, which are kept in a file."""
+    if not path.exists():
+        found = collect_labels(corpus.utterances(corpus.source, "train"))
+        write_whole(path, lambda place: place.write_text(json.dumps(found), encoding="utf-8"))
+    try:
+        intents, slot_tags = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} is torn ({error}); remove its folder, and type the same command again") from error
+    if not intents:
+        raise DataError(f"{corpus.name}: no {corpus.source} training utterances; run `xa-search data check`")
+    return tuple(intents), tuple(slot_tags)
 
 
 def encode_split(

@@ -54,8 +54,7 @@ class CalibrationErrors(Part):
 
 
 class ReportedTrial(Part):
-    """One trial. `scores[i]` is the selection score after epoch i + 1; `ending` says in words why it ended, `at_floor`
-    whether its score is not above what takes no training (none where that was not measured).
+    """One trial. `scores[i]` is the selection score after epoch i + 1; `ending` says in words why it ended.
 
     `by_language[metric][j]` is the metric of the best epoch in the report's j-th language, none where it has none;
     `at_floor`, whether its score is not above what takes no training, where that was measured.

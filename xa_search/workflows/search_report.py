@@ -273,4 +273,11 @@ def _cost(path: Path) -> CostParts | None:
 
 
 def _section(path: Path) -> ReportSection | None:
-    return ReportSection.model_validate_json(path.read_bytes()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return ReportSection.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise UsageError(
+            f"{path}: no section of a report; remove it, and type the command that wrote it again"
+        ) from None
