@@ -22,6 +22,7 @@ from xa_search.workflows.run import run_search
 pytestmark = pytest.mark.proof
 TINY = (
     "params.model_size.choices=[tiny]",
+    "params.learning_rate.high=0.001",
     "published={align_weight: 1, learning_rate: 1.0e-3, model_size: tiny}",
     "baseline={learning_rate: 1.0e-3, model_size: tiny}",
     "fixed={epochs: 1, batch_size: 32, train_limit: 120, dev_limit: 40, test_limit: 40, precision: fp32}",
