@@ -23,7 +23,15 @@ from xa_search.training.trial import best_weights
 
 Kind = Literal["lost", "duplicated", "left running"]
 KINDS: tuple[Kind, ...] = ("lost", "duplicated", "left running")
-NAMES_OF_A_TRIAL = {"best.safetensors", "traceback.txt", "hung.txt", "test_outcomes.json", "test_scores.json"}
+NAMES_OF_A_TRIAL = {
+    "best.safetensors",
+    "hung.txt",
+    "kept_outcomes.json",
+    "test_mistakes.json",
+    "test_outcomes.json",
+    "test_scores.json",
+    "traceback.txt",
+}
 NAMES_OF_A_SEARCH = {
     "comparisons",
     "data_check_test.md",
@@ -161,5 +169,5 @@ def _disk_differences(search: SearchHistory) -> Iterator[tuple[Kind, str]]:
             if path.name not in NAMES_OF_A_TRIAL:
                 yield "left running", f"disk: trials/{folder.name}/{path.name} is left over"
     for path in search.directory.iterdir():
-        if path.name not in NAMES_OF_A_SEARCH and not path.name.startswith("precision-"):
+        if path.name not in NAMES_OF_A_SEARCH and not path.name.startswith(("precision-", "floor-")):
             yield "left running", f"disk: {path.name} is left over"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xa_search.cli import main as cli
+from xa_search.encoding.private_folders import PLACE
 
 sys.path.append(str(Path(__file__).parents[1] / "search"))
 
@@ -28,6 +29,7 @@ def command(
         monkeypatch.setenv("XA_SEARCH_HOME", str(home))
         if arguments[:1] == ("gc",):  # what killed processes of others left on this machine is not looked at
             monkeypatch.setattr(tempfile, "tempdir", str(home.parent))
+            monkeypatch.delenv(PLACE, raising=False)
         code = 0
         try:
             cli.main()

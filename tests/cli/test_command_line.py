@@ -310,7 +310,7 @@ def test_the_options_are_those_we_know() -> None:
         "--json",
     }
     assert options["train"] == common | {"--data", "--params", "--seed", "--set", "--test", "--translations"}
-    assert options["predict"] == common | {"--model", "--threshold"}
+    assert options["predict"] == common | {"--log", "--model", "--threshold"}
     assert options["evaluate"] == common | {
         "--columns",
         "--corpus",

@@ -51,7 +51,7 @@ def reference(
 
 
 def learn(
-    reference: Reference, arm: Any, judgements: tuple[Judgement, ...], folder: Path, **changed: Any
+    reference: Reference, arm: Any, judgements: tuple[Judgement, ...], folder: Path, /, **changed: Any
 ) -> FeedbackJob:
     """Let the reference learn, and return the job whose folder has the weights."""
     values = {"epochs": 6, "learning_rate": 3e-3, "beta": 1.0, **changed}

@@ -44,4 +44,6 @@ def floor_cells(floors: Sequence[FloorScore], means: Mapping[str, str]) -> tuple
 
 def fair_object(fair: FairBaseline | None) -> dict[str, Any] | None:
     """Return a fair baseline as report.json has it."""
-    return None if fair is None else {**asdict(fair), "settings": fair.settings.model_dump(mode="json")}
+    if fair is None:
+        return None
+    return {**asdict(fair), "settings": fair.settings.model_dump(mode="json"), "seeds": list(fair.seeds)}
