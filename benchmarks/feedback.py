@@ -42,6 +42,7 @@ from xa_search.workflows.feedback_arms import (
     feedback_job,
     feedback_settings,
     judge_asked,
+    of_whole_corpus,
     simulated_arm,
 )
 from xa_search.workflows.plan import checked_settings, make_plan
@@ -120,10 +121,8 @@ class Work:
 
     def asked(self, reference: Reference) -> AskedPool:
         """Return what a reference said of the pool."""
-        corpus, tokenizer = reference.job.corpus, next(iter(self.prepared.tokenizers.values()))
-        if self.setup.gold == "simulated:target_gold":
-            encode_split(corpus, self.prepared.corpus, tokenizer, self.plan.max_tokens, "train", corpus.targets)
-        return ask_pool(reference, self.setup.gold, reference.job.directory)
+        whole = of_whole_corpus(reference, self.prepared, self.plan, self.setup.gold)
+        return ask_pool(whole, self.setup.gold, reference.job.directory)
 
     def open_test(self, reference: Reference) -> None:
         """Encode the test splits, once everything has been chosen."""

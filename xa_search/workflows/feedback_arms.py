@@ -6,20 +6,24 @@ A reference is asked about the pool once; all arms, seeds and judges read what i
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from xa_search.corpora.dev_translations import dev_translations
 from xa_search.encoding.files import write_whole
+from xa_search.encoding.store import encode_corpus
 from xa_search.encoding.table import EncodedRow
 from xa_search.feedback.arms import Judged, arm_judgements, draw_ids
 from xa_search.feedback.files import write_judgements
 from xa_search.feedback.judgements import Judgement, Source
 from xa_search.feedback.pool import Pool, simulation_pool
 from xa_search.feedback.simulation import Judge, judge_pool
-from xa_search.records import TrialJob
+from xa_search.records import Plan, TrialJob
 from xa_search.records.feedback import Arm, FeedbackJob, FeedbackSettings
 from xa_search.training.evaluation import Prediction
 from xa_search.training.final_test import trained_predictor
+from xa_search.workflows.preflight import Prepared
 
 Sampling = Literal["uniform", "uncertainty"]
 POOL_SAID = "pool-said.json"
@@ -58,6 +62,26 @@ class AskedPool:
 
     pool: Pool
     said: Mapping[str, Sequence[Prediction]]
+
+
+def of_whole_corpus(reference: Reference, prepared: Prepared, plan: Plan, gold: Source) -> Reference:
+    """Return the reference with a corpus that has what the cap left out of its own, too: that is what trained nothing.
+
+    With `simulated:target_gold` the targets' training rows are in it.
+    """
+    fingerprint = reference.job.encoder.tokenizer_fingerprint
+    whole = encode_corpus(
+        prepared.corpus,
+        prepared.tokenizers[fingerprint],
+        fingerprint,
+        max_tokens=plan.max_tokens,
+        with_target_dev=False,
+        with_target_train=gold == "simulated:target_gold",
+        home=plan.home,
+        unpaired=reference.job.corpus.unpaired,
+        dev_translations=partial(dev_translations, prepared.corpus),
+    )
+    return replace(reference, job=replace(reference.job, corpus=whole))
 
 
 def ask_pool(reference: Reference, gold: Source, directory: Path) -> AskedPool:

@@ -7,19 +7,15 @@ trained with each seed; only then are the test splits opened. Trials, tracking a
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from xa_search.corpora.dev_translations import dev_translations
-from xa_search.encoding.store import encode_corpus
 from xa_search.errors import DataError
 from xa_search.feedback.check import check_feedback
 from xa_search.feedback.files import read_feedback
 from xa_search.feedback.given import given_arm
 from xa_search.feedback.judgements import Judgement
 from xa_search.feedback.stage import train_on_feedback
-from xa_search.records import EncodedCorpus
 from xa_search.records.feedback import PEOPLE, Arm, FeedbackSettings
 from xa_search.records.scheduler import Scheduler
 from xa_search.records.search import Parameter, trial_directory
@@ -38,6 +34,7 @@ from xa_search.workflows.feedback_arms import (
     ask_pool,
     feedback_settings,
     judge_asked,
+    of_whole_corpus,
     simulated_arm,
     supervision_of,
 )
@@ -120,30 +117,13 @@ def _prepare(asked: FeedbackRun, note: Callable[[str], None]) -> FeedbackWork:
     )
 
 
-def _whole_corpus(found: FinishedTrial, reference: Reference, *, with_target_train: bool) -> EncodedCorpus:
-    """Encode what the reference's cap left out of its corpus, too: that is what trained nothing."""
-    fingerprint, prepared = reference.job.encoder.tokenizer_fingerprint, found.prepared
-    return encode_corpus(
-        prepared.corpus,
-        prepared.tokenizers[fingerprint],
-        fingerprint,
-        max_tokens=found.plan.max_tokens,
-        with_target_dev=False,
-        with_target_train=with_target_train,
-        home=found.plan.home,
-        unpaired=reference.job.corpus.unpaired,
-        dev_translations=partial(dev_translations, prepared.corpus),
-    )
-
-
 def _simulated(
     asked: FeedbackRun, found: FinishedTrial, reference: Reference
 ) -> Callable[[Arm, int], tuple[Judgement, ...]]:
     simulation = asked.simulation
     assert simulation is not None
     folder = found.plan.directory / "feedback" / f"{found.number}-{simulation.gold.partition(':')[2]}"
-    whole = _whole_corpus(found, reference, with_target_train=simulation.gold == "simulated:target_gold")
-    pool = ask_pool(replace(reference, job=replace(reference.job, corpus=whole)), simulation.gold, folder)
+    pool = ask_pool(of_whole_corpus(reference, found.prepared, found.plan, simulation.gold), simulation.gold, folder)
     if simulation.count > len(pool.pool.ids):
         raise DataError(
             f"--simulate {simulation.count}: {len(pool.pool.ids)} utterances trained nothing and can be judged; "
