@@ -5,6 +5,7 @@ One loop, two ways to run a trial: in this process, or through Ray on this machi
 Ray runs trials and keeps no truth: nothing of the search is in its snapshots, and none is ever restored.
 """
 
+import ctypes
 import shutil
 import threading
 import time
@@ -193,13 +194,16 @@ def _run_tune(tuner: tune.Tuner, bridge: TuneBridge, capacity: CapacityRequest |
 
 
 def _wait_for_last_word(thread: threading.Thread, head: str) -> None:
-    """Wait until Tune has left Ray alone: Ray ends a process of which a thread calls it after its shutdown, with 1."""
+    """Wait until Tune has left Ray alone: Ray ends a process of which a thread calls it after its shutdown, with 1.
+
+    Where the head is gone, the thread may hang in a call. It ends when that returns, before it can make another.
+    """
     given_up = time.monotonic() + LAST_WORD_SECONDS
-    while thread.is_alive() and time.monotonic() < given_up:
+    while thread.is_alive() and is_reachable(head) and time.monotonic() < given_up:
         thread.join(BETWEEN_LOOKS)
-        if not is_reachable(head):
-            thread.join(BETWEEN_LOOKS)
-            return
+    thread.join(BETWEEN_LOOKS)
+    if thread.is_alive() and thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Abandoned))
 
 
 def _tuner(plan: Plan, bridge: TuneBridge, trainable: Trainable) -> tune.Tuner:
