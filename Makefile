@@ -26,7 +26,7 @@ tests: $(VENV)/installed-dev
 	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Whole stories, each of which `make test` tells at a smaller scale.
-proofs: $(VENV)/installed-dev
+proofs: $(VENV)/installed-dev $(VENV)/installed-browser $(VENV)/installed-docs
 	$(VENV)/bin/pytest -m proof --timeout 3600
 
 # The locked versions against known advisories, where the package index serves them.

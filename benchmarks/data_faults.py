@@ -8,6 +8,7 @@ registered model is what `predict` and MLflow's server answer with.
 """
 
 import argparse
+import ast
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +33,7 @@ from data_fault_cases import CASES, MODEL, SPACE, Case
 from results_file import command_line, write_json
 
 RESULT = Path(__file__).parent / "results" / "data_faults.md"
+REPOSITORY = Path(__file__).resolve().parents[1]
 SEARCH = (
     *("run", SPACE, "--local", "--deterministic", "--trials", "2", "--set", "params.model_size.choices=[tiny]"),
     *("--set", "baseline=null", "--set", "published=null", "--set", "targets=[de]"),
@@ -167,6 +170,17 @@ def as_markdown(result: dict[str, Any]) -> str:
         cells = [found["row"], table_cell(found["input"]), command, printed, str(found["exit_code"])]
         lines.append(f"| {' | '.join([*cells, found['test'].replace('::', ' ')])} |")
     return "\n".join(lines) + "\n"
+
+
+def missing_tests(places: Iterable[str]) -> list[str]:
+    """Return which of these, FILE::TEST, are no tests of this repository."""
+    missing = []
+    for place in sorted(set(places)):
+        file, _, name = place.partition("::")
+        tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+        if name not in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}:
+            missing.append(place)
+    return missing
 
 
 def table_cell(text: str) -> str:

@@ -45,7 +45,9 @@ CASES = (
     Case(
         row="S4",
         what="a failed baseline made the winner its own baseline",
-        test="tests/search/test_search_study.py::test_a_fixed_recipe_that_failed_has_another_chance_in_the_next_run",
+        test=(
+            "tests/search/test_search_study.py::test_a_failed_baseline_has_a_second_chance_at_once_that_is_not_charged"
+        ),
     ),
     Case(
         row="S5",

@@ -1,6 +1,5 @@
 """The table of faults in data: each row that was found is in it, is a test as well, and was run as it stands."""
 
-import ast
 import json
 import sys
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from data_fault_cases import CASES
-from data_faults import RESULT, as_markdown
+from data_faults import RESULT, as_markdown, missing_tests
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FOUND = {f"D{number}" for number in range(1, 26)} - {"D23"}
 """D23 is about fair comparison."""
 
@@ -20,13 +18,7 @@ def test_every_fault_that_was_found_is_a_case() -> None:
 
 
 def test_every_case_is_a_test_as_well() -> None:
-    missing = []
-    for place in {case.test for case in CASES}:
-        file, _, name = place.partition("::")
-        tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
-        if name not in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}:
-            missing.append(place)
-    assert not missing
+    assert missing_tests(case.test for case in CASES) == []
 
 
 def test_the_table_is_of_these_cases() -> None:

@@ -16,6 +16,7 @@ from xa_search.cli.options import (
     Corpus,
     Data,
     Debug,
+    FinishedSearches,
     Home,
     Json,
     Languages,
@@ -123,14 +124,7 @@ def inspect(
 
 @finding_commands.command()
 def audit(
-    searches: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SEARCH",
-            help="Finished searches that were audited, by id or by space; the newest of all unless given.",
-            autocompletion=complete_searches,
-        ),
-    ] = None,
+    searches: FinishedSearches = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the table here too.")] = None,
     home: Home = DEFAULT_HOME,
     as_json: Json = False,
@@ -161,14 +155,7 @@ def audit(
 
 @finding_commands.command()
 def claims(
-    searches: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SEARCH",
-            help="Finished searches, by id or by space; the newest of all unless given.",
-            autocompletion=complete_searches,
-        ),
-    ] = None,
+    searches: FinishedSearches = None,
     literature: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Published scores of other systems with their sources (YAML).")
     ] = None,

@@ -83,6 +83,14 @@ AnySearch = Annotated[
         autocompletion=complete_searches,
     ),
 ]
+FinishedSearches = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SEARCH",
+        help="Finished searches, by id or by space; the newest of all unless given.",
+        autocompletion=complete_searches,
+    ),
+]
 EarlierSearch = Annotated[str | None, typer.Option("--search", metavar="SEARCH", hidden=True)]
 """How SEARCH was given before it was an argument."""
 

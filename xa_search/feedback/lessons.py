@@ -13,7 +13,7 @@ import torch
 from xa_search.encoding.batches import Batch, Collator
 from xa_search.encoding.table import EncodedRow
 from xa_search.feedback.judgements import Judgement, Parse
-from xa_search.records import IGNORED, OUTSIDE
+from xa_search.records import IGNORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +141,3 @@ class LabelNumbers:
             tags = [None] * words if parse.slots is None else [*parse.slots[:words]]
             found += [IGNORED if tag is None else self._tags.get(tag, IGNORED) for tag in tags]
         return torch.tensor(found, dtype=torch.int64)
-
-
-def known_labels(parse: Parse, intents: Sequence[str], slot_tags: Sequence[str]) -> bool:
-    """Tell whether a model can say all that a parse says."""
-    intent_known = parse.intent is None or parse.intent in intents
-    return intent_known and all(tag in slot_tags or tag == OUTSIDE for tag in parse.slots or ())

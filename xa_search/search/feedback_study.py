@@ -13,7 +13,6 @@ from xa_search.records.feedback import Arm, FeedbackSettings
 from xa_search.search.study import SearchStudy
 from xa_search.search.trial_notes import Notes
 
-TUNING_ARM: Arm = "english"
 TUNING_SEED = 0
 """The draw of utterances and judges that the search sees, and no arm after it."""
 CELL = "cell"
